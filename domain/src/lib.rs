@@ -1,0 +1,1 @@
+//! Aggregates, events, rules and the event codec: pure and synchronous.

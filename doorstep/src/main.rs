@@ -1,0 +1,5 @@
+//! The `doorstep` binary.
+
+fn main() {
+    doorstep::run();
+}

@@ -1,0 +1,1 @@
+//! The event store: one trait, the embedded engine, the conformance suite.

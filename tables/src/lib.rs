@@ -1,0 +1,1 @@
+//! Tables that follow the log: redb with a checkpoint, and the runner.

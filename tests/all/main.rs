@@ -1,0 +1,1 @@
+//! Every test that needs a store, HTTP or a process, linked as one binary.
