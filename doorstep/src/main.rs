@@ -1,5 +1,7 @@
-//! The `doorstep` binary.
+//! The `doorstep` binary: hands the command line to the library and its exit status to the shell.
 
-fn main() {
-    doorstep::run();
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorstep::run(std::env::args_os())
 }
