@@ -1,1 +1,24 @@
 //! The event store: one trait, the embedded engine, the conformance suite.
+//!
+//! [`EventStore`] is what the rest of the program sees: append with an expected version, read a
+//! stream both ways, read the whole log, subscribe. [`EmbeddedStore`] keeps the log in append-only
+//! segments of one folder; [`conformance`] holds what every store promises. This crate knows
+//! nothing of the domain: an event is a header and bytes.
+
+pub mod backend;
+mod embedded;
+mod error;
+mod lock;
+mod record;
+mod store;
+mod types;
+mod wire;
+
+pub use embedded::{Clock, EmbeddedStore, OnFatal, Options};
+pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
+pub use record::{RecordError, RecordedEvent};
+pub use store::{Durable, EventStore, Grade, Source, Subscription, Ticket};
+pub use types::{
+    Append, Direction, ExpectedVersion, InvalidStreamName, LogId, Members, NewEvent, Position,
+    StreamFrom, StreamHead, StreamName, bounds,
+};

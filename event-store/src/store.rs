@@ -1,0 +1,203 @@
+//! The trait that every store fulfils, with its tickets and subscriptions.
+//!
+//! The promise: positions and versions are fixed in the order in which `append` resolves; readers
+//! see the log up to the durable position and not one event further. What a store must do beyond
+//! its signatures is written as tests in `conformance`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::{
+    Append, AppendError, Direction, LogId, OutcomeUnknown, Position, ReadError, RecordedEvent,
+    StreamFrom, StreamHead, StreamName,
+};
+
+/// How much of a decision a store checks when it appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// The written stream and every stream read, at once: decisions are serializable.
+    Serializable,
+    /// The written stream alone.
+    WrittenStreamOnly,
+}
+
+/// An event store.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// The log's identity.
+    fn log_id(&self) -> LogId;
+
+    /// What an append checks.
+    fn grade(&self) -> Grade;
+
+    /// Fixes the place of the events and gives a ticket to wait on. What the ticket names is not
+    /// durable, and not readable, before [`Ticket::durable`] says so.
+    async fn append(&self, append: Append) -> Result<Ticket, AppendError>;
+
+    /// At most `max` events of a stream, beginning at `from` (included). An absent stream is empty.
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: StreamFrom,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError>;
+
+    /// The event of a stream with this version.
+    async fn read_one(
+        &self,
+        stream: &StreamName,
+        version: u64,
+    ) -> Result<Option<RecordedEvent>, ReadError>;
+
+    /// Events of the whole log after a position, in order; at least one where there is one, however
+    /// small the bounds. Empty means the durable end.
+    async fn read_all(
+        &self,
+        after: Position,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError>;
+
+    /// The last durable event of a stream.
+    async fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError>;
+
+    /// The position up to which events are durable.
+    fn durable_position(&self) -> Position;
+
+    /// The durable position as it changes. The sender goes away when the store ends.
+    fn durable_changes(&self) -> watch::Receiver<Position>;
+
+    /// Waits until the position is durable.
+    async fn wait_durable(&self, position: Position) -> Result<(), OutcomeUnknown>;
+
+    /// History after a position, then what comes, without a gap.
+    async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError>;
+}
+
+/// A future that ends when a ticket's events are durable.
+pub type Durable = Pin<Box<dyn Future<Output = Result<Position, OutcomeUnknown>> + Send>>;
+
+/// The place of appended events, fixed but not yet durable.
+#[must_use = "events are not durable before the ticket says so"]
+pub struct Ticket {
+    /// The version of the first event.
+    pub first_version: u64,
+    /// The version of the last event.
+    pub last_version: u64,
+    /// The position of the first event.
+    pub first_position: Position,
+    /// The position of the last event.
+    pub last_position: Position,
+    /// The same events were already there; nothing was written.
+    pub repeated: bool,
+    durable: Durable,
+}
+
+impl Ticket {
+    /// A ticket of a store, with what to wait on.
+    pub fn new(
+        versions: (u64, u64),
+        positions: (Position, Position),
+        repeated: bool,
+        durable: Durable,
+    ) -> Self {
+        Self {
+            first_version: versions.0,
+            last_version: versions.1,
+            first_position: positions.0,
+            last_position: positions.1,
+            repeated,
+            durable,
+        }
+    }
+
+    /// Waits until the last event is durable, and gives its position. Dropping the ticket leaves
+    /// the append as it is.
+    pub async fn durable(self) -> Result<Position, OutcomeUnknown> {
+        self.durable.await
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("first_version", &self.first_version)
+            .field("last_version", &self.last_version)
+            .field("first_position", &self.first_position)
+            .field("last_position", &self.last_position)
+            .field("repeated", &self.repeated)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a subscription draws on.
+#[async_trait]
+pub trait Source: Send {
+    /// The next events, at least one; waits where there is none yet.
+    async fn next(&mut self) -> Result<Vec<RecordedEvent>, ReadError>;
+}
+
+/// The log from a position on: history, then what comes, in order and without a gap.
+pub struct Subscription {
+    source: Box<dyn Source>,
+}
+
+impl Subscription {
+    /// A subscription over a store's own source.
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self { source }
+    }
+
+    /// A subscription that reads blocks of the log whenever the durable position moves.
+    pub fn reading(store: Arc<dyn EventStore>, after: Position) -> Self {
+        let changes = store.durable_changes();
+        Self::new(Box::new(Reading {
+            store,
+            after,
+            changes,
+        }))
+    }
+
+    /// The next events, at least one; waits where there is none yet. Safe to drop while waiting.
+    pub async fn next(&mut self) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.source.next().await
+    }
+}
+
+/// Events of one block of a subscription at most.
+const BLOCK_EVENTS_MAX: usize = 4096;
+/// Bytes of one block of a subscription at most.
+const BLOCK_BYTES_MAX: usize = 1024 * 1024;
+
+struct Reading {
+    store: Arc<dyn EventStore>,
+    after: Position,
+    changes: watch::Receiver<Position>,
+}
+
+#[async_trait]
+impl Source for Reading {
+    async fn next(&mut self) -> Result<Vec<RecordedEvent>, ReadError> {
+        loop {
+            self.changes.borrow_and_update();
+            let events = self
+                .store
+                .read_all(self.after, BLOCK_EVENTS_MAX, BLOCK_BYTES_MAX)
+                .await?;
+            if let Some(last) = events.last() {
+                self.after = last.position();
+                return Ok(events);
+            }
+            self.changes
+                .changed()
+                .await
+                .map_err(|_| ReadError::Closed)?;
+        }
+    }
+}
