@@ -1,1 +1,35 @@
 //! Tables that follow the log: redb with a checkpoint, and the runner.
+//!
+//! A [`View`] is a pure function from events to rows; this crate keeps its rows in a file of its own together with the
+//! position they stand at, so that rows and checkpoint are one transaction and an event is applied once. The
+//! [`Runner`] reads the log once for a whole set of views, decodes each event once, and tells how far each view is;
+//! [`rebuild`] makes a file from the log alone; [`digest`] proves two of them equal.
+//!
+//! It knows nothing of the domain: how an event is decoded is the [`Codec`]'s, what a row means is the view's. Rows
+//! are a cache of the log: whatever is in doubt (another log, a checkpoint the log does not reach, a damaged file) is
+//! thrown away and made again, never trusted.
+
+mod codec;
+mod error;
+mod file;
+pub mod key;
+mod overlay;
+mod reader;
+mod rebuild;
+mod runner;
+mod span;
+pub mod testing;
+mod tx;
+mod view;
+
+pub use codec::{Codec, DecodeError, Undecoded};
+pub use error::{ApplyError, TableError};
+pub use file::{Checkpoint, OpenedAs, StoredFile, ViewFile, delete_stored, stored_files};
+pub use reader::{Digest, Reader, Rows, digest};
+pub use rebuild::{Progress, Rebuilt, rebuild};
+pub use runner::{
+    Runner, RunnerHandle, RunnerOptions, StartError, Status, ViewHandle, ViewState, WaitError,
+};
+pub use span::{Order, Span};
+pub use tx::{Slice, Tx};
+pub use view::View;

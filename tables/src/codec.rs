@@ -1,0 +1,43 @@
+//! How the events of a log are decoded, once for all views of a set.
+//!
+//! The codec is the caller's: this crate hands it a record and passes what it gives on to the views. What it gives may
+//! borrow from the record, so that nothing is copied that no view keeps.
+
+use event_store::RecordedEvent;
+
+/// Decodes records into what the views of a set work on.
+pub trait Codec: Send + Sync + 'static {
+    /// A decoded event, borrowing from its record.
+    type Decoded<'a>: Send + Sync;
+
+    /// Decodes one record. A failure stops every view that wants the event, at its position.
+    fn decode<'a>(&self, event: &'a RecordedEvent) -> Result<Self::Decoded<'a>, DecodeError>;
+}
+
+/// The codec of views that need no more than the record itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Undecoded;
+
+impl Codec for Undecoded {
+    type Decoded<'a> = ();
+
+    fn decode<'a>(&self, _event: &'a RecordedEvent) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+/// A record that the codec cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("the event cannot be decoded: {cause}")]
+pub struct DecodeError {
+    cause: anyhow::Error,
+}
+
+impl DecodeError {
+    /// Wraps what the codec found.
+    pub fn new(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            cause: cause.into(),
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! One view's file: its rows and its checkpoint, committed together.
+//!
+//! Commits between durable checkpoints are not synced: they are whole in memory, and a crash goes back to the last
+//! durable one. A file is trusted only if it is sound, belongs to the log at hand, and stands at a position the log
+//! has; else it is thrown away, for the log can make it again. A file is first written under a name of its own
+//! (`.building`) and gets its real one when it has caught up, so that nobody reads half of a view.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use event_store::{LogId, Position};
+use redb::backends::InMemoryBackend;
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition};
+
+use crate::overlay::{Change, Overlay};
+use crate::reader::Snapshot;
+use crate::{Reader, TableError};
+
+/// The table of what a file says about itself; no view's table may bear the name.
+pub(crate) const META: &str = "_meta";
+const CHECKPOINT: &[u8] = b"checkpoint";
+const FORMAT: &[u8] = b"format";
+/// The version of this crate's own layout: the names in [`META`] and how keys are stored.
+const FORMAT_VERSION: &[u8] = &[1];
+
+/// The definition of a table of rows: bytes to bytes.
+pub(crate) fn row_table(
+    name: &'static str,
+) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+/// How far rows have followed a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log they follow.
+    pub log_id: LogId,
+    /// The last event that is in them.
+    pub position: Position,
+}
+
+impl Checkpoint {
+    fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        let (id, position) = bytes.split_at_mut(16);
+        id.copy_from_slice(self.log_id.0.as_bytes());
+        position.copy_from_slice(&self.position.0.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, position) = bytes.split_first_chunk::<16>()?;
+        Some(Self {
+            log_id: LogId(uuid::Uuid::from_bytes(*id)),
+            position: Position(u64::from_be_bytes(position.try_into().ok()?)),
+        })
+    }
+}
+
+/// How a file was found on opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenedAs {
+    /// There was none: it is made from the log.
+    New,
+    /// It was sound, and goes on from its checkpoint.
+    Existing,
+    /// A file that had not caught up when the process ended; it goes on from its checkpoint, not served yet.
+    Unfinished,
+    /// It could not be trusted, was thrown away, and is made again from the log.
+    Discarded {
+        /// Why it was not trusted.
+        reason: String,
+    },
+}
+
+/// Whether a commit is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Synced {
+    Yes,
+    No,
+}
+
+/// A view's file.
+pub struct ViewFile {
+    /// Before the database, so that it goes first.
+    snapshot: Arc<Snapshot>,
+    database: Database,
+    names: &'static [&'static str],
+    place: Option<Place>,
+}
+
+/// Where a file lies, and where it shall.
+struct Place {
+    served: PathBuf,
+    building: bool,
+}
+
+/// The path of a view's file in `dir`.
+pub(crate) fn file_path(dir: &Path, view: &str, version: u32) -> PathBuf {
+    dir.join(format!("{view}.v{version}.redb"))
+}
+
+fn building_path(served: &Path) -> PathBuf {
+    served.with_extension("building.redb")
+}
+
+impl ViewFile {
+    /// Opens the file at `served` for a view with these tables, or an unfinished one beside it, or begins a new one.
+    /// What is of another log than `log_id`, stands beyond `durable`, or is damaged, is deleted first.
+    pub fn open(
+        served: &Path,
+        names: &'static [&'static str],
+        log_id: LogId,
+        durable: Position,
+        cache_bytes: usize,
+    ) -> Result<(Self, OpenedAs), TableError> {
+        let mut reason = None;
+        for (path, building) in [(served.to_path_buf(), false), (building_path(served), true)] {
+            if !path
+                .try_exists()
+                .map_err(|cause| io(&path, "looking for", cause))?
+            {
+                continue;
+            }
+            match Self::open_existing(&path, names, log_id, durable, cache_bytes)? {
+                Ok((database, snapshot)) => {
+                    let place = Some(Place {
+                        served: served.to_path_buf(),
+                        building,
+                    });
+                    let file = Self {
+                        snapshot: Arc::new(snapshot),
+                        database,
+                        names,
+                        place,
+                    };
+                    let opened = if building {
+                        OpenedAs::Unfinished
+                    } else {
+                        OpenedAs::Existing
+                    };
+                    return Ok((file, opened));
+                }
+                Err(distrust) => {
+                    fs::remove_file(&path).map_err(|cause| io(&path, "deleting", cause))?;
+                    reason = reason.or(Some(distrust));
+                }
+            }
+        }
+        let path = building_path(served);
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).map_err(|cause| io(dir, "making", cause))?;
+        }
+        let database = builder(cache_bytes)
+            .create(&path)
+            .map_err(|error| open_error(&path, error))?;
+        let place = Some(Place {
+            served: served.to_path_buf(),
+            building: true,
+        });
+        let file = Self::fresh(database, names, log_id, place)?;
+        Ok((
+            file,
+            reason.map_or(OpenedAs::New, |reason| OpenedAs::Discarded { reason }),
+        ))
+    }
+
+    /// Rows that live as long as the process.
+    pub fn in_memory(
+        names: &'static [&'static str],
+        log_id: LogId,
+        cache_bytes: usize,
+    ) -> Result<Self, TableError> {
+        let database = builder(cache_bytes).create_with_backend(InMemoryBackend::new())?;
+        Self::fresh(database, names, log_id, None)
+    }
+
+    fn fresh(
+        database: Database,
+        names: &'static [&'static str],
+        log_id: LogId,
+        place: Option<Place>,
+    ) -> Result<Self, TableError> {
+        let checkpoint = Checkpoint {
+            log_id,
+            position: Position::START,
+        };
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        {
+            let mut meta = transaction.open_table(row_table(META))?;
+            meta.insert(FORMAT, FORMAT_VERSION)?;
+            meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
+            for name in names {
+                transaction.open_table(row_table(name))?;
+            }
+        }
+        transaction.commit()?;
+        let snapshot = Snapshot::stored(&database.begin_read()?, names, checkpoint)?;
+        Ok(Self {
+            snapshot: Arc::new(snapshot),
+            database,
+            names,
+            place,
+        })
+    }
+
+    /// The inner result says why a file that is there cannot be trusted.
+    #[expect(
+        clippy::type_complexity,
+        reason = "private, and taken apart at its one call"
+    )]
+    fn open_existing(
+        path: &Path,
+        names: &'static [&'static str],
+        log_id: LogId,
+        durable: Position,
+        cache_bytes: usize,
+    ) -> Result<Result<(Database, Snapshot), String>, TableError> {
+        // A damaged page may also make redb panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = builder(cache_bytes).open(path)?;
+            let transaction = database.begin_read()?;
+            let meta = transaction.open_table(row_table(META))?;
+            let format = meta
+                .get(FORMAT)?
+                .is_some_and(|format| format.value() == FORMAT_VERSION);
+            let checkpoint = meta
+                .get(CHECKPOINT)?
+                .and_then(|bytes| Checkpoint::from_bytes(bytes.value()));
+            let distrust = match checkpoint {
+                Some(_) if !format => Some("another layout".to_owned()),
+                None => Some("no checkpoint".to_owned()),
+                Some(found) if found.log_id != log_id => {
+                    Some(format!("it follows the log {}", found.log_id))
+                }
+                Some(found) if found.position > durable => Some(format!(
+                    "it stands at {}, the log ends at {durable}",
+                    found.position
+                )),
+                Some(_) => None,
+            };
+            if let Some(distrust) = distrust {
+                return Ok(Err(distrust));
+            }
+            let checkpoint = checkpoint.unwrap_or(Checkpoint {
+                log_id,
+                position: Position::START,
+            });
+            let snapshot = Snapshot::stored(&transaction, names, checkpoint)?;
+            Ok(Ok((database, snapshot)))
+        }));
+        match opened {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => match error {
+                TableError::Storage(error) => distrust(path, *error).map(Err),
+                TableError::UnknownTable(_)
+                | TableError::Io { .. }
+                | TableError::AlreadyOpen(_) => Err(error),
+            },
+            Err(_) => Ok(Err("it is damaged: reading it ended in a panic".to_owned())),
+        }
+    }
+
+    /// A snapshot of the last commit, durable or not.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.snapshot))
+    }
+
+    /// Where the last commit stands.
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.snapshot.checkpoint()
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Whether the file has not caught up once yet.
+    pub fn is_building(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.building)
+    }
+
+    /// Commits the changes with their position, and empties the overlay.
+    pub(crate) fn commit(
+        &mut self,
+        overlay: &mut Overlay,
+        position: Position,
+        synced: Synced,
+    ) -> Result<(), TableError> {
+        let checkpoint = Checkpoint {
+            log_id: self.checkpoint().log_id,
+            position,
+        };
+        let mut transaction = self.database.begin_write()?;
+        match synced {
+            Synced::Yes => transaction.set_quick_repair(true),
+            Synced::No => transaction.set_durability(Durability::None)?,
+        }
+        {
+            let mut meta = transaction.open_table(row_table(META))?;
+            meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
+        }
+        for (name, changes) in self.names.iter().zip(overlay.drain()) {
+            if changes.is_empty() {
+                continue;
+            }
+            let mut table = transaction.open_table(row_table(name))?;
+            for (key, change) in changes {
+                match change {
+                    Change::Put(value) => drop(table.insert(&*key, &*value)?),
+                    Change::Delete => drop(table.remove(&*key)?),
+                    Change::Nothing => {}
+                }
+            }
+        }
+        transaction.commit()?;
+        self.snapshot = Arc::new(Snapshot::stored(
+            &self.database.begin_read()?,
+            self.names,
+            checkpoint,
+        )?);
+        Ok(())
+    }
+
+    /// Gives a file that has caught up its real name. Its last commit must be a synced one.
+    pub(crate) fn put_in_place(&mut self) -> Result<(), TableError> {
+        let Some(place) = &mut self.place else {
+            return Ok(());
+        };
+        if place.building {
+            let from = building_path(&place.served);
+            fs::rename(&from, &place.served).map_err(|cause| io(&from, "renaming", cause))?;
+            if let Some(dir) = place.served.parent() {
+                fs::File::open(dir)
+                    .and_then(|dir| dir.sync_all())
+                    .map_err(|cause| io(dir, "syncing", cause))?;
+            }
+            place.building = false;
+        }
+        Ok(())
+    }
+}
+
+fn builder(cache_bytes: usize) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes);
+    builder
+}
+
+fn io(path: &Path, what: &str, cause: std::io::Error) -> TableError {
+    TableError::Io {
+        what: format!("{what} {}", path.display()),
+        cause,
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> TableError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => TableError::AlreadyOpen(path.display().to_string()),
+        other => other.into(),
+    }
+}
+
+/// Whether the error tells of the file's content (then why it cannot be trusted) or of the system around it.
+fn distrust(path: &Path, error: redb::Error) -> Result<String, TableError> {
+    match error {
+        redb::Error::DatabaseAlreadyOpen => {
+            Err(TableError::AlreadyOpen(path.display().to_string()))
+        }
+        redb::Error::Io(cause)
+            if !matches!(
+                cause.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Err(io(path, "opening", cause))
+        }
+        other => Ok(format!("it is damaged: {other}")),
+    }
+}
+
+/// A file of a view's version that lies in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The view's name.
+    pub view: String,
+    /// The view's version.
+    pub version: u32,
+    /// Whether it had caught up, and is served by the version of the program that has this version of the view.
+    pub finished: bool,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The files of all views and versions in `dir`, those of older versions too, which are kept for a rollback; by view
+/// and version.
+pub fn stored_files(dir: &Path) -> Result<Vec<StoredFile>, TableError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(io(dir, "listing", cause)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|cause| io(dir, "listing", cause))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".redb")) else {
+            continue;
+        };
+        let (name, finished) = name
+            .strip_suffix(".building")
+            .map_or((name, true), |name| (name, false));
+        let Some((view, version)) = name.rsplit_once(".v") else {
+            continue;
+        };
+        let Ok(version) = version.parse() else {
+            continue;
+        };
+        let bytes = entry
+            .metadata()
+            .map_err(|cause| io(&entry.path(), "looking at", cause))?
+            .len();
+        files.push(StoredFile {
+            view: view.to_owned(),
+            version,
+            finished,
+            path: entry.path(),
+            bytes,
+        });
+    }
+    files
+        .sort_unstable_by(|a, b| (&a.view, a.version, &a.path).cmp(&(&b.view, b.version, &b.path)));
+    Ok(files)
+}
+
+/// Deletes one of them. The caller makes sure that no runner has it open.
+pub fn delete_stored(file: &StoredFile) -> Result<(), TableError> {
+    fs::remove_file(&file.path).map_err(|cause| io(&file.path, "deleting", cause))
+}

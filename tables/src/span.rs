@@ -1,0 +1,129 @@
+//! Which rows a scan covers, and in which order: a range of keys, mostly a prefix and a place in it.
+
+use std::ops::Bound;
+
+/// The order of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By rising keys.
+    Ascending,
+    /// By falling keys.
+    Descending,
+}
+
+/// A range of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub(crate) lower: Bound<Vec<u8>>,
+    pub(crate) upper: Bound<Vec<u8>>,
+}
+
+impl Span {
+    /// Every row.
+    pub fn all() -> Self {
+        Self {
+            lower: Bound::Unbounded,
+            upper: Bound::Unbounded,
+        }
+    }
+
+    /// Every row whose key begins with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Self {
+        let upper = successor(prefix).map_or(Bound::Unbounded, Bound::Excluded);
+        Self {
+            lower: Bound::Included(prefix.to_vec()),
+            upper,
+        }
+    }
+
+    /// Every row between two bounds.
+    pub fn between(lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> Self {
+        Self {
+            lower: lower.map(<[u8]>::to_vec),
+            upper: upper.map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Of these, the rows at or after `key`.
+    #[must_use]
+    pub fn from(self, key: &[u8]) -> Self {
+        self.raise(Bound::Included(key))
+    }
+
+    /// Of these, the rows after `key`, without it: where a page in ascending order goes on.
+    #[must_use]
+    pub fn after(self, key: &[u8]) -> Self {
+        self.raise(Bound::Excluded(key))
+    }
+
+    /// Of these, the rows up to `key` and with it.
+    #[must_use]
+    pub fn through(self, key: &[u8]) -> Self {
+        self.sink(Bound::Included(key))
+    }
+
+    /// Of these, the rows before `key`, without it: where a page in descending order goes on.
+    #[must_use]
+    pub fn before(self, key: &[u8]) -> Self {
+        self.sink(Bound::Excluded(key))
+    }
+
+    fn raise(mut self, lower: Bound<&[u8]>) -> Self {
+        let tighter = match (&self.lower, lower) {
+            (Bound::Unbounded, _) => true,
+            (_, Bound::Unbounded) => false,
+            (Bound::Included(old), Bound::Excluded(new)) => new >= old.as_slice(),
+            (
+                Bound::Included(old) | Bound::Excluded(old),
+                Bound::Included(new) | Bound::Excluded(new),
+            ) => new > old.as_slice(),
+        };
+        if tighter {
+            self.lower = lower.map(<[u8]>::to_vec);
+        }
+        self
+    }
+
+    fn sink(mut self, upper: Bound<&[u8]>) -> Self {
+        let tighter = match (&self.upper, upper) {
+            (Bound::Unbounded, _) => true,
+            (_, Bound::Unbounded) => false,
+            (Bound::Included(old), Bound::Excluded(new)) => new <= old.as_slice(),
+            (
+                Bound::Included(old) | Bound::Excluded(old),
+                Bound::Included(new) | Bound::Excluded(new),
+            ) => new < old.as_slice(),
+        };
+        if tighter {
+            self.upper = upper.map(<[u8]>::to_vec);
+        }
+        self
+    }
+
+    /// The bounds by reference; `None` when no key can lie between them.
+    pub(crate) fn bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+        let lower = self.lower.as_ref().map(Vec::as_slice);
+        let upper = self.upper.as_ref().map(Vec::as_slice);
+        let empty = match (lower, upper) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(low), Bound::Included(high)) => low > high,
+            (
+                Bound::Included(low) | Bound::Excluded(low),
+                Bound::Included(high) | Bound::Excluded(high),
+            ) => low >= high,
+        };
+        (!empty).then_some((lower, upper))
+    }
+}
+
+/// The smallest key above every key that begins with `prefix`; none if there is no such key.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut next = prefix.to_vec();
+    while let Some(last) = next.pop() {
+        if last < u8::MAX {
+            next.push(last + 1);
+            return Some(next);
+        }
+    }
+    None
+}

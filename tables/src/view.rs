@@ -1,0 +1,38 @@
+//! A view: which tables it has, and what an event does to their rows.
+//!
+//! The promise a view must keep: `apply` is a function of the rows and the event alone. No clock, no lookups beyond
+//! its own tables, no effect outside them; then the same log gives the same bytes on any machine, and a rebuild
+//! equals what grew live. The runner gives the events in the log's order and each one once.
+
+use event_store::RecordedEvent;
+
+use crate::{ApplyError, Codec, Tx};
+
+/// Rows that follow the log.
+pub trait View<C: Codec>: Send + Sync + 'static {
+    /// The view's name: of its file, in metrics and in readiness. Lower case, digits and `_`.
+    fn name(&self) -> &'static str;
+
+    /// The version of the rows' meaning and shape. Raise it with every change to either: the new version is built
+    /// from the log in a file of its own.
+    fn version(&self) -> u32;
+
+    /// The names of the view's tables.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// Whether events of this type concern the view at all. What is not wanted is not decoded for it and cannot stop
+    /// it.
+    fn wants(&self, event_type: &str) -> bool {
+        let _ = event_type;
+        true
+    }
+
+    /// Changes the rows as the event demands. An error stops the view before this event; nothing the failed call
+    /// did is kept.
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        event: &RecordedEvent,
+        decoded: &C::Decoded<'_>,
+    ) -> Result<(), ApplyError>;
+}
