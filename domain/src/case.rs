@@ -1,0 +1,318 @@
+//! The moderators' file on one reported member in one conversation.
+//!
+//! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
+//! nothing. Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation and reported member.
+//!
+//! State is bounded: of the reports it keeps their count, the categories seen, and the version in the conversation's
+//! stream up to which they were taken. All reports of a case come from one conversation, in the order of its versions,
+//! so *already joined* is *not above that version*. The other acts of moderators (claim, note, escalate, decide,
+//! appeal, reverse, and the reopening of a decided case by a newly reported message) extend `Event`, `State` and
+//! `Command` here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Recorded;
+use crate::ids::{CaseId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// The stream of a case.
+pub fn stream(case: CaseId) -> String {
+    format!("case-{case}")
+}
+
+/// What a report complains of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Category {
+    Spam,
+    Scam,
+    Harassment,
+    Hate,
+    SexualContent,
+    MinorSafety,
+    Violence,
+    SelfHarm,
+    Impersonation,
+    IllegalGoods,
+    Other,
+}
+
+impl Category {
+    /// Every category, in the order of the domain's page.
+    pub const ALL: [Category; 11] = [
+        Category::Spam,
+        Category::Scam,
+        Category::Harassment,
+        Category::Hate,
+        Category::SexualContent,
+        Category::MinorSafety,
+        Category::Violence,
+        Category::SelfHarm,
+        Category::Impersonation,
+        Category::IllegalGoods,
+        Category::Other,
+    ];
+
+    /// How urgent a report of this category is, 1 to 5. The page asks for a severity and gives no numbers: harm to
+    /// life and to minors first, then harm done to a person, then to their purse, then nuisance.
+    pub const fn severity(self) -> u8 {
+        match self {
+            Category::MinorSafety | Category::SelfHarm => 5,
+            Category::Violence => 4,
+            Category::Hate | Category::Harassment | Category::SexualContent => 3,
+            Category::Scam | Category::Impersonation | Category::IllegalGoods => 2,
+            Category::Spam | Category::Other => 1,
+        }
+    }
+}
+
+/// What orders the queue. The rule stands here alone: [`PriorityInputs::rank`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PriorityInputs {
+    /// Severity of the worst category reported, 1 to 5.
+    pub severity: u8,
+    /// Different members who reported this member within 90 days, in any conversation.
+    pub reporters: u32,
+    /// Earlier cases against this member that were upheld.
+    pub upheld: u32,
+    /// Whether every report of the case was over its reporter's daily limit: such a case is sorted last.
+    pub over_limit: bool,
+}
+
+impl PriorityInputs {
+    /// Days within which reporters count.
+    pub const REPORTERS_DAYS: u32 = 90;
+
+    /// Higher comes first; among equals the case opened earlier comes first. Cases within the reporters' daily limits
+    /// come before all others; then the severity decides, then how many members complain (no difference above
+    /// 65,535), then how many earlier cases were upheld (above 255 alike).
+    pub fn rank(&self) -> u64 {
+        let reporters = u64::from(self.reporters.min(0xffff));
+        let upheld = u64::from(self.upheld.min(0xff));
+        (u64::from(!self.over_limit) << 32)
+            | (u64::from(self.severity) << 24)
+            | (reporters << 8)
+            | upheld
+    }
+}
+
+/// What happens to a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The file is opened.
+    CaseOpened(CaseOpened),
+    /// A report belongs to it; the first, too.
+    ReportJoined(ReportJoined),
+    /// Its content was shown to somebody.
+    ContentDisclosed(ContentDisclosed),
+}
+
+/// `case-opened.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseOpened {
+    /// The case itself.
+    pub case: CaseId,
+    /// The conversation the reports come from.
+    pub conversation: ConversationId,
+    /// The member reported.
+    pub reported: MemberId,
+}
+
+/// `report-joined.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportJoined {
+    /// The report.
+    pub report_id: ReportId,
+    /// Version of the `messages-reported` event in the conversation's stream.
+    pub conversation_version: u64,
+    /// Who reported.
+    pub reporter: MemberId,
+    /// The member reported.
+    pub reported: MemberId,
+    /// What for.
+    pub category: Category,
+    /// How many messages it newly names.
+    pub messages: u32,
+    /// Made beyond the reporter's daily limit.
+    pub over_limit: bool,
+    /// Different members who reported this member within 90 days, this one among them, when it joined.
+    pub reporters: u32,
+}
+
+/// `content-disclosed.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentDisclosed {
+    /// Who read.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// What for.
+    pub purpose: ReasonCode,
+}
+
+impl Event {
+    /// The members the event concerns, for its header.
+    pub fn members(&self) -> [Option<&MemberId>; 2] {
+        match self {
+            Event::CaseOpened(opened) => [Some(&opened.reported), None],
+            Event::ReportJoined(joined) => [Some(&joined.reported), Some(&joined.reporter)],
+            Event::ContentDisclosed(disclosed) => [Some(&disclosed.by), Some(&disclosed.reported)],
+        }
+    }
+}
+
+/// What decisions about a case need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    reported: Option<MemberId>,
+    opened_at: Option<Timestamp>,
+    reports: u32,
+    severity: u8,
+    joined_up_to: Option<Joined>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Joined {
+    conversation_version: u64,
+    version: u64,
+}
+
+impl State {
+    /// Whether there is a case at all.
+    pub fn exists(&self) -> bool {
+        self.reported.is_some()
+    }
+
+    /// When it was opened, if it was.
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened_at
+    }
+
+    /// How many reports joined it.
+    pub fn reports(&self) -> u32 {
+        self.reports
+    }
+
+    /// Severity of the worst category so far; 0 before any report.
+    pub fn severity(&self) -> u8 {
+        self.severity
+    }
+}
+
+/// What may be asked of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A report was made: by the reactor, from the conversation's event.
+    JoinReport(JoinReport),
+    /// Somebody is about to be shown the case.
+    DiscloseCase {
+        /// Who reads.
+        by: MemberId,
+        /// What for.
+        purpose: ReasonCode,
+    },
+}
+
+/// A report on its way into its case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinReport {
+    /// The conversation it was made in.
+    pub conversation: ConversationId,
+    /// Version of the `messages-reported` event in that conversation's stream.
+    pub conversation_version: u64,
+    /// The report.
+    pub report_id: ReportId,
+    /// Who reported.
+    pub reporter: MemberId,
+    /// The member reported.
+    pub reported: MemberId,
+    /// What for.
+    pub category: Category,
+    /// How many messages it newly names.
+    pub messages: u32,
+    /// Made beyond the reporter's daily limit.
+    pub over_limit: bool,
+    /// Different members who reported this member within 90 days, this one among them.
+    pub reporters: u32,
+}
+
+/// The events that carry a command out; none when the report has joined already. Every disclosure is an event of its
+/// own, however often the same member reads.
+pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::JoinReport(report) => Ok(join(state, report)),
+        Command::DiscloseCase { by, purpose } => {
+            let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
+            let (by, purpose) = (by.clone(), purpose.clone());
+            Ok(vec![Event::ContentDisclosed(ContentDisclosed {
+                by,
+                reported,
+                purpose,
+            })])
+        }
+    }
+}
+
+/// The version of the event that made a command already so, when `decide` gives no event. For a report that joined
+/// before later ones it is the latest join.
+pub fn already(state: &State, command: &Command) -> Option<u64> {
+    match command {
+        Command::JoinReport(_) => state.joined_up_to.map(|joined| joined.version),
+        Command::DiscloseCase { .. } => None,
+    }
+}
+
+/// Takes an event into the state.
+pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
+    match event {
+        Event::CaseOpened(opened) => {
+            state
+                .reported
+                .get_or_insert_with(|| opened.reported.clone());
+            state.opened_at.get_or_insert(recorded.at);
+        }
+        Event::ReportJoined(joined) => {
+            state.reports = state.reports.saturating_add(1);
+            state.severity = state.severity.max(joined.category.severity());
+            let conversation_version = state
+                .joined_up_to
+                .map_or(0, |so_far| so_far.conversation_version)
+                .max(joined.conversation_version);
+            state.joined_up_to = Some(Joined {
+                conversation_version,
+                version: recorded.version,
+            });
+        }
+        Event::ContentDisclosed(_) => {}
+    }
+}
+
+fn join(state: &State, report: &JoinReport) -> Vec<Event> {
+    if state
+        .joined_up_to
+        .is_some_and(|joined| joined.conversation_version >= report.conversation_version)
+    {
+        return Vec::new();
+    }
+    let mut events = Vec::with_capacity(2);
+    if !state.exists() {
+        events.push(Event::CaseOpened(CaseOpened {
+            case: CaseId::of(report.conversation, &report.reported),
+            conversation: report.conversation,
+            reported: report.reported.clone(),
+        }));
+    }
+    events.push(Event::ReportJoined(ReportJoined {
+        report_id: report.report_id,
+        conversation_version: report.conversation_version,
+        reporter: report.reporter.clone(),
+        reported: report.reported.clone(),
+        category: report.category,
+        messages: report.messages,
+        over_limit: report.over_limit,
+        reporters: report.reporters,
+    }));
+    events
+}

@@ -1,0 +1,462 @@
+//! What happens in a conversation: the payloads of its events, each a stored contract.
+//!
+//! `from` is always the sender of a direction and `to` or `by` its recipient, as the event's doc says. Numbers name
+//! messages of this conversation. Times other than the event's own `at` are milliseconds since the Unix epoch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::Category;
+use crate::evidence::Evidence;
+use crate::ids::{MemberId, ReportId};
+use crate::policy::Relationship;
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// What happens in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message reached its recipient: their inbox, or their doorstep.
+    MessageSent(MessageSent<'a>),
+    /// A message was taken, and is shown to nobody but its sender.
+    MessageWithheld(MessageWithheld<'a>),
+    /// A request waits from here on.
+    RequestOpened(RequestOpened),
+    /// The recipient, or what is between the two, accepted the sender.
+    RequestAccepted(RequestAccepted),
+    /// The recipient deleted the request.
+    RequestDeleted(RequestDeleted),
+    /// The recipient took a deletion back.
+    RequestRestored(RequestRestored),
+    /// The sender unsent the last message of the request.
+    RequestWithdrawn(RequestWithdrawn),
+    /// The recipient moved an accepted thread back to the doorstep.
+    MovedToRequests(MovedToRequests),
+    /// The sender took a message back.
+    MessageUnsent(MessageUnsent),
+    /// A member has read up to a message.
+    ReadMarked(ReadMarked),
+    /// A member wants no notices of this conversation.
+    ConversationMuted(ConversationMuted),
+    /// A member wants them again.
+    ConversationUnmuted(ConversationUnmuted),
+    /// One blocks the other.
+    MemberBlocked(MemberBlocked),
+    /// One no longer blocks the other.
+    MemberUnblocked(MemberUnblocked),
+    /// The host knows a relationship otherwise.
+    RelationshipRecorded(RelationshipRecorded),
+    /// One reported messages of the other.
+    MessagesReported(MessagesReported<'a>),
+}
+
+/// Where a sent message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// The recipient's inbox.
+    Inbox,
+    /// The recipient's request folder.
+    Request,
+}
+
+/// `message-sent.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSent<'a> {
+    /// The message's number, dense from 1 in its conversation.
+    pub number: u64,
+    /// Who wrote.
+    pub from: MemberId,
+    /// To whom.
+    pub to: MemberId,
+    /// Where it went.
+    pub route: Route,
+    /// What was written, as it was sent.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// What it was decided on.
+    pub evidence: Evidence,
+}
+
+/// `message-withheld.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageWithheld<'a> {
+    /// The message's number: it takes the next one like any other.
+    pub number: u64,
+    /// Who wrote.
+    pub from: MemberId,
+    /// To whom, who never sees it.
+    pub to: MemberId,
+    /// What was written, as it was sent.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// What it was decided on.
+    pub evidence: Evidence,
+}
+
+/// `request-opened.v1`: followed in the same append by the `message-sent` that opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestOpened {
+    /// Who knocks.
+    pub from: MemberId,
+    /// At whose door.
+    pub to: MemberId,
+    /// Number of the message that opens it. A reopened request shows only what came since.
+    pub number: u64,
+    /// After a deletion or a withdrawal.
+    pub reopened: bool,
+    /// What is known between the two.
+    pub relationship: Relationship,
+}
+
+/// What made a direction accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptMethod {
+    /// The recipient said so.
+    Accept,
+    /// The recipient wrote back.
+    Reply,
+    /// Both knocked at once.
+    Crossing,
+    /// The audience table came to say inbox.
+    Relationship,
+}
+
+/// `request-accepted.v1`: everything that was sent and not withheld is visible again, a deleted part too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestAccepted {
+    /// The recipient, whose consent it is.
+    pub by: MemberId,
+    /// The sender who is accepted.
+    pub from: MemberId,
+    /// How.
+    pub method: AcceptMethod,
+    /// What it was decided on, when the recipient accepted by command; otherwise it stands in the message that follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// How a request is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeleteMode {
+    /// The sender may knock again after a while.
+    Quiet,
+    /// The sender may not knock again until the recipient acts.
+    Final,
+}
+
+/// `request-deleted.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestDeleted {
+    /// The recipient.
+    pub by: MemberId,
+    /// The sender whose request it is.
+    pub from: MemberId,
+    /// How.
+    pub mode: DeleteMode,
+    /// Messages of this direction above this number can be restored; 0 is all.
+    pub after: u64,
+    /// Messages of this direction up to this number are deleted.
+    pub up_to: u64,
+    /// What the sender writes before this is withheld; until the recipient acts when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown_until: Option<Timestamp>,
+    /// The last moment at which it can be restored.
+    pub restorable_until: Timestamp,
+    /// Version of the rules that gave the spans.
+    pub policy_version: u64,
+}
+
+/// `request-restored.v1`: pending again, with the part that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRestored {
+    /// The recipient.
+    pub by: MemberId,
+    /// The sender whose request it is.
+    pub from: MemberId,
+    /// Messages of this direction above this number are visible again; 0 is all.
+    pub after: u64,
+    /// Into a newer pending request.
+    pub merged: bool,
+    /// What it was decided on.
+    pub evidence: Evidence,
+}
+
+/// `request-withdrawn.v1`: follows the `message-unsent` of the last message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestWithdrawn {
+    /// The sender.
+    pub from: MemberId,
+    /// The recipient.
+    pub to: MemberId,
+}
+
+/// `moved-to-requests.v1`: pending, with an empty count; the thread shows whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedToRequests {
+    /// The recipient.
+    pub by: MemberId,
+    /// The sender whose direction it is.
+    pub from: MemberId,
+    /// Number of the conversation's last message then: `messages` counts those above it.
+    pub after: u64,
+    /// What is known between the two.
+    pub relationship: Relationship,
+}
+
+/// `message-unsent.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageUnsent {
+    /// Which message.
+    pub number: u64,
+    /// Its sender.
+    pub by: MemberId,
+    /// The other member.
+    pub to: MemberId,
+    /// It was withheld: for the other member nothing happens.
+    pub withheld: bool,
+}
+
+/// `read-marked.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadMarked {
+    /// Who read.
+    pub by: MemberId,
+    /// The other member, who learns nothing of it while a request is open.
+    pub other: MemberId,
+    /// Up to which number.
+    pub up_to: u64,
+}
+
+/// `conversation-muted.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationMuted {
+    /// Who mutes.
+    pub by: MemberId,
+    /// The other member.
+    pub other: MemberId,
+}
+
+/// `conversation-unmuted.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationUnmuted {
+    /// Who unmutes.
+    pub by: MemberId,
+    /// The other member.
+    pub other: MemberId,
+}
+
+/// `member-blocked.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberBlocked {
+    /// Who blocks.
+    pub by: MemberId,
+    /// Whom.
+    pub other: MemberId,
+}
+
+/// `member-unblocked.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberUnblocked {
+    /// Who unblocks.
+    pub by: MemberId,
+    /// Whom.
+    pub other: MemberId,
+}
+
+/// A relationship that begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelationshipKind {
+    /// `member` follows `other`.
+    Follow,
+    /// `member` no longer follows `other`.
+    Unfollow,
+    /// `other` is suggested to `member`.
+    Suggest,
+    /// `other` is no longer suggested to `member`.
+    Unsuggest,
+}
+
+/// `relationship-recorded.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelationshipRecorded {
+    /// What begins or ends.
+    pub kind: RelationshipKind,
+    /// Who follows, or to whom is suggested.
+    pub member: MemberId,
+    /// Who is followed, or suggested.
+    pub other: MemberId,
+}
+
+/// What a reporter wants done in the same append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Also {
+    /// Nothing.
+    #[default]
+    None,
+    /// Delete the request, quietly.
+    Delete,
+    /// Block the member.
+    Block,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlsoOutcome {
+    /// Done in this append.
+    Done,
+    /// It was so before.
+    Already,
+    /// It does not apply here.
+    Skipped,
+}
+
+/// `messages-reported.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagesReported<'a> {
+    /// The report.
+    pub report_id: ReportId,
+    /// Who reports.
+    pub reporter: MemberId,
+    /// Whose messages.
+    pub reported: MemberId,
+    /// What for.
+    pub category: Category,
+    /// What the reporter adds; may be empty.
+    #[serde(borrow)]
+    pub comment: Text<'a>,
+    /// The messages this member had not reported before, as they were sent, by number.
+    #[serde(borrow)]
+    pub messages: Vec<ReportedMessage<'a>>,
+    /// Made beyond the reporter's daily limit.
+    pub over_limit: bool,
+    /// What else was asked for.
+    pub also: Also,
+    /// What became of that; absent when nothing else was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_outcome: Option<AlsoOutcome>,
+    /// Version of the rules in force.
+    pub policy_version: u64,
+}
+
+/// A message in a report: a copy, which nothing that the sender does afterwards changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedMessage<'a> {
+    /// Which message.
+    pub number: u64,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// What was written.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+impl Event<'_> {
+    /// The same event, borrowing nothing.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::MessageSent(MessageSent {
+                number,
+                from,
+                to,
+                route,
+                text,
+                evidence,
+            }) => Event::MessageSent(MessageSent {
+                number,
+                from,
+                to,
+                route,
+                text: text.into_owned(),
+                evidence,
+            }),
+            Event::MessageWithheld(MessageWithheld {
+                number,
+                from,
+                to,
+                text,
+                evidence,
+            }) => Event::MessageWithheld(MessageWithheld {
+                number,
+                from,
+                to,
+                text: text.into_owned(),
+                evidence,
+            }),
+            Event::MessagesReported(reported) => Event::MessagesReported(reported.into_owned()),
+            Event::RequestOpened(event) => Event::RequestOpened(event),
+            Event::RequestAccepted(event) => Event::RequestAccepted(event),
+            Event::RequestDeleted(event) => Event::RequestDeleted(event),
+            Event::RequestRestored(event) => Event::RequestRestored(event),
+            Event::RequestWithdrawn(event) => Event::RequestWithdrawn(event),
+            Event::MovedToRequests(event) => Event::MovedToRequests(event),
+            Event::MessageUnsent(event) => Event::MessageUnsent(event),
+            Event::ReadMarked(event) => Event::ReadMarked(event),
+            Event::ConversationMuted(event) => Event::ConversationMuted(event),
+            Event::ConversationUnmuted(event) => Event::ConversationUnmuted(event),
+            Event::MemberBlocked(event) => Event::MemberBlocked(event),
+            Event::MemberUnblocked(event) => Event::MemberUnblocked(event),
+            Event::RelationshipRecorded(event) => Event::RelationshipRecorded(event),
+        }
+    }
+
+    /// The two members, the acting one first (for a relationship: the one it belongs to).
+    pub fn members(&self) -> [&MemberId; 2] {
+        match self {
+            Event::MessageSent(event) => [&event.from, &event.to],
+            Event::MessageWithheld(event) => [&event.from, &event.to],
+            Event::RequestOpened(event) => [&event.from, &event.to],
+            Event::RequestAccepted(event) => [&event.by, &event.from],
+            Event::RequestDeleted(event) => [&event.by, &event.from],
+            Event::RequestRestored(event) => [&event.by, &event.from],
+            Event::RequestWithdrawn(event) => [&event.from, &event.to],
+            Event::MovedToRequests(event) => [&event.by, &event.from],
+            Event::MessageUnsent(event) => [&event.by, &event.to],
+            Event::ReadMarked(event) => [&event.by, &event.other],
+            Event::ConversationMuted(event) => [&event.by, &event.other],
+            Event::ConversationUnmuted(event) => [&event.by, &event.other],
+            Event::MemberBlocked(event) => [&event.by, &event.other],
+            Event::MemberUnblocked(event) => [&event.by, &event.other],
+            Event::RelationshipRecorded(event) => [&event.member, &event.other],
+            Event::MessagesReported(event) => [&event.reporter, &event.reported],
+        }
+    }
+}
+
+impl MessagesReported<'_> {
+    fn into_owned(self) -> MessagesReported<'static> {
+        let MessagesReported {
+            report_id,
+            reporter,
+            reported,
+            category,
+            comment,
+            messages,
+            over_limit,
+            also,
+            also_outcome,
+            policy_version,
+        } = self;
+        let owned = |message: ReportedMessage<'_>| ReportedMessage {
+            number: message.number,
+            sent_at: message.sent_at,
+            text: message.text.into_owned(),
+        };
+        MessagesReported {
+            report_id,
+            reporter,
+            reported,
+            category,
+            comment: comment.into_owned(),
+            messages: messages.into_iter().map(owned).collect(),
+            over_limit,
+            also,
+            also_outcome,
+            policy_version,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Identifiers and how each is derived.
+//!
+//! Members are named by the host's own ids; everything else that needs a name without asking anyone (conversations,
+//! cases, reports, events) is a UUIDv5 over a constant namespace and a NUL-separated list. No part of such a list can
+//! hold a NUL, so two lists never give the same bytes. The namespaces are part of the stored contract: never change one.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::{Uuid, uuid};
+
+/// Namespace of conversation ids: lower member id, NUL, higher member id, in byte order.
+pub const CONVERSATION_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c01");
+/// Namespace of case ids: conversation id as lower-case hyphenated text, NUL, reported member.
+pub const CASE_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c02");
+/// Namespace of report ids: reporter, NUL, command id.
+pub const REPORT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c03");
+/// Namespace of event ids: see [`event_id`] and [`reactor_event_id`].
+pub const EVENT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c04");
+/// Namespace of correlation and causation ids of commands: see [`correlation_id`] and [`causation_id`].
+pub const COMMAND_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c05");
+
+/// Most bytes of a member id.
+pub const MEMBER_ID_BYTES_MAX: usize = 128;
+/// Most bytes of a client's command id; an item of a bulk call adds its own few to it.
+pub const COMMAND_ID_BYTES_MAX: usize = 128;
+/// Most bytes of a reason code or purpose.
+pub const REASON_CODE_BYTES_MAX: usize = 64;
+
+/// A string that is no id of the kind asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a {0}")]
+pub struct InvalidId(pub &'static str);
+
+/// The host's id of a member: 1-128 bytes of `[A-Za-z0-9._:-]`. Cheap to clone; ordered by bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(Arc<str>);
+
+impl MemberId {
+    /// Checks and takes an id.
+    pub fn new(id: &str) -> Result<MemberId, InvalidId> {
+        if id.is_empty() || id.len() > MEMBER_ID_BYTES_MAX || !id.bytes().all(is_member_byte) {
+            return Err(InvalidId("member id"));
+        }
+        Ok(MemberId(Arc::from(id)))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The shared text itself, for headers that hold it as such.
+    pub fn as_arc(&self) -> &Arc<str> {
+        &self.0
+    }
+}
+
+const fn is_member_byte(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b':' | b'-')
+}
+
+/// A command's id, made by its client: 1-128 bytes of UTF-8 without control characters, unique to the acting member.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(Arc<str>);
+
+impl CommandId {
+    /// Checks and takes an id.
+    pub fn new(id: &str) -> Result<CommandId, InvalidId> {
+        if id.is_empty() || id.len() > COMMAND_ID_BYTES_MAX || id.chars().any(char::is_control) {
+            return Err(InvalidId("command id"));
+        }
+        Ok(CommandId(Arc::from(id)))
+    }
+
+    /// The id of item `index` of a bulk call: `key/index`. It may be longer than a client's own.
+    #[must_use]
+    pub fn item(&self, index: usize) -> CommandId {
+        CommandId(Arc::from(format!("{}/{index}", self.0)))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The shared text itself, for headers that hold it as such.
+    pub fn as_arc(&self) -> &Arc<str> {
+        &self.0
+    }
+}
+
+/// A short machine-readable reason or purpose: 1-64 bytes of `[a-z0-9_]`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReasonCode(Arc<str>);
+
+impl ReasonCode {
+    /// Checks and takes a code.
+    pub fn new(code: &str) -> Result<ReasonCode, InvalidId> {
+        let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if code.is_empty() || code.len() > REASON_CODE_BYTES_MAX || !code.bytes().all(allowed) {
+            return Err(InvalidId("reason code"));
+        }
+        Ok(ReasonCode(Arc::from(code)))
+    }
+
+    /// The code as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text id held as a shared string: printing, comparing, and serde with the check of its constructor.
+macro_rules! text_id {
+    ($name:ident, $expected:literal, $construct:expr) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(id: &str) -> Result<Self, InvalidId> {
+                Self::new(id)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+                    fn visit_str<E: de::Error>(self, id: &str) -> Result<$name, E> {
+                        $construct(id).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+    };
+}
+
+text_id!(MemberId, "a member id", MemberId::new);
+text_id!(ReasonCode, "a reason code", ReasonCode::new);
+// What is stored may be an item's id, longer than any client's: only its characters are checked on reading.
+text_id!(CommandId, "a command id", |id: &str| {
+    if id.is_empty() || id.chars().any(char::is_control) {
+        return Err(InvalidId("command id"));
+    }
+    Ok(CommandId(Arc::from(id)))
+});
+
+/// A UUID with a meaning of its own.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(id: &str) -> Result<Self, InvalidId> {
+                Uuid::parse_str(id).map($name).map_err(|_| InvalidId("UUID"))
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// Names everything between two members, whichever of them asks.
+    ConversationId
+);
+uuid_id!(
+    /// Names the moderators' file on one reported member in one conversation.
+    CaseId
+);
+uuid_id!(
+    /// Names one report.
+    ReportId
+);
+
+impl ConversationId {
+    /// The conversation of two members, in either order.
+    pub fn of(one: &MemberId, other: &MemberId) -> ConversationId {
+        let (lower, higher) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        ConversationId(derive(
+            &CONVERSATION_NAMESPACE,
+            &[lower.as_str(), higher.as_str()],
+        ))
+    }
+}
+
+impl CaseId {
+    /// The case on `reported` in a conversation.
+    pub fn of(conversation: ConversationId, reported: &MemberId) -> CaseId {
+        let mut buffer = Uuid::encode_buffer();
+        let conversation: &str = conversation.0.hyphenated().encode_lower(&mut buffer);
+        CaseId(derive(&CASE_NAMESPACE, &[conversation, reported.as_str()]))
+    }
+}
+
+impl ReportId {
+    /// The report that a command of `reporter` makes.
+    pub fn of(reporter: &MemberId, command: &CommandId) -> ReportId {
+        ReportId(derive(
+            &REPORT_NAMESPACE,
+            &[reporter.as_str(), command.as_str()],
+        ))
+    }
+}
+
+/// The id of event `index` (from 0) that a command appends to a stream.
+pub fn event_id(actor: &str, command_id: &str, stream: &str, index: usize) -> Uuid {
+    derive(
+        &EVENT_NAMESPACE,
+        &[actor, command_id, stream, &index.to_string()],
+    )
+}
+
+/// The id of event `index` (from 0) that a reactor appends to a stream because of the event `cause`.
+pub fn reactor_event_id(reactor: &str, cause: Uuid, stream: &str, index: usize) -> Uuid {
+    let mut buffer = Uuid::encode_buffer();
+    let cause: &str = cause.hyphenated().encode_lower(&mut buffer);
+    derive(
+        &EVENT_NAMESPACE,
+        &["reactor", reactor, cause, stream, &index.to_string()],
+    )
+}
+
+/// What ties together all events of one command, in whatever stream.
+pub fn correlation_id(actor: &str, command_id: &str) -> Uuid {
+    derive(&COMMAND_NAMESPACE, &[actor, command_id])
+}
+
+/// The cause of a command's events: the command and its whole content, so that a reused id shows.
+pub fn causation_id(actor: &str, command_id: &str, content: &[u8]) -> Uuid {
+    let mut name = Vec::with_capacity(actor.len() + command_id.len() + content.len() + 2);
+    name.extend_from_slice(actor.as_bytes());
+    name.push(0);
+    name.extend_from_slice(command_id.as_bytes());
+    name.push(0);
+    name.extend_from_slice(content);
+    Uuid::new_v5(&COMMAND_NAMESPACE, &name)
+}
+
+fn derive(namespace: &Uuid, parts: &[&str]) -> Uuid {
+    let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            name.push(0);
+        }
+        name.extend_from_slice(part.as_bytes());
+    }
+    Uuid::new_v5(namespace, &name)
+}
