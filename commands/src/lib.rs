@@ -1,1 +1,17 @@
 //! The write side: commands decided, appended and answered.
+//!
+//! A command goes to the worker of its stream, which holds recent aggregates, decides on the state in memory, and
+//! appends; the answer waits until everything it was decided on is durable. Command ids are remembered over restarts;
+//! facts of other streams are named with the decision; reactors and timers write what follows in other streams, once.
+//! [`CommandHandler`] is the door. What may happen is the domain's to decide, who may ask is the API's; the tables in
+//! here serve no query.
+
+mod command;
+mod handler;
+mod options;
+mod outcome;
+
+pub use command::{Command, Envelope, Target};
+pub use handler::{CommandHandler, Pending, ReactorStatus, StartError};
+pub use options::{Clock, Mode, Options, SystemClock};
+pub use outcome::{Answer, CommandError, Kind, Outcome, Refusal};
