@@ -21,7 +21,7 @@ pub struct Undecoded;
 impl Codec for Undecoded {
     type Decoded<'a> = ();
 
-    fn decode<'a>(&self, _event: &'a RecordedEvent) -> Result<(), DecodeError> {
+    fn decode(&self, _event: &RecordedEvent) -> Result<(), DecodeError> {
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use event_store::{LogId, Position};
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
 
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
@@ -149,10 +149,25 @@ impl ViewFile {
                 }
             }
         }
+        let file = Self::begin(served, names, log_id, cache_bytes)?;
+        Ok((
+            file,
+            reason.map_or(OpenedAs::New, |reason| OpenedAs::Discarded { reason }),
+        ))
+    }
+
+    /// Begins a new file that shall lie at `served` once it has caught up; an unfinished one beside it is deleted.
+    pub(crate) fn begin(
+        served: &Path,
+        names: &'static [&'static str],
+        log_id: LogId,
+        cache_bytes: usize,
+    ) -> Result<Self, TableError> {
         let path = building_path(served);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(|cause| io(dir, "making", cause))?;
         }
+        remove(&path)?;
         let database = builder(cache_bytes)
             .create(&path)
             .map_err(|error| open_error(&path, error))?;
@@ -160,11 +175,7 @@ impl ViewFile {
             served: served.to_path_buf(),
             building: true,
         });
-        let file = Self::fresh(database, names, log_id, place)?;
-        Ok((
-            file,
-            reason.map_or(OpenedAs::New, |reason| OpenedAs::Discarded { reason }),
-        ))
+        Self::fresh(database, names, log_id, place)
     }
 
     /// Rows that live as long as the process.
@@ -208,10 +219,6 @@ impl ViewFile {
     }
 
     /// The inner result says why a file that is there cannot be trusted.
-    #[expect(
-        clippy::type_complexity,
-        reason = "private, and taken apart at its one call"
-    )]
     fn open_existing(
         path: &Path,
         names: &'static [&'static str],
@@ -262,6 +269,12 @@ impl ViewFile {
             },
             Err(_) => Ok(Err("it is damaged: reading it ended in a panic".to_owned())),
         }
+    }
+
+    /// Deletes the file at `served`, and an unfinished one beside it.
+    pub(crate) fn discard(served: &Path) -> Result<(), TableError> {
+        remove(served)?;
+        remove(&building_path(served))
     }
 
     /// A snapshot of the last commit, durable or not.
@@ -344,6 +357,15 @@ impl ViewFile {
     }
 }
 
+/// Deletes a file, if there is one.
+fn remove(path: &Path) -> Result<(), TableError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(io(path, "deleting", cause)),
+    }
+}
+
 fn builder(cache_bytes: usize) -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(cache_bytes);
@@ -358,28 +380,28 @@ fn io(path: &Path, what: &str, cause: std::io::Error) -> TableError {
 }
 
 fn open_error(path: &Path, error: DatabaseError) -> TableError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => TableError::AlreadyOpen(path.display().to_string()),
-        other => other.into(),
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+        TableError::AlreadyOpen(path.display().to_string())
+    } else {
+        error.into()
     }
 }
 
 /// Whether the error tells of the file's content (then why it cannot be trusted) or of the system around it.
 fn distrust(path: &Path, error: redb::Error) -> Result<String, TableError> {
-    match error {
-        redb::Error::DatabaseAlreadyOpen => {
-            Err(TableError::AlreadyOpen(path.display().to_string()))
-        }
-        redb::Error::Io(cause)
-            if !matches!(
-                cause.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            Err(io(path, "opening", cause))
-        }
-        other => Ok(format!("it is damaged: {other}")),
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    if let redb::Error::Io(cause) = &error
+        && matches!(cause.kind(), InvalidData | UnexpectedEof)
+    {
+        return Ok(format!("it is damaged: {cause}"));
     }
+    if let redb::Error::Io(cause) = error {
+        return Err(io(path, "opening", cause));
+    }
+    if matches!(error, redb::Error::DatabaseAlreadyOpen) {
+        return Err(TableError::AlreadyOpen(path.display().to_string()));
+    }
+    Ok(format!("it is damaged: {error}"))
 }
 
 /// A file of a view's version that lies in a folder.

@@ -170,3 +170,61 @@ impl<'a> Parts<'a> {
         self.0
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One of each kind of part, so that the order of keys is that of the tuples.
+    type Tuple = (String, u64, i64, Vec<u8>);
+
+    fn key((text, number, signed, bytes): &Tuple) -> Key {
+        Key::new().text(text).u64(*number).i64(*signed).bytes(bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn keys_sort_as_their_parts_do(a: Tuple, b: Tuple) {
+            prop_assert_eq!(key(&a).as_bytes().cmp(key(&b).as_bytes()), a.cmp(&b));
+        }
+
+        #[test]
+        fn falling_numbers_sort_the_other_way(a: (u64, i64), b: (u64, i64)) {
+            let key = |(number, signed): (u64, i64)| Key::new().u64_desc(number).i64_desc(signed);
+            prop_assert_eq!(key(a).as_bytes().cmp(key(b).as_bytes()), b.cmp(&a));
+        }
+
+        #[test]
+        fn texts_with_one_beginning_sort_as_texts(
+            beginning in "[a\\x00]{0,4}", a in "[\\x00\\x01a\u{7f}]{0,4}", b in "[\\x00\\x01a\u{7f}]{0,4}",
+        ) {
+            let (a, b) = (format!("{beginning}{a}"), format!("{beginning}{b}"));
+            let key = |text: &str| Key::new().text(text).u8(7);
+            prop_assert_eq!(key(&a).as_bytes().cmp(key(&b).as_bytes()), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_key_comes_apart_into_its_parts(tuple: Tuple, falling: u64, signed: i64, id: [u8; 16], byte: u8) {
+            let key = key(&tuple).u64_desc(falling).i64_desc(signed).fixed(&id).u8(byte);
+            let mut parts = Parts::of(&key);
+            prop_assert_eq!(parts.text(), Some(tuple.0));
+            prop_assert_eq!(parts.u64(), Some(tuple.1));
+            prop_assert_eq!(parts.i64(), Some(tuple.2));
+            prop_assert_eq!(parts.bytes(), Some(tuple.3));
+            prop_assert_eq!(parts.u64_desc(), Some(falling));
+            prop_assert_eq!(parts.i64_desc(), Some(signed));
+            prop_assert_eq!(parts.fixed(), Some(id));
+            prop_assert_eq!(parts.u8(), Some(byte));
+            prop_assert!(parts.rest().is_empty());
+        }
+
+        #[test]
+        fn what_is_not_a_key_comes_apart_into_nothing(bytes: Vec<u8>) {
+            let mut parts = Parts::of(&bytes);
+            while parts.text().is_some() {}
+            prop_assert!(parts.rest().len() <= bytes.len());
+        }
+    }
+}

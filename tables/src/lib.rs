@@ -11,13 +11,18 @@
 
 mod codec;
 mod error;
+mod feed;
 mod file;
+mod fold;
+mod follower;
+mod handle;
 pub mod key;
 mod overlay;
 mod reader;
 mod rebuild;
 mod runner;
 mod span;
+mod status;
 pub mod testing;
 mod tx;
 mod view;
@@ -25,11 +30,12 @@ mod view;
 pub use codec::{Codec, DecodeError, Undecoded};
 pub use error::{ApplyError, TableError};
 pub use file::{Checkpoint, OpenedAs, StoredFile, ViewFile, delete_stored, stored_files};
+pub use fold::Fold;
+pub use handle::{RunnerHandle, StopError, ViewHandle};
 pub use reader::{Digest, Reader, Rows, digest};
-pub use rebuild::{Progress, Rebuilt, rebuild};
-pub use runner::{
-    Runner, RunnerHandle, RunnerOptions, StartError, Status, ViewHandle, ViewState, WaitError,
-};
+pub use rebuild::{Progress, RebuildOptions, Rebuilt, rebuild};
+pub use runner::{Runner, RunnerOptions, StartError};
 pub use span::{Order, Span};
-pub use tx::{Slice, Tx};
+pub use status::{Status, ViewState, WaitError};
+pub use tx::{Scan, Slice, Tx};
 pub use view::View;

@@ -100,17 +100,14 @@ impl TableChanges {
             hash,
             change,
         };
-        let at = match self.free.pop() {
-            Some(free) => {
-                if let Some(place) = self.slots.get_mut(free as usize) {
-                    *place = slot;
-                }
-                free
+        let at = if let Some(free) = self.free.pop() {
+            if let Some(place) = self.slots.get_mut(free as usize) {
+                *place = slot;
             }
-            None => {
-                self.slots.push(slot);
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-            }
+            free
+        } else {
+            self.slots.push(slot);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
         let slots = &self.slots;
         self.index.insert_unique(hash, at, |&slot| {
@@ -171,10 +168,6 @@ impl TableChanges {
 
     pub(crate) fn change_at(&self, at: u32) -> &Change {
         self.slot(at).map_or(&Change::Nothing, |slot| &slot.change)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.index.is_empty()
     }
 
     /// Takes all changes out, in key order.
@@ -258,10 +251,6 @@ impl Overlay {
     /// Memory held, about.
     pub(crate) fn bytes(&self) -> usize {
         self.tables.iter().map(|changes| changes.bytes).sum()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tables.iter().all(TableChanges::is_empty)
     }
 
     /// Takes the changes of every table out, in key order.

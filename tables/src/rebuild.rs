@@ -3,9 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use event_store::{EventStore, Position};
+use event_store::{EventStore, Position, RecordedEvent};
+use tokio::sync::mpsc;
 
-use crate::{Checkpoint, Codec, Digest, StartError, View};
+use crate::file::Synced;
+use crate::overlay::Overlay;
+use crate::runner::check_names;
+use crate::{ApplyError, Codec, StartError, Tx, View, ViewFile};
+
+/// Events and bytes of one reading.
+const BLOCK_EVENTS: usize = 8_192;
+const BLOCK_BYTES: usize = 4 << 20;
+/// Blocks read ahead.
+const BLOCKS_AHEAD: usize = 4;
 
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,27 +29,153 @@ pub struct Progress {
 }
 
 /// What a rebuild made.
-#[derive(Clone, Copy, Debug)]
 pub struct Rebuilt {
-    /// Where its rows stand.
-    pub checkpoint: Checkpoint,
+    /// The file, in its place, with its checkpoint and its rows.
+    pub file: ViewFile,
     /// Events folded.
     pub events: u64,
-    /// The digest of its rows.
-    pub digest: Digest,
 }
 
-/// Folds the log up to `until` into a fresh file at `path`: in memory first, then loaded in key order; past
-/// `overlay_bytes_max` what is folded goes into the file, and the fold goes on over it. The file is put at `path`
-/// durably and in one step at the end; killed before, it leaves nothing there.
+/// The bounds of a rebuild.
+#[derive(Clone, Copy, Debug)]
+pub struct RebuildOptions {
+    /// Folded rows held in memory, in bytes; past it they go into the file, and the fold goes on over them.
+    pub overlay_bytes_max: usize,
+    /// Cache of the file, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for RebuildOptions {
+    fn default() -> Self {
+        Self {
+            overlay_bytes_max: 128 << 20,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Folds the log up to `until`, or to its durable end if that is earlier, into a fresh file at `path`, which must not
+/// be open: in memory first, then loaded in key order. The file is put at `path` durably and in one step at the end;
+/// killed before, it leaves what was there.
 pub async fn rebuild<C: Codec>(
     store: Arc<dyn EventStore>,
     codec: Arc<C>,
     view: Arc<dyn View<C>>,
     path: &Path,
     until: Position,
-    overlay_bytes_max: usize,
+    options: RebuildOptions,
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
-    todo!()
+    check_names(view.name(), view.tables())?;
+    let until = until.min(store.durable_position());
+    let file = ViewFile::begin(path, view.tables(), store.log_id(), options.cache_bytes)?;
+    let (blocks, reading) = mpsc::channel(BLOCKS_AHEAD);
+    let fold = Folding {
+        codec,
+        view,
+        file,
+        options,
+        until,
+        progress,
+    };
+    let fold = tokio::task::spawn_blocking(move || fold.run(reading));
+    let read = read(&*store, until, blocks).await;
+    let rebuilt = fold
+        .await
+        .map_err(|error| StartError::Thread(error.to_string()))?;
+    read?;
+    rebuilt
+}
+
+/// Reads up to `until`; ends early, and quietly, when nobody takes it any more.
+async fn read(
+    store: &dyn EventStore,
+    until: Position,
+    blocks: mpsc::Sender<Vec<RecordedEvent>>,
+) -> Result<(), StartError> {
+    let mut after = Position::START;
+    while after < until {
+        let read = store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await;
+        let mut block = read.map_err(|error| StartError::Log(error.to_string()))?;
+        block.truncate(block.partition_point(|event| event.position() <= until));
+        let Some(last) = block.last() else {
+            return Ok(());
+        };
+        after = last.position();
+        if blocks.send(block).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+struct Folding<C: Codec, P> {
+    codec: Arc<C>,
+    view: Arc<dyn View<C>>,
+    file: ViewFile,
+    options: RebuildOptions,
+    until: Position,
+    progress: P,
+}
+
+impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
+    fn run(
+        mut self,
+        mut blocks: mpsc::Receiver<Vec<RecordedEvent>>,
+    ) -> Result<Rebuilt, StartError> {
+        let mut overlay = Overlay::new(self.view.tables().len());
+        let mut position = Position::START;
+        let mut events = 0;
+        while let Some(block) = blocks.blocking_recv() {
+            for event in &block {
+                if self.view.wants(event.event_type()) {
+                    self.apply(&mut overlay, event)
+                        .map_err(|error| StartError::Apply {
+                            view: self.view.name(),
+                            position: event.position(),
+                            cause: error.to_string(),
+                        })?;
+                }
+                position = event.position();
+                events += 1;
+            }
+            if overlay.bytes() > self.options.overlay_bytes_max {
+                self.file.commit(&mut overlay, position, Synced::No)?;
+            }
+            (self.progress)(Progress {
+                events,
+                position,
+                until: self.until,
+            });
+        }
+        if position < self.until {
+            return Err(StartError::Log(format!(
+                "it ended at {position}, before {}",
+                self.until
+            )));
+        }
+        self.file.commit(&mut overlay, position, Synced::Yes)?;
+        self.file.put_in_place()?;
+        Ok(Rebuilt {
+            file: self.file,
+            events,
+        })
+    }
+
+    fn apply(&self, overlay: &mut Overlay, event: &RecordedEvent) -> Result<(), ApplyError> {
+        let decoded = self
+            .codec
+            .decode(event)
+            .map_err(|error| ApplyError::message(error.to_string()))?;
+        let below = self.file.snapshot();
+        let nothing_below = below.checkpoint().position == Position::START;
+        let mut tx = Tx::new(
+            self.view.tables(),
+            overlay,
+            (!nothing_below).then_some(below),
+        );
+        self.view.apply(&mut tx, event, &decoded)?;
+        overlay.keep(nothing_below);
+        Ok(())
+    }
 }

@@ -1,27 +1,49 @@
-//! Follows the log for a set of views: reads and decodes each event once, applies it to each, tells how far each is.
+//! Follows the log for a set of views: reads and decodes each event once, applies it to each, commits, and tells how
+//! far each view is.
+//!
+//! One task reads ahead, one thread applies. Views that are behind the others skip nothing and see nothing twice: an
+//! event at or before a view's checkpoint is passed over. Durable checkpoints are taken one view at a time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_store::{EventStore, Position};
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
 
-use crate::{Codec, Reader, TableError, View};
+use crate::feed::{Feed, Taken};
+use crate::file::{META, Synced, file_path};
+use crate::follower::{Decoded, Follower, Home};
+use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
+use crate::status::distance;
+use crate::{Codec, OpenedAs, TableError, View};
+
+/// Views of one runner at most: which events they want is kept in 64 bits.
+const VIEWS_MAX: usize = 64;
+/// Batches that may wait in the feed while one is applied.
+const FEED_BATCHES: usize = 4;
+/// Rows of a served view are committed at least this often while it catches up.
+const CATCH_UP_COMMIT: Duration = Duration::from_millis(500);
+/// A view that has come this near to a moving end of the log has caught up.
+const NEAR_EVENTS: u64 = 4_096;
+/// Longest sleep of an idle runner.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Where the files lie, and the bounds.
 #[derive(Clone, Debug)]
 pub struct RunnerOptions {
     /// The folder of the files; none keeps all rows in memory.
     pub dir: Option<PathBuf>,
-    /// Cache of all the files together.
+    /// Cache of all the files together, in bytes.
     pub cache_bytes: usize,
-    /// A durable checkpoint of each view at least this often.
+    /// A durable checkpoint of each view at least this often, if it has moved.
     pub checkpoint_every: Duration,
-    /// A durable checkpoint of each view after at most this many events.
+    /// A durable checkpoint of each view after at most about this many events.
     pub checkpoint_events: u64,
     /// Events of one batch at most.
     pub batch_events_max: usize,
-    /// Bytes of folded rows held in memory by one view that is being built.
+    /// Folded rows held in memory by all views together that are being built or catch up, in bytes.
     pub overlay_bytes_max: usize,
     /// Unapplied events past which [`RunnerHandle::room`] makes writers wait.
     pub unapplied_events_max: u64,
@@ -44,8 +66,8 @@ impl RunnerOptions {
             checkpoint_every: Duration::from_secs(5),
             checkpoint_events: 200_000,
             batch_events_max: 16_384,
-            overlay_bytes_max: 64 << 20,
-            unapplied_events_max: 200_000,
+            overlay_bytes_max: 128 << 20,
+            unapplied_events_max: 100_000,
         }
     }
 }
@@ -53,7 +75,7 @@ impl RunnerOptions {
 /// Why a runner cannot start, or a rebuild cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Two views bear one name, or a view's or table's name is not one.
+    /// Two views bear one name, a name is not one, or there are none or too many.
     #[error("the views cannot stand together: {0}")]
     Views(String),
     /// A file cannot be opened, made or written.
@@ -72,177 +94,380 @@ pub enum StartError {
         /// What it answered.
         cause: String,
     },
-}
-
-/// What a view is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ViewState {
-    /// Made from the log for the first time; not served yet.
-    Building,
-    /// Behind the log since it was opened; served as it stands.
-    CatchingUp,
-    /// Follows the log.
-    Live,
-    /// Could not apply an event, and stays before it.
-    Stopped {
-        /// The event.
-        position: Position,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The runner was stopped.
-    Closed,
-}
-
-/// One view, for readiness and metrics.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The view's name.
-    pub view: &'static str,
-    /// Its version.
-    pub version: u32,
-    /// What it is doing.
-    pub state: ViewState,
-    /// The last event applied and visible to readers.
-    pub applied: Position,
-    /// The last event that is also durable in its file.
-    pub durable: Position,
-    /// How far it is behind the log: exact where positions are dense, else the distance of positions.
-    pub lag_events: u64,
-}
-
-/// Why a wait ended without the position.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WaitError {
-    /// The view is not there yet.
-    #[error("`{view}` is at {applied}")]
-    Timeout {
-        /// The view.
-        view: &'static str,
-        /// Where it is.
-        applied: Position,
-    },
-    /// The view stopped before it.
-    #[error("`{view}` stopped before {position}: {cause}")]
-    Stopped {
-        /// The view.
-        view: &'static str,
-        /// The event it cannot apply.
-        position: Position,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The runner was stopped.
-    #[error("the views are closed")]
-    Closed,
-    /// No view of that name.
-    #[error("no view `{0}`")]
-    UnknownView(String),
+    /// The thread that applies cannot be started, or ended early.
+    #[error("the applying thread: {0}")]
+    Thread(String),
 }
 
 /// Starts runners.
 pub struct Runner;
 
 impl Runner {
-    /// Opens the views' files and follows the log. Returns at once; [`RunnerHandle::states`] tells how far they are.
+    /// Opens the views' files and follows the log. Does not wait for the views to catch up;
+    /// [`RunnerHandle::states`] tells how far they are. Must be called within a tokio runtime.
     pub async fn start<C: Codec>(
         store: Arc<dyn EventStore>,
         codec: C,
         views: Vec<Arc<dyn View<C>>>,
         options: RunnerOptions,
     ) -> Result<RunnerHandle, StartError> {
-        todo!()
+        check(&views)?;
+        describe_metrics();
+        let (log_id, durable) = (store.log_id(), store.durable_position());
+        let (views, options) = tokio::task::spawn_blocking(move || {
+            open(views, &options, log_id, durable).map(|views| (views, options))
+        })
+        .await
+        .map_err(|error| StartError::Thread(error.to_string()))??;
+        let from = views.iter().map(Follower::applied).min().unwrap_or(durable);
+        let feed = Feed::new(from, options.batch_events_max * FEED_BATCHES);
+        let (stopped, stopping) = watch::channel(None);
+        let handles = views
+            .iter()
+            .map(|view| Arc::clone(&view.shared))
+            .collect::<Vec<_>>();
+        let handles = handles
+            .into_iter()
+            .map(|shared| ViewHandle::new(shared, Arc::clone(&store), Arc::clone(&feed)));
+        let inner = Inner {
+            views: handles.collect(),
+            feed: Arc::clone(&feed),
+            stopped: stopping,
+            unapplied_events_max: options.unapplied_events_max,
+        };
+        let running = Running {
+            masks: Masks::new(&views),
+            views,
+            codec,
+            store: Arc::clone(&store),
+            feed: Arc::clone(&feed),
+            options,
+        };
+        std::thread::Builder::new()
+            .name("views".to_owned())
+            .spawn(move || stopped.send_replace(Some(running.run())))
+            .map_err(|error| StartError::Thread(error.to_string()))?;
+        tokio::spawn(feed.fill(store));
+        Ok(RunnerHandle::new(inner))
     }
 }
 
-/// A running set of views; cheap to clone.
-#[derive(Clone)]
-pub struct RunnerHandle {
-    views: Arc<[ViewHandle]>,
+/// Names of views and tables become names of files and labels.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name != META
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-impl RunnerHandle {
-    /// The view of that name.
-    pub fn view(&self, name: &str) -> Option<ViewHandle> {
-        self.views.iter().find(|view| view.name() == name).cloned()
+fn check<C: Codec>(views: &[Arc<dyn View<C>>]) -> Result<(), StartError> {
+    if views.is_empty() || views.len() > VIEWS_MAX {
+        return Err(StartError::Views(format!(
+            "{} views; from 1 to {VIEWS_MAX} can run",
+            views.len()
+        )));
+    }
+    for (index, view) in views.iter().enumerate() {
+        let name = view.name();
+        if views.iter().take(index).any(|other| other.name() == name) {
+            return Err(StartError::Views(format!("two views are named `{name}`")));
+        }
+        check_names(name, view.tables())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn check_names(view: &str, tables: &[&str]) -> Result<(), StartError> {
+    for (index, name) in [view].iter().chain(tables).enumerate() {
+        if !is_name(name) {
+            return Err(StartError::Views(format!(
+                "`{name}` of `{view}` is not a name"
+            )));
+        }
+        if index > 0 && tables.iter().take(index - 1).any(|other| other == name) {
+            return Err(StartError::Views(format!(
+                "`{view}` has two tables `{name}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn open<C: Codec>(
+    views: Vec<Arc<dyn View<C>>>,
+    options: &RunnerOptions,
+    log_id: event_store::LogId,
+    durable: Position,
+) -> Result<Vec<Follower<C>>, StartError> {
+    let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
+    let cache_bytes = options.cache_bytes / views.len().max(1);
+    let now = Instant::now();
+    let mut followers = Vec::with_capacity(views.len());
+    for (index, view) in (1..).zip(views) {
+        let path = options
+            .dir
+            .as_ref()
+            .map(|dir| file_path(dir, view.name(), view.version()));
+        let home = Home {
+            path,
+            log_id,
+            cache_bytes,
+        };
+        let (file, opened) = home.open(view.tables(), durable)?;
+        let position = file.checkpoint().position;
+        match &opened {
+            OpenedAs::Discarded { reason } => {
+                metrics::counter!("doorstep_view_discarded_total", "view" => view.name())
+                    .increment(1);
+                tracing::warn!(
+                    view = view.name(),
+                    reason,
+                    "the view's file was thrown away and is made again"
+                );
+            }
+            OpenedAs::New | OpenedAs::Existing | OpenedAs::Unfinished => {
+                tracing::info!(view = view.name(), version = view.version(), %position, ?opened, "view opened");
+            }
+        }
+        followers.push(Follower::new(
+            view,
+            home,
+            file,
+            durable,
+            now + options.checkpoint_every * index / count,
+        ));
+    }
+    Ok(followers)
+}
+
+/// Which views want events of a type, found once per type.
+struct Masks {
+    by_type: FxHashMap<Box<str>, u64>,
+}
+
+impl Masks {
+    fn new<C: Codec>(views: &[Follower<C>]) -> Self {
+        debug_assert!(views.len() <= VIEWS_MAX, "checked at the start");
+        Self {
+            by_type: FxHashMap::default(),
+        }
     }
 
-    /// All views.
-    pub fn views(&self) -> &[ViewHandle] {
-        &self.views
-    }
-
-    /// Waits until `view` has applied `position`.
-    pub async fn wait(
-        &self,
-        view: &str,
-        position: Position,
-        timeout: Duration,
-    ) -> Result<(), WaitError> {
-        todo!()
-    }
-
-    /// Waits until all views have applied `position`.
-    pub async fn wait_all(&self, position: Position, timeout: Duration) -> Result<(), WaitError> {
-        todo!()
-    }
-
-    /// The last event that `view` has applied.
-    pub fn applied(&self, view: &str) -> Option<Position> {
-        self.view(view).map(|view| view.applied())
-    }
-
-    /// How each view is, for readiness and metrics.
-    pub fn states(&self) -> Vec<Status> {
-        self.views.iter().map(ViewHandle::status).collect()
-    }
-
-    /// How far the slowest view that is not stopped is behind the log.
-    pub fn lag_events(&self) -> u64 {
-        todo!()
-    }
-
-    /// Waits until the unapplied events are fewer than their bound; counts each wait. Returns at once if a view is
-    /// only being built or has stopped: writers do not wait for those.
-    pub async fn room(&self) {
-        todo!()
-    }
-
-    /// Finishes the batch at hand, makes every view's checkpoint durable, closes the files.
-    pub async fn stop(&self) -> Result<(), TableError> {
-        todo!()
+    fn of<C: Codec>(&mut self, views: &[Follower<C>], event_type: &str) -> u64 {
+        if let Some(mask) = self.by_type.get(event_type) {
+            return *mask;
+        }
+        let mask = views
+            .iter()
+            .enumerate()
+            .filter(|(_, follower)| follower.view.wants(event_type))
+            .fold(0, |mask, (index, _)| mask | (1_u64 << index));
+        self.by_type.insert(event_type.into(), mask);
+        mask
     }
 }
 
-/// One running view; cheap to clone.
-#[derive(Clone)]
-pub struct ViewHandle {
-    _shared: Arc<()>,
+/// The applying thread.
+struct Running<C: Codec> {
+    views: Vec<Follower<C>>,
+    masks: Masks,
+    codec: C,
+    store: Arc<dyn EventStore>,
+    feed: Arc<Feed>,
+    options: RunnerOptions,
 }
 
-impl ViewHandle {
-    /// The view's name.
-    pub fn name(&self) -> &'static str {
-        todo!()
+impl<C: Codec> Running<C> {
+    fn run(mut self) -> Result<(), StopError> {
+        self.settle();
+        loop {
+            match self
+                .feed
+                .take(self.options.batch_events_max, self.wake_at())
+            {
+                Taken::Events(events) => self.apply(&events),
+                Taken::Nothing => {}
+                Taken::Stop => break,
+            }
+            self.settle();
+        }
+        let failures = self.views.iter_mut().filter_map(|view| {
+            let name = view.view.name();
+            view.close().map(|cause| format!("{name}: {cause}"))
+        });
+        let failures: Vec<_> = failures.collect();
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(StopError(failures.join("; ")))
+        }
     }
 
-    /// The last event applied and visible to readers.
-    pub fn applied(&self) -> Position {
-        todo!()
+    fn apply(&mut self, events: &[event_store::RecordedEvent]) {
+        let masks: Vec<u64> = events
+            .iter()
+            .map(|event| self.masks.of(&self.views, event.event_type()))
+            .collect();
+        let behind = self
+            .views
+            .iter()
+            .filter(|view| !view.is_stopped())
+            .map(Follower::applied)
+            .min();
+        let decoded: Vec<Decoded<'_, C>> = events
+            .iter()
+            .zip(&masks)
+            .map(|(event, &mask)| {
+                let needed = mask != 0 && behind.is_some_and(|behind| behind < event.position());
+                needed.then(|| self.codec.decode(event))
+            })
+            .collect();
+        let views = self.views.len();
+        for (index, view) in self.views.iter_mut().enumerate() {
+            let started = Instant::now();
+            let before = view.applied();
+            view.apply(events, &decoded, |event| {
+                masks
+                    .get(event)
+                    .is_some_and(|mask| mask & (1_u64 << index) != 0)
+            });
+            if view.applied() == before {
+                continue;
+            }
+            // A view that is built shows nothing before the end, so it commits only when memory asks for it. One that
+            // is served shows every batch.
+            let full = view.overlay_bytes() > self.options.overlay_bytes_max / views;
+            let shown = view.is_caught_up() || view.since_commit() > CATCH_UP_COMMIT;
+            if full || (shown && !view.is_building()) {
+                view.commit(Synced::No);
+            }
+            metrics::histogram!("doorstep_view_apply_seconds", "view" => view.view.name())
+                .record(started.elapsed().as_secs_f64());
+        }
     }
 
-    /// A snapshot of the view as it stands; an error while it is first built, lest a query see half of it.
-    pub fn reader(&self) -> Result<Reader, WaitError> {
-        todo!()
+    /// After a batch, or when a time has come: which views have caught up, who needs a durable checkpoint, who may
+    /// try again; and the metrics.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        let end = self.store.durable_position();
+        for view in &mut self.views {
+            view.catch_up(end, NEAR_EVENTS);
+        }
+        self.checkpoint_one(now);
+        self.retry(now);
+        for view in &self.views {
+            let name = view.view.name();
+            let applied = view.shared.published.borrow().applied;
+            metrics::gauge!("doorstep_view_position", "view" => name).set(as_gauge(applied.0));
+            metrics::gauge!("doorstep_view_lag_events", "view" => name)
+                .set(as_gauge(distance(applied, end)));
+            metrics::gauge!("doorstep_view_stopped", "view" => name).set(if view.is_stopped() {
+                1.0
+            } else {
+                0.0
+            });
+        }
     }
 
-    /// Waits until `position` is applied.
-    pub async fn wait(&self, position: Position, timeout: Duration) -> Result<(), WaitError> {
-        todo!()
+    /// A durable checkpoint of the view that needs it most, so that no two are taken in a row.
+    fn checkpoint_one(&mut self, now: Instant) {
+        let (every, events_max) = (
+            self.options.checkpoint_every,
+            self.options.checkpoint_events,
+        );
+        let due = self
+            .views
+            .iter_mut()
+            .filter(|view| !view.is_stopped())
+            .filter(|view| view.durable_due() <= now || view.events_since_durable() >= events_max)
+            .min_by_key(|view| view.durable_due());
+        let Some(view) = due else { return };
+        // A view that is built commits for memory's sake or at the end, and is durable with it.
+        if view.is_dirty() && !view.is_building() {
+            let started = Instant::now();
+            view.commit(Synced::Yes);
+            metrics::histogram!("doorstep_view_checkpoint_seconds", "view" => view.view.name())
+                .record(started.elapsed().as_secs_f64());
+        }
+        view.next_durable(now + every);
     }
 
-    /// How it is.
-    pub fn status(&self) -> Status {
-        todo!()
+    fn retry(&mut self, now: Instant) {
+        let mut from: Option<Position> = None;
+        for view in &mut self.views {
+            if view.retry_at().is_some_and(|at| at <= now)
+                && let Some(position) = view.retry()
+            {
+                from = Some(from.map_or(position, |from| from.min(position)));
+            }
+        }
+        if let Some(from) = from {
+            self.feed.rewind(from);
+        }
     }
+
+    /// When the thread has something to do although no event comes.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let mut at = now + IDLE;
+        for view in &self.views {
+            if let Some(retry) = view.retry_at() {
+                at = at.min(retry);
+            } else if !view.is_stopped() && view.is_dirty() {
+                at = at.min(view.durable_due());
+            }
+        }
+        at
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn as_gauge(number: u64) -> f64 {
+    number as f64
+}
+
+fn describe_metrics() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_gauge!(
+        "doorstep_view_position",
+        "Position of the last event in a view's rows."
+    );
+    describe_gauge!(
+        "doorstep_view_lag_events",
+        "Events of the log that are not in a view's rows yet."
+    );
+    describe_gauge!(
+        "doorstep_view_stopped",
+        "1 while a view cannot go on, with the cause in readiness and log."
+    );
+    describe_histogram!(
+        "doorstep_view_apply_seconds",
+        "Time to apply and commit one batch to a view."
+    );
+    describe_histogram!(
+        "doorstep_view_commit_seconds",
+        "Time to commit a batch's changes to a view's file."
+    );
+    describe_histogram!(
+        "doorstep_view_checkpoint_seconds",
+        "Time of a view's durable checkpoint."
+    );
+    describe_counter!(
+        "doorstep_view_stops_total",
+        "Events that a view could not apply."
+    );
+    describe_counter!(
+        "doorstep_view_file_failures_total",
+        "Failures of a view's file."
+    );
+    describe_counter!(
+        "doorstep_view_discarded_total",
+        "View files thrown away on opening, and made again."
+    );
+    describe_counter!(
+        "doorstep_view_room_waits_total",
+        "Waits of writers for views that were too far behind."
+    );
 }

@@ -11,6 +11,9 @@ pub enum Order {
     Descending,
 }
 
+/// A lower and an upper bound of keys.
+pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// A range of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -101,7 +104,7 @@ impl Span {
     }
 
     /// The bounds by reference; `None` when no key can lie between them.
-    pub(crate) fn bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub(crate) fn bounds(&self) -> Option<Bounds<'_>> {
         let lower = self.lower.as_ref().map(Vec::as_slice);
         let upper = self.upper.as_ref().map(Vec::as_slice);
         let empty = match (lower, upper) {
@@ -126,4 +129,46 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn holds(span: &Span, key: &[u8]) -> bool {
+        span.bounds()
+            .is_some_and(|bounds| std::ops::RangeBounds::<[u8]>::contains(&bounds, key))
+    }
+
+    #[test]
+    fn a_prefix_holds_what_begins_with_it() {
+        let span = Span::prefix(&[1, 255]);
+        assert!(holds(&span, &[1, 255]) && holds(&span, &[1, 255, 255, 0]));
+        assert!(!holds(&span, &[1, 254, 255]) && !holds(&span, &[2]));
+        assert!(
+            holds(&Span::prefix(&[255, 255]), &[255, 255, 9])
+                && !holds(&Span::prefix(&[255]), &[254])
+        );
+        assert!(holds(&Span::prefix(&[]), &[]) && holds(&Span::all(), &[0]));
+    }
+
+    #[test]
+    fn a_page_goes_on_after_a_key_without_leaving_the_prefix() {
+        let span = Span::prefix(b"a").after(b"ab");
+        assert!(!holds(&span, b"ab") && holds(&span, b"ab\0") && !holds(&span, b"b"));
+        let span = Span::prefix(b"b").after(b"a");
+        assert!(holds(&span, b"b") && !holds(&span, b"a"));
+        let span = Span::prefix(b"a").before(b"ab");
+        assert!(holds(&span, b"aa") && !holds(&span, b"ab"));
+        let span = Span::prefix(b"a").before(b"c");
+        assert!(holds(&span, b"az") && !holds(&span, b"b"));
+    }
+
+    #[test]
+    fn bounds_that_cross_hold_nothing() {
+        assert!(Span::all().after(b"b").before(b"b").bounds().is_none());
+        assert!(Span::all().from(b"b").before(b"b").bounds().is_none());
+        assert!(Span::all().from(b"b").through(b"b").bounds().is_some());
+        assert!(Span::all().from(b"c").through(b"b").bounds().is_none());
+    }
 }

@@ -1,25 +1,91 @@
-//! Given events, then rows: runs a view's very code in memory, and delivers everything twice on the way.
+//! Given events, then rows: for the tests of views.
+//!
+//! [`fold_twice`] runs a view's code in all the ways the runner may: each event in a commit of its own and delivered
+//! twice, in batches, and in memory alone. The rows must be the same each time.
 
-use event_store::RecordedEvent;
+use std::sync::Arc;
+use std::time::Instant;
 
-use crate::{ApplyError, Codec, Reader, View};
+use event_store::{LogId, RecordedEvent};
 
-/// Applies `events` to a fresh view in memory and gives its rows. Every event is applied twice in a row where
-/// [`fold_twice`] is called instead; the rows must be the same.
+use crate::file::Synced;
+use crate::follower::{Decoded, Follower, Home};
+use crate::{ApplyError, Codec, Fold, Reader, View, ViewState, digest};
+
+/// The log id of rows folded for a test.
+pub const LOG_ID: LogId = LogId(uuid::Uuid::nil());
+const CACHE_BYTES: usize = 4 << 20;
+
+/// The rows of `view` after `events`.
 pub fn fold<C: Codec>(
     codec: &C,
     view: &dyn View<C>,
     events: &[RecordedEvent],
 ) -> Result<Reader, ApplyError> {
-    todo!()
+    let mut fold = Fold::new(view);
+    fold.apply_all(codec, events)?;
+    Ok(fold.into_reader(LOG_ID))
 }
 
-/// As [`fold`], and then delivers the whole list again as a runner would after a crash, with the checkpoint in place;
-/// an error if that changes a row.
+/// The same, and an error if the rows differ when events are delivered twice, one by one or in batches of any of
+/// three sizes.
 pub fn fold_twice<C: Codec>(
     codec: &C,
-    view: &dyn View<C>,
+    view: &Arc<dyn View<C>>,
     events: &[RecordedEvent],
 ) -> Result<Reader, ApplyError> {
-    todo!()
+    let folded = fold(codec, &**view, events)?;
+    let expected = digest(&folded)?;
+    for batch in [1, 3, 64] {
+        let live = run(codec, view, events, batch)?;
+        let found = digest(&live)?;
+        if found != expected {
+            return Err(ApplyError::message(format!(
+                "in batches of {batch}, each delivered twice, there are {} rows ({found}); folded, {} rows ({expected})",
+                found.rows, expected.rows,
+            )));
+        }
+    }
+    Ok(folded)
+}
+
+/// Applies events in batches as the runner does, each batch twice.
+fn run<C: Codec>(
+    codec: &C,
+    view: &Arc<dyn View<C>>,
+    events: &[RecordedEvent],
+    batch: usize,
+) -> Result<Reader, ApplyError> {
+    let home = Home {
+        path: None,
+        log_id: LOG_ID,
+        cache_bytes: CACHE_BYTES,
+    };
+    let (file, _) = home.open(view.tables(), event_store::Position::START)?;
+    let mut follower = Follower::new(
+        Arc::clone(view),
+        home,
+        file,
+        event_store::Position::START,
+        Instant::now(),
+    );
+    for events in events.chunks(batch) {
+        let decoded: Vec<Decoded<'_, C>> = events
+            .iter()
+            .map(|event| view.wants(event.event_type()).then(|| codec.decode(event)))
+            .collect();
+        for _ in 0..2 {
+            follower.apply(events, &decoded, |_| true);
+            follower.commit(Synced::No);
+        }
+    }
+    follower.publish();
+    let published = follower.shared.published.borrow();
+    match (&published.state, &published.reader) {
+        (ViewState::Stopped { position, cause }, _) => {
+            Err(ApplyError::message(format!("at {position}: {cause}")))
+        }
+        (_, Some(reader)) => Ok(reader.clone()),
+        (_, None) => Err(ApplyError::message("no rows")),
+    }
 }

@@ -225,3 +225,196 @@ impl<'a> Iterator for Scan<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use std::collections::BTreeMap;
+
+    use event_store::{LogId, Position};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ViewFile;
+    use crate::file::Synced;
+
+    const NAMES: &[&str] = &["a", "b"];
+
+    /// Few keys, so that changes meet.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        vec(prop_oneof![Just(0_u8), Just(1), Just(255)], 0..4)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(usize, Vec<u8>, Vec<u8>),
+        Delete(usize, Vec<u8>),
+        DeleteSpan(usize, Vec<u8>),
+        Scan(usize, Vec<u8>, Vec<u8>, bool),
+        /// The event is done.
+        Keep,
+        /// The event failed.
+        TakeBack,
+        Commit,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            5 => (0..2_usize, key(), vec(any::<u8>(), 0..3)).prop_map(|(table, key, value)| Step::Put(table, key, value)),
+            3 => (0..2_usize, key()).prop_map(|(table, key)| Step::Delete(table, key)),
+            1 => (0..2_usize, key()).prop_map(|(table, key)| Step::DeleteSpan(table, key)),
+            3 => (0..2_usize, key(), key(), any::<bool>()).prop_map(|(t, a, b, up)| Step::Scan(t, a, b, up)),
+            3 => Just(Step::Keep),
+            1 => Just(Step::TakeBack),
+            1 => Just(Step::Commit),
+        ]
+    }
+
+    type Model = [BTreeMap<Vec<u8>, Vec<u8>>; 2];
+
+    fn expected(
+        model: &BTreeMap<Vec<u8>, Vec<u8>>,
+        span: &Span,
+        order: Order,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let Some(bounds) = span.bounds() else {
+            return Vec::new();
+        };
+        let rows = model
+            .range::<[u8], _>(bounds)
+            .map(|(key, value)| (key.clone(), value.clone()));
+        match order {
+            Order::Ascending => rows.collect(),
+            Order::Descending => rows.rev().collect(),
+        }
+    }
+
+    fn owned(row: Result<(Slice<'_>, Slice<'_>), TableError>) -> (Vec<u8>, Vec<u8>) {
+        let (key, value) = row.unwrap();
+        (key.to_vec(), value.to_vec())
+    }
+
+    /// The same steps on a transaction over `file` (or over nothing) and on maps.
+    fn compare(steps: Vec<Step>, mut file: Option<ViewFile>) {
+        let mut overlay = Overlay::new(2);
+        let (mut kept, mut model) = (Model::default(), Model::default());
+        let mut position = 0;
+        for step in steps {
+            let mut tx = Tx::new(NAMES, &mut overlay, file.as_ref().map(ViewFile::snapshot));
+            match step {
+                Step::Put(table, key, value) => {
+                    tx.put(NAMES[table], &key, &value).unwrap();
+                    model[table].insert(key, value);
+                }
+                Step::Delete(table, key) => {
+                    tx.delete(NAMES[table], &key).unwrap();
+                    model[table].remove(&key);
+                }
+                Step::DeleteSpan(table, prefix) => {
+                    let gone = tx
+                        .delete_span(NAMES[table], &Span::prefix(&prefix))
+                        .unwrap();
+                    let before = model[table].len();
+                    model[table].retain(|key, _| !key.starts_with(&prefix));
+                    assert_eq!(gone, (before - model[table].len()) as u64);
+                }
+                Step::Scan(table, prefix, bound, up) => {
+                    let order = if up {
+                        Order::Ascending
+                    } else {
+                        Order::Descending
+                    };
+                    for span in [
+                        Span::all(),
+                        Span::prefix(&prefix),
+                        Span::prefix(&prefix).after(&bound),
+                        Span::all().from(&prefix).through(&bound),
+                        Span::all().after(&prefix).before(&bound),
+                    ] {
+                        let rows = tx
+                            .scan(NAMES[table], &span, order)
+                            .unwrap()
+                            .map(owned)
+                            .collect::<Vec<_>>();
+                        assert_eq!(rows, expected(&model[table], &span, order));
+                    }
+                    assert_eq!(
+                        tx.get(NAMES[table], &bound)
+                            .unwrap()
+                            .map(|row| row.to_vec()),
+                        model[table].get(&bound).cloned(),
+                    );
+                }
+                Step::Keep => {
+                    overlay.keep(file.is_none());
+                    kept = model.clone();
+                }
+                Step::TakeBack => {
+                    overlay.take_back();
+                    model = kept.clone();
+                }
+                Step::Commit => {
+                    overlay.keep(file.is_none());
+                    kept = model.clone();
+                    position += 1;
+                    if let Some(file) = &mut file {
+                        file.commit(&mut overlay, Position(position), Synced::No)
+                            .unwrap();
+                        assert_eq!(overlay.bytes(), 0);
+                        let reader = file.reader();
+                        assert_eq!(reader.checkpoint().position, Position(position));
+                        for (name, rows) in NAMES.iter().zip(&model) {
+                            let found = reader.scan(name, &Span::all(), Order::Descending).unwrap();
+                            let found = found.map(owned).collect::<Vec<_>>();
+                            assert_eq!(found, expected(rows, &Span::all(), Order::Descending));
+                            assert_eq!(reader.count(name).unwrap(), rows.len() as u64);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn in_memory() -> ViewFile {
+        ViewFile::in_memory(NAMES, LogId(uuid::Uuid::nil()), 1 << 20).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn over_committed_rows_it_is_a_sorted_map(steps in vec(step(), 0..60)) {
+            compare(steps, Some(in_memory()));
+        }
+
+        #[test]
+        fn over_nothing_it_is_a_sorted_map(steps in vec(step(), 0..60)) {
+            compare(steps, None);
+        }
+    }
+
+    #[test]
+    fn refuses_a_table_that_the_view_does_not_have() {
+        let mut overlay = Overlay::new(2);
+        let mut tx = Tx::new(NAMES, &mut overlay, None);
+        assert!(
+            matches!(tx.put("c", b"k", b"v"), Err(TableError::UnknownTable(name)) if name == "c")
+        );
+        assert!(tx.scan("", &Span::all(), Order::Ascending).is_err());
+    }
+
+    #[test]
+    fn a_fold_keeps_nothing_of_rows_that_came_and_went() {
+        let mut overlay = Overlay::new(2);
+        for number in 0..100_u8 {
+            let mut tx = Tx::new(NAMES, &mut overlay, None);
+            tx.put("a", &[number], &[0; 100]).unwrap();
+            tx.delete("a", &[number.wrapping_sub(1)]).unwrap();
+            overlay.keep(true);
+        }
+        assert!(
+            overlay.bytes() < 1000,
+            "{} bytes for one row",
+            overlay.bytes()
+        );
+        assert_eq!(overlay.drain()[0].len(), 1);
+    }
+}

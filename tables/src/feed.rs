@@ -1,0 +1,186 @@
+//! The way from the log to the thread that applies: a bounded queue of blocks, filled by one task that reads ahead.
+//!
+//! Reading and applying overlap; what has gathered while a batch was applied becomes the next one, so that batches are
+//! small when little happens and large when much does. A failed reading is tried again from where it was, for as long
+//! as it takes; the views stay where they are and say why.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event_store::{EventStore, Position, ReadError, RecordedEvent};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+/// First pause after a failed reading; doubled up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What the consumer gets.
+pub(crate) enum Taken {
+    /// The next events, at least one.
+    Events(Vec<RecordedEvent>),
+    /// Nothing came until the time given.
+    Nothing,
+    /// The runner shall stop.
+    Stop,
+}
+
+#[derive(Default)]
+struct State {
+    blocks: VecDeque<Vec<RecordedEvent>>,
+    events: usize,
+    stop: bool,
+    /// Raised when reading shall begin anew elsewhere; blocks of before are dropped.
+    generation: u64,
+    from: Position,
+    failure: Option<String>,
+}
+
+/// The queue.
+pub(crate) struct Feed {
+    state: Mutex<State>,
+    filled: Condvar,
+    poked: Notify,
+    events_max: usize,
+}
+
+impl Feed {
+    /// A queue of at most about `events_max` events, reading after `from`.
+    pub(crate) fn new(from: Position, events_max: usize) -> Arc<Self> {
+        let state = State {
+            from,
+            ..State::default()
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            poked: Notify::new(),
+            events_max,
+        })
+    }
+
+    /// The next events, as many as are there up to `max` (a single block may be larger); waits until `deadline`.
+    pub(crate) fn take(&self, max: usize, deadline: Instant) -> Taken {
+        let mut state = self.state.lock();
+        loop {
+            if state.stop {
+                return Taken::Stop;
+            }
+            if let Some(mut events) = state.blocks.pop_front() {
+                while let Some(next) = state.blocks.front()
+                    && events.len() + next.len() <= max
+                {
+                    events.append(&mut state.blocks.pop_front().unwrap_or_default());
+                }
+                state.events -= events.len();
+                drop(state);
+                self.poked.notify_one();
+                return Taken::Events(events);
+            }
+            if self.filled.wait_until(&mut state, deadline).timed_out()
+                && state.blocks.is_empty()
+                && !state.stop
+            {
+                return Taken::Nothing;
+            }
+        }
+    }
+
+    /// Reads again from after `from`; what is queued is dropped.
+    pub(crate) fn rewind(&self, from: Position) {
+        let mut state = self.state.lock();
+        state.generation += 1;
+        state.from = from;
+        state.blocks.clear();
+        state.events = 0;
+        drop(state);
+        self.poked.notify_one();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.filled.notify_all();
+        self.poked.notify_one();
+    }
+
+    /// Why the log cannot be read at the moment.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state.lock().failure.clone()
+    }
+
+    /// Where to read from, and in which generation; nothing once stopped.
+    fn begin(&self) -> Option<(u64, Position)> {
+        let state = self.state.lock();
+        (!state.stop).then_some((state.generation, state.from))
+    }
+
+    fn is_current(&self, generation: u64) -> bool {
+        let state = self.state.lock();
+        !state.stop && state.generation == generation
+    }
+
+    /// Queues a block when there is room; `false` if it is not wanted any more.
+    async fn push(&self, generation: u64, mut block: Vec<RecordedEvent>) -> bool {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.stop || state.generation != generation {
+                    return false;
+                }
+                if state.events < self.events_max {
+                    state.failure = None;
+                    state.events += block.len();
+                    if let Some(last) = block.last() {
+                        state.from = last.position();
+                    }
+                    state.blocks.push_back(mem::take(&mut block));
+                    drop(state);
+                    self.filled.notify_one();
+                    return true;
+                }
+            }
+            self.poked.notified().await;
+        }
+    }
+
+    /// Reads the log into the queue until it is stopped.
+    pub(crate) async fn fill(self: Arc<Self>, store: Arc<dyn EventStore>) {
+        let mut pause = PAUSE_MIN;
+        while let Some((generation, from)) = self.begin() {
+            let Err(error) = self.read(&*store, generation, from, &mut pause).await else {
+                continue;
+            };
+            tracing::error!(%error, "the log cannot be read for the views; trying again");
+            self.state.lock().failure = Some(error.to_string());
+            // A poke ends the pause: the runner stops, or reads from elsewhere.
+            let _ = tokio::time::timeout(pause, self.poked.notified()).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn read(
+        &self,
+        store: &dyn EventStore,
+        generation: u64,
+        from: Position,
+        pause: &mut Duration,
+    ) -> Result<(), ReadError> {
+        let mut subscription = store.subscribe(from).await?;
+        loop {
+            let block = tokio::select! {
+                biased;
+                () = self.poked.notified() => {
+                    if self.is_current(generation) { continue }
+                    return Ok(());
+                }
+                block = subscription.next() => block?,
+            };
+            *pause = PAUSE_MIN;
+            if !block.is_empty() && !self.push(generation, block).await {
+                return Ok(());
+            }
+        }
+    }
+}

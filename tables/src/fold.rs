@@ -1,0 +1,97 @@
+//! Folds events into rows in memory, through a view's very code and without a file: for a view as of a moment, for
+//! comparing, for tests.
+
+use std::sync::Arc;
+
+use event_store::{LogId, Position, RecordedEvent};
+
+use crate::overlay::{Change, Overlay};
+use crate::reader::Snapshot;
+use crate::{ApplyError, Checkpoint, Codec, Reader, Tx, View};
+
+/// Rows that are folded in memory. What it holds grows with the rows, not with the events.
+pub struct Fold<'v, C: Codec> {
+    view: &'v dyn View<C>,
+    overlay: Overlay,
+    position: Position,
+}
+
+impl<'v, C: Codec> Fold<'v, C> {
+    /// Begins without rows.
+    pub fn new(view: &'v dyn View<C>) -> Self {
+        let overlay = Overlay::new(view.tables().len());
+        Self {
+            view,
+            overlay,
+            position: Position::START,
+        }
+    }
+
+    /// Applies one event, unless it was applied already. An error leaves the rows as they were before it.
+    pub fn apply(
+        &mut self,
+        event: &RecordedEvent,
+        decoded: &C::Decoded<'_>,
+    ) -> Result<(), ApplyError> {
+        if event.position() <= self.position {
+            return Ok(());
+        }
+        if self.view.wants(event.event_type()) {
+            let mut tx = Tx::new(self.view.tables(), &mut self.overlay, None);
+            if let Err(error) = self.view.apply(&mut tx, event, decoded) {
+                self.overlay.take_back();
+                return Err(error);
+            }
+            self.overlay.keep(true);
+        }
+        self.position = event.position();
+        Ok(())
+    }
+
+    /// Decodes and applies events in order.
+    pub fn apply_all(&mut self, codec: &C, events: &[RecordedEvent]) -> Result<(), ApplyError> {
+        for event in events {
+            if self.view.wants(event.event_type()) {
+                let decoded = codec
+                    .decode(event)
+                    .map_err(|error| ApplyError::message(error.to_string()))?;
+                self.apply(event, &decoded)?;
+            } else {
+                self.position = self.position.max(event.position());
+            }
+        }
+        Ok(())
+    }
+
+    /// The last event applied.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Memory held, about, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.overlay.bytes()
+    }
+
+    /// Ends the fold: its rows, as queries read them.
+    pub fn into_reader(mut self, log_id: LogId) -> Reader {
+        let tables = self.overlay.drain().into_iter().map(|changes| {
+            let rows = changes
+                .into_iter()
+                .filter_map(|(key, change)| match change {
+                    Change::Put(value) => Some((key, value)),
+                    Change::Delete | Change::Nothing => None,
+                });
+            rows.collect()
+        });
+        let checkpoint = Checkpoint {
+            log_id,
+            position: self.position,
+        };
+        Reader::new(Arc::new(Snapshot::memory(
+            self.view.tables(),
+            checkpoint,
+            tables.collect(),
+        )))
+    }
+}

@@ -1,0 +1,396 @@
+//! One view on its way along the log: its file, what is applied but not committed, and what became of it.
+//!
+//! Used by one thread. An event whose application fails leaves nothing; the view then stays before it. Trouble of the
+//! file is not the event's fault: the file is opened again at its last durable checkpoint, and the view goes on from
+//! there after a pause.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event_store::{LogId, Position, RecordedEvent};
+
+use crate::file::Synced;
+use crate::overlay::Overlay;
+use crate::status::{Published, Shared, distance};
+use crate::{ApplyError, Codec, DecodeError, OpenedAs, TableError, Tx, View, ViewFile, ViewState};
+
+/// First pause before a view with a failing file is tried again; doubled up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// What the codec made of an event; none if no view wants it.
+pub(crate) type Decoded<'a, C> = Option<Result<<C as Codec>::Decoded<'a>, DecodeError>>;
+
+/// Where a view's file is, and how it is opened again.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) log_id: LogId,
+    pub(crate) cache_bytes: usize,
+}
+
+impl Home {
+    pub(crate) fn open(
+        &self,
+        names: &'static [&'static str],
+        durable: Position,
+    ) -> Result<(ViewFile, OpenedAs), TableError> {
+        match &self.path {
+            Some(path) => ViewFile::open(path, names, self.log_id, durable, self.cache_bytes),
+            None => Ok((
+                ViewFile::in_memory(names, self.log_id, self.cache_bytes)?,
+                OpenedAs::New,
+            )),
+        }
+    }
+}
+
+/// Why a view does not go on.
+struct Stop {
+    position: Position,
+    cause: String,
+    /// When it is tried again; never, if it is the event's or the view's fault.
+    retry_at: Option<Instant>,
+}
+
+/// A view on its way.
+pub(crate) struct Follower<C: Codec> {
+    pub(crate) view: Arc<dyn View<C>>,
+    pub(crate) shared: Arc<Shared>,
+    home: Home,
+    file: Option<ViewFile>,
+    overlay: Overlay,
+    /// The last event in the overlay or below it.
+    applied: Position,
+    durable: Position,
+    durable_due: Instant,
+    events_since_durable: u64,
+    committed_at: Instant,
+    /// Where the log ended when the view was opened, or last looked at while it caught up.
+    goal: Position,
+    caught_up: bool,
+    stop: Option<Stop>,
+    pause: Duration,
+}
+
+impl<C: Codec> Follower<C> {
+    pub(crate) fn new(
+        view: Arc<dyn View<C>>,
+        home: Home,
+        file: ViewFile,
+        goal: Position,
+        durable_due: Instant,
+    ) -> Self {
+        let checkpoint = file.checkpoint();
+        let published = Published {
+            state: if file.is_building() {
+                ViewState::Building
+            } else {
+                ViewState::CatchingUp
+            },
+            applied: checkpoint.position,
+            durable: checkpoint.position,
+            reader: (!file.is_building()).then(|| file.reader()),
+        };
+        Self {
+            shared: Shared::new(view.name(), view.version(), published),
+            overlay: Overlay::new(view.tables().len()),
+            view,
+            home,
+            applied: checkpoint.position,
+            durable: checkpoint.position,
+            file: Some(file),
+            durable_due,
+            events_since_durable: 0,
+            committed_at: Instant::now(),
+            goal,
+            caught_up: false,
+            stop: None,
+            pause: PAUSE_MIN,
+        }
+    }
+
+    /// The last event applied, committed or not.
+    pub(crate) fn applied(&self) -> Position {
+        self.applied
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    pub(crate) fn is_building(&self) -> bool {
+        self.file.as_ref().is_some_and(ViewFile::is_building)
+    }
+
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// Looks whether the view has caught up with a log that ends at `end`: it has come to where the log ended when it
+    /// was last looked at, and what was added since is at most `near`.
+    pub(crate) fn catch_up(&mut self, end: Position, near: u64) {
+        if self.caught_up || self.stop.is_some() || self.applied < self.goal {
+            return;
+        }
+        if distance(self.applied, end) > near {
+            self.goal = end;
+            return;
+        }
+        self.caught_up = true;
+        if self.is_building() {
+            self.commit(Synced::Yes);
+        } else if self.is_dirty() {
+            self.commit(Synced::No);
+        } else {
+            self.publish();
+        }
+    }
+
+    pub(crate) fn overlay_bytes(&self) -> usize {
+        self.overlay.bytes()
+    }
+
+    /// When a durable checkpoint is due by time.
+    pub(crate) fn durable_due(&self) -> Instant {
+        self.durable_due
+    }
+
+    pub(crate) fn events_since_durable(&self) -> u64 {
+        self.events_since_durable
+    }
+
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.stop.as_ref().and_then(|stop| stop.retry_at)
+    }
+
+    pub(crate) fn since_commit(&self) -> Duration {
+        self.committed_at.elapsed()
+    }
+
+    /// Whether anything is applied that is not durable.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.durable < self.applied
+    }
+
+    /// Applies what it does not have yet of `events`; `wanted` tells which of them concern it.
+    pub(crate) fn apply(
+        &mut self,
+        events: &[RecordedEvent],
+        decoded: &[Decoded<'_, C>],
+        wanted: impl Fn(usize) -> bool,
+    ) {
+        let Some(file) = self.file.as_ref().filter(|_| self.stop.is_none()) else {
+            return;
+        };
+        let below = file.snapshot();
+        let nothing_below = below.checkpoint().position == Position::START;
+        let below = (!nothing_below).then_some(below);
+        let names = self.view.tables();
+        let mut at = self.applied;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            for (index, (event, decoded)) in events.iter().zip(decoded).enumerate() {
+                at = event.position();
+                if at <= self.applied {
+                    continue;
+                }
+                if wanted(index) {
+                    match decoded {
+                        Some(Ok(decoded)) => {
+                            let mut tx = Tx::new(names, &mut self.overlay, below);
+                            self.view.apply(&mut tx, event, decoded)?;
+                            self.overlay.keep(nothing_below);
+                        }
+                        Some(Err(error)) => return Err(ApplyError::message(error.to_string())),
+                        None => {}
+                    }
+                }
+                self.applied = at;
+                self.events_since_durable += 1;
+            }
+            Ok(())
+        }));
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(ApplyError::Table(error @ TableError::Storage(_)))) => self.fail(at, &error),
+            Ok(Err(error)) => self.stop_at(at, error.to_string()),
+            Err(panic) => self.stop_at(at, format!("the view panicked: {}", panic_text(&*panic))),
+        }
+    }
+
+    /// Commits what is applied and shows it. Trouble of the file stops the view for a while.
+    pub(crate) fn commit(&mut self, synced: Synced) {
+        let Some(file) = &mut self.file else { return };
+        let started = Instant::now();
+        let building = file.is_building();
+        match catch_unwind(AssertUnwindSafe(|| {
+            file.commit(&mut self.overlay, self.applied, synced)
+        })) {
+            Ok(Ok(())) => {
+                self.committed_at = Instant::now();
+                if synced == Synced::Yes {
+                    self.durable = self.applied;
+                    self.events_since_durable = 0;
+                    self.pause = PAUSE_MIN;
+                }
+                metrics::histogram!("doorstep_view_commit_seconds", "view" => self.shared.name)
+                    .record(started.elapsed().as_secs_f64());
+                if building && self.caught_up && synced == Synced::Yes {
+                    if let Err(error) = file.put_in_place() {
+                        self.fail(self.applied, &error);
+                        return;
+                    }
+                    tracing::info!(view = self.shared.name, position = %self.applied, "the view is built");
+                }
+                self.publish();
+            }
+            Ok(Err(error)) => self.fail(self.applied, &error),
+            Err(panic) => {
+                let error = redb::Error::Corrupted(panic_text(&*panic));
+                self.fail(self.applied, &error.into());
+            }
+        }
+    }
+
+    /// Moves the time of the next durable checkpoint.
+    pub(crate) fn next_durable(&mut self, due: Instant) {
+        self.durable_due = due;
+    }
+
+    /// Shows how the view is.
+    pub(crate) fn publish(&self) {
+        let reader = self
+            .file
+            .as_ref()
+            .filter(|file| !file.is_building())
+            .map(ViewFile::reader);
+        let applied = self
+            .file
+            .as_ref()
+            .map_or(self.durable, |file| file.checkpoint().position);
+        let state = match &self.stop {
+            Some(stop) => ViewState::Stopped {
+                position: stop.position,
+                cause: stop.cause.clone(),
+            },
+            None if self.is_building() => ViewState::Building,
+            None if self.caught_up => ViewState::Live,
+            None => ViewState::CatchingUp,
+        };
+        let durable = self.durable;
+        self.shared.published.send_replace(Published {
+            state,
+            applied,
+            durable,
+            reader,
+        });
+    }
+
+    /// The view cannot apply the event at `position`; what came before it is kept.
+    fn stop_at(&mut self, position: Position, cause: String) {
+        self.overlay.take_back();
+        tracing::error!(view = self.shared.name, %position, cause, "the view stopped");
+        metrics::counter!("doorstep_view_stops_total", "view" => self.shared.name).increment(1);
+        self.stop = Some(Stop {
+            position,
+            cause,
+            retry_at: None,
+        });
+        self.commit(Synced::Yes);
+        self.publish();
+    }
+
+    /// The file failed: it is opened again where it was last durable, and the view goes on after a pause.
+    fn fail(&mut self, position: Position, error: &TableError) {
+        let damaged = matches!(error, TableError::Storage(error) if matches!(**error, redb::Error::Corrupted(_)));
+        tracing::error!(view = self.shared.name, %position, %error, damaged, "the view's file failed");
+        metrics::counter!("doorstep_view_file_failures_total", "view" => self.shared.name)
+            .increment(1);
+        self.stop = Some(Stop {
+            position,
+            cause: error.to_string(),
+            retry_at: Some(Instant::now() + self.pause),
+        });
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.reopen(damaged);
+        self.publish();
+    }
+
+    fn reopen(&mut self, damaged: bool) {
+        self.overlay = Overlay::new(self.view.tables().len());
+        // The file must be closed everywhere before it is opened again.
+        self.shared
+            .published
+            .send_modify(|published| published.reader = None);
+        self.file = None;
+        if damaged
+            && let Some(path) = &self.home.path
+            && let Err(error) = ViewFile::discard(path)
+        {
+            tracing::error!(view = self.shared.name, %error, "the damaged file cannot be deleted");
+        }
+        self.goal = self.goal.max(self.applied);
+        match self.home.open(self.view.tables(), self.applied) {
+            Ok((file, opened)) => {
+                tracing::warn!(
+                    view = self.shared.name,
+                    ?opened,
+                    "the view's file is opened again"
+                );
+                self.applied = file.checkpoint().position;
+                self.durable = self.applied;
+                self.caught_up = false;
+                self.events_since_durable = 0;
+                self.file = Some(file);
+            }
+            Err(error) => {
+                tracing::error!(view = self.shared.name, %error, "the view's file cannot be opened");
+            }
+        }
+    }
+
+    /// Lets a view whose file failed go on; tells from where it needs the log.
+    pub(crate) fn retry(&mut self) -> Option<Position> {
+        if self.file.is_none() {
+            self.reopen(false);
+        }
+        if self.file.is_none() {
+            if let Some(stop) = &mut self.stop {
+                stop.retry_at = Some(Instant::now() + self.pause);
+            }
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+            return None;
+        }
+        self.stop = None;
+        self.publish();
+        Some(self.applied)
+    }
+
+    /// Commits durably and closes the file.
+    pub(crate) fn close(&mut self) -> Option<String> {
+        if self.is_dirty() && self.stop.is_none() {
+            self.commit(Synced::Yes);
+        }
+        let failure = self
+            .stop
+            .as_ref()
+            .filter(|stop| stop.retry_at.is_some())
+            .map(|stop| stop.cause.clone());
+        self.shared.published.send_modify(|published| {
+            published.state = ViewState::Closed;
+            published.reader = None;
+        });
+        self.file = None;
+        failure
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

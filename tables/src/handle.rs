@@ -1,0 +1,245 @@
+//! What the program holds of running views: snapshots to read, positions to wait for, how each view is, the stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_store::{EventStore, Position};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::feed::Feed;
+use crate::status::{Published, Shared, distance};
+use crate::{Reader, Status, ViewState, WaitError};
+
+/// How often a waiting writer looks whether there is room.
+const ROOM_POLL: Duration = Duration::from_millis(5);
+
+/// A view's file could not be closed durably; it goes on from its last durable checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not all views were closed durably: {0}")]
+pub struct StopError(pub(crate) String);
+
+pub(crate) struct Inner {
+    pub(crate) views: Vec<ViewHandle>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) stopped: watch::Receiver<Option<Result<(), StopError>>>,
+    pub(crate) unapplied_events_max: u64,
+}
+
+/// Without a handle nobody can read the views, so they stop.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.feed.stop();
+    }
+}
+
+/// A running set of views; cheap to clone. The views stop when the last clone goes.
+#[derive(Clone)]
+pub struct RunnerHandle {
+    inner: Arc<Inner>,
+}
+
+impl RunnerHandle {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The view of that name.
+    pub fn view(&self, name: &str) -> Option<ViewHandle> {
+        self.inner
+            .views
+            .iter()
+            .find(|view| view.name() == name)
+            .cloned()
+    }
+
+    /// All views, in the order they were given.
+    pub fn views(&self) -> &[ViewHandle] {
+        &self.inner.views
+    }
+
+    /// Waits until `view` has applied `position`.
+    pub async fn wait(
+        &self,
+        view: &str,
+        position: Position,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        let view = self
+            .view(view)
+            .ok_or_else(|| WaitError::UnknownView(view.to_owned()))?;
+        view.wait(position, within).await
+    }
+
+    /// Waits until all views have applied `position`.
+    pub async fn wait_all(&self, position: Position, within: Duration) -> Result<(), WaitError> {
+        let until = tokio::time::Instant::now() + within;
+        for view in &self.inner.views {
+            view.wait(
+                position,
+                until.saturating_duration_since(tokio::time::Instant::now()),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The last event that `view` has applied.
+    pub fn applied(&self, view: &str) -> Option<Position> {
+        self.view(view).map(|view| view.applied())
+    }
+
+    /// How each view is, for readiness and metrics.
+    pub fn states(&self) -> Vec<Status> {
+        self.inner.views.iter().map(ViewHandle::status).collect()
+    }
+
+    /// How far the slowest view that follows the log live is behind it. Views that are built, catch up or have
+    /// stopped do not count.
+    pub fn lag_events(&self) -> u64 {
+        self.inner
+            .views
+            .iter()
+            .map(ViewHandle::live_lag)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Waits until the live views have fewer unapplied events than their bound; counts each wait. A view that is
+    /// built, catches up or has stopped keeps no writer waiting.
+    pub async fn room(&self) {
+        if self.lag_events() < self.inner.unapplied_events_max {
+            return;
+        }
+        metrics::counter!("doorstep_view_room_waits_total").increment(1);
+        while self.lag_events() >= self.inner.unapplied_events_max {
+            tokio::time::sleep(ROOM_POLL).await;
+        }
+    }
+
+    /// Finishes the batch at hand, makes every view's checkpoint durable, closes the files. Later calls wait for the
+    /// same end.
+    pub async fn stop(&self) -> Result<(), StopError> {
+        self.inner.feed.stop();
+        let mut stopped = self.inner.stopped.clone();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
+            Err(_) => Err(StopError("the applying thread ended".to_owned())),
+        }
+    }
+}
+
+/// One running view; cheap to clone. Does not keep the runner going.
+#[derive(Clone)]
+pub struct ViewHandle {
+    shared: Arc<Shared>,
+    store: Arc<dyn EventStore>,
+    feed: Arc<Feed>,
+}
+
+impl ViewHandle {
+    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn EventStore>, feed: Arc<Feed>) -> Self {
+        Self {
+            shared,
+            store,
+            feed,
+        }
+    }
+
+    /// The view's name.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// The view's version.
+    pub fn version(&self) -> u32 {
+        self.shared.version
+    }
+
+    /// The last event in the view's committed rows.
+    pub fn applied(&self) -> Position {
+        self.shared.published.borrow().applied
+    }
+
+    /// A snapshot of the view as it stands, also of a stopped one; an error while it is built or once it is closed.
+    pub fn reader(&self) -> Result<Reader, WaitError> {
+        let published = self.shared.published.borrow();
+        match (&published.reader, &published.state) {
+            (Some(reader), _) => Ok(reader.clone()),
+            (None, ViewState::Stopped { position, cause }) => Err(WaitError::Stopped {
+                view: self.name(),
+                position: *position,
+                cause: cause.clone(),
+            }),
+            (None, ViewState::Closed) => Err(WaitError::Closed),
+            (None, ViewState::Building | ViewState::CatchingUp | ViewState::Live) => {
+                Err(WaitError::Building {
+                    view: self.name(),
+                    applied: published.applied,
+                })
+            }
+        }
+    }
+
+    /// Waits until `position` is in the rows that [`Self::reader`] gives.
+    pub async fn wait(&self, position: Position, within: Duration) -> Result<(), WaitError> {
+        let there =
+            |published: &Published| published.applied >= position && published.reader.is_some();
+        let mut published = self.shared.published.subscribe();
+        let ended = timeout(
+            within,
+            published.wait_for(|published| {
+                there(published)
+                    || matches!(
+                        published.state,
+                        ViewState::Stopped { .. } | ViewState::Closed
+                    )
+            }),
+        )
+        .await;
+        match ended {
+            Ok(Ok(published)) if there(&published) => Ok(()),
+            Ok(Ok(published)) => match &published.state {
+                ViewState::Stopped { position, cause } => Err(WaitError::Stopped {
+                    view: self.name(),
+                    position: *position,
+                    cause: cause.clone(),
+                }),
+                ViewState::Building
+                | ViewState::CatchingUp
+                | ViewState::Live
+                | ViewState::Closed => Err(WaitError::Closed),
+            },
+            Ok(Err(_)) => Err(WaitError::Closed),
+            Err(_) => Err(WaitError::Timeout {
+                view: self.name(),
+                applied: self.applied(),
+            }),
+        }
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let published = self.shared.published.borrow();
+        Status {
+            view: self.shared.name,
+            version: self.shared.version,
+            state: published.state.clone(),
+            applied: published.applied,
+            durable: published.durable,
+            lag_events: distance(published.applied, self.store.durable_position()),
+            reading: self.feed.failure(),
+        }
+    }
+
+    fn live_lag(&self) -> u64 {
+        let published = self.shared.published.borrow();
+        if published.state == ViewState::Live {
+            distance(published.applied, self.store.durable_position())
+        } else {
+            0
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! How views are: for waiting queries, readiness and metrics.
+//!
+//! One [`Published`] per view is the only thing the applying thread shows of itself; everything a handle tells comes
+//! from it.
+
+use std::sync::Arc;
+
+use event_store::Position;
+use tokio::sync::watch;
+
+use crate::Reader;
+
+/// What a view is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewState {
+    /// Made from the log; not served before it has caught up once.
+    Building,
+    /// Behind the log since it was opened; served as it stands.
+    CatchingUp,
+    /// Follows the log.
+    Live,
+    /// Could not apply an event, and stays before it; served as it stands.
+    Stopped {
+        /// The event.
+        position: Position,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The runner was stopped.
+    Closed,
+}
+
+impl ViewState {
+    /// A word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Building => "building",
+            Self::CatchingUp => "catching_up",
+            Self::Live => "live",
+            Self::Stopped { .. } => "stopped",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One view, for readiness and metrics.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The view's name.
+    pub view: &'static str,
+    /// Its version.
+    pub version: u32,
+    /// What it is doing.
+    pub state: ViewState,
+    /// The last event in its committed rows.
+    pub applied: Position,
+    /// The last event that is also durable in its file.
+    pub durable: Position,
+    /// How far it is behind the log: in events where positions are dense, else the distance of positions.
+    pub lag_events: u64,
+    /// Why the log cannot be read at the moment, if so.
+    pub reading: Option<String>,
+}
+
+/// Why a wait ended without the position, or a view cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError {
+    /// The view is not there yet.
+    #[error("`{view}` is at {applied}")]
+    Timeout {
+        /// The view.
+        view: &'static str,
+        /// Where it is.
+        applied: Position,
+    },
+    /// The view stopped before it.
+    #[error("`{view}` stopped before {position}: {cause}")]
+    Stopped {
+        /// The view.
+        view: &'static str,
+        /// The event it cannot apply.
+        position: Position,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The view is being made from the log, and nobody shall read half of it.
+    #[error("`{view}` is being built, at {applied}")]
+    Building {
+        /// The view.
+        view: &'static str,
+        /// How far it is.
+        applied: Position,
+    },
+    /// The runner was stopped.
+    #[error("the views are closed")]
+    Closed,
+    /// No view of that name.
+    #[error("no view `{0}`")]
+    UnknownView(String),
+}
+
+/// What a view shows of itself.
+#[derive(Clone)]
+pub(crate) struct Published {
+    pub(crate) state: ViewState,
+    pub(crate) applied: Position,
+    pub(crate) durable: Position,
+    /// None while it is built, and once it is closed.
+    pub(crate) reader: Option<Reader>,
+}
+
+/// A view as it is shared between the applying thread and the handles.
+pub(crate) struct Shared {
+    pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    pub(crate) published: watch::Sender<Published>,
+}
+
+impl Shared {
+    pub(crate) fn new(name: &'static str, version: u32, published: Published) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            version,
+            published: watch::Sender::new(published),
+        })
+    }
+}
+
+/// The distance of two positions; the number of events between them where positions are dense.
+pub(crate) fn distance(from: Position, to: Position) -> u64 {
+    to.0.saturating_sub(from.0)
+}
