@@ -261,7 +261,7 @@ struct Slot {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Report {
-    report_id: ReportId,
+    id: ReportId,
     over_limit: bool,
     at: Timestamp,
     version: u64,
@@ -359,7 +359,7 @@ impl State {
     pub fn counted(&self, report: ReportId) -> Option<bool> {
         self.reports
             .iter()
-            .find(|counted| counted.report_id == report)
+            .find(|counted| counted.id == report)
             .map(|counted| counted.over_limit)
     }
 
@@ -547,7 +547,7 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
         Command::CountReport { report_id, .. } => state
             .reports
             .iter()
-            .find(|report| report.report_id == *report_id)
+            .find(|report| report.id == *report_id)
             .map(|report| report.version),
     }
 }
@@ -611,10 +611,10 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::ReportCounted(counted) => {
             state.reports.retain(|report| {
-                recorded.at.since_ms(report.at) < DAY_MS && report.report_id != counted.report_id
+                recorded.at.since_ms(report.at) < DAY_MS && report.id != counted.report_id
             });
             state.reports.push_back(Report {
-                report_id: counted.report_id,
+                id: counted.report_id,
                 over_limit: counted.over_limit,
                 at: recorded.at,
                 version: recorded.version,

@@ -89,7 +89,7 @@ impl Code {
 pub struct Rejection {
     code: Code,
     recorded: bool,
-    evidence: Option<Evidence>,
+    evidence: Option<Box<Evidence>>,
     cause: Option<Cause>,
     restorable_until: Option<Timestamp>,
     field: Option<&'static str>,
@@ -126,7 +126,7 @@ impl Rejection {
     /// With what it was decided on.
     #[must_use]
     pub fn with_evidence(mut self, evidence: Evidence) -> Rejection {
-        self.evidence = Some(evidence);
+        self.evidence = Some(Box::new(evidence));
         self
     }
 
@@ -165,7 +165,7 @@ impl Rejection {
 
     /// The rule of `SendMessage` that matched, if it was one.
     pub fn rule(&self) -> Option<u8> {
-        self.evidence.and_then(|evidence| evidence.rule)
+        self.evidence().and_then(|evidence| evidence.rule)
     }
 
     /// Whether it is recorded as an event.
@@ -175,12 +175,12 @@ impl Rejection {
 
     /// What it was decided on.
     pub fn evidence(&self) -> Option<&Evidence> {
-        self.evidence.as_ref()
+        self.evidence.as_deref()
     }
 
     /// The exact reason, from the evidence or beside it.
     pub fn cause(&self) -> Option<Cause> {
-        self.evidence
+        self.evidence()
             .and_then(|evidence| evidence.cause)
             .or(self.cause)
     }
@@ -212,7 +212,7 @@ impl Rejection {
             by: by.clone(),
             other: other.cloned(),
             code: self.code,
-            evidence: self.evidence,
+            evidence: self.evidence().copied(),
             cause: self.cause,
             restorable_until: self.restorable_until,
         }
@@ -223,7 +223,7 @@ impl Rejection {
         Rejection {
             code: event.code,
             recorded: true,
-            evidence: event.evidence,
+            evidence: event.evidence.map(Box::new),
             cause: event.cause,
             restorable_until: event.restorable_until,
             field: recorded_field(event.code),

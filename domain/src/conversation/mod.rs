@@ -1,77 +1,223 @@
 //! Everything between two members: who may write, what waits on the doorstep, what was reported.
 //!
-//! Protects every race between the two: send, accept, delete, block, follow, report, unsend. Stream
-//! `conversation-{uuid}`, the uuid being [`ConversationId::of`] the two.
+//! Protects, against every race between the two (send, accept, delete, block, follow, report, unsend):
+//! - a message reaches its recipient only by acceptance, by their own message, or as the audience table says; what a
+//!   block or a cooldown keeps away is withheld, for ever;
+//! - message numbers are dense from 1, withheld messages included;
+//! - a request holds at most as many messages as the policy says until its recipient accepts;
+//! - a message is in at most one report of each member.
+//!
+//! Stream `conversation-{uuid}`, the uuid being [`ConversationId::of`] the two. Its events are in [`event`](Event), what
+//! bounds its state in [`State`], its commands in [`Command`]; `send`, `requests` and `report` hold the rules.
+//!
+//! Decided here, where the domain's page is silent: a read mark is held against the last message its member can see, so
+//! that numbers of withheld messages do not show; blocks and relationships need no message and no registration.
 
 mod command;
 mod event;
+mod report;
+mod requests;
+mod send;
 mod state;
 
-pub use command::*;
-pub use event::*;
+
+pub use command::{
+    AcceptRequest, BlockMember, Command, Count, DeleteRequest, MarkRead, MessageFacts,
+    MoveToRequests, MuteConversation, NamedMessage, RecordRelationship, ReportMessage, Reported,
+    RestoreRequest, SendMessage, Slot, Standing, UnblockMember, UnmuteConversation, UnsendMessage,
+};
+pub use event::{
+    AcceptMethod, Also, AlsoOutcome, ConversationMuted, ConversationUnmuted, DeleteMode, Event,
+    MemberBlocked, MemberUnblocked, MessageSent, MessageUnsent, MessageWithheld, MessagesReported,
+    MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded, ReportedMessage,
+    RequestAccepted, RequestDeleted, RequestOpened, RequestRestored, RequestWithdrawn, Route,
+};
+pub use report::{earliest_report, needs_count};
+pub use requests::{Frozen, frozen};
 pub use state::{RequestState, State, evolve};
 
-use crate::ids::{ConversationId, MemberId, ReportId};
-use crate::member::Facts;
-use crate::policy::InForce;
-use crate::rejection::Rejection;
+use crate::conversation::state::Who;
+use crate::ids::{ConversationId, MemberId};
+use crate::rejection::{Code, Rejection};
 
 /// The stream of a conversation.
 pub fn stream(conversation: ConversationId) -> String {
     format!("conversation-{conversation}")
 }
 
-/// Why a pending request is hidden: its sender could not send it now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Frozen {
-    /// The recipient blocks the sender.
-    Blocked,
-    /// The recipient's audience refuses the sender.
-    Audience,
-    /// The sender is suspended.
-    Suspended,
-    /// One of them is under 16, or unknown.
-    Age,
-}
-
 /// The events that carry a command out, none when it is already so, or why not.
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
-    let _ = (state, command);
-    todo!()
+    match command {
+        Command::SendMessage(command) => send::decide(state, command),
+        Command::AcceptRequest(command) => requests::accept(state, command),
+        Command::DeleteRequest(command) => requests::delete(state, command),
+        Command::RestoreRequest(command) => requests::restore(state, command),
+        Command::MoveToRequests(command) => requests::move_to_requests(state, command),
+        Command::UnsendMessage(command) => requests::unsend(state, command),
+        Command::MarkRead(command) => mark_read(state, command),
+        Command::MuteConversation(command) => mute(state, command),
+        Command::UnmuteConversation(command) => unmute(state, command),
+        Command::BlockMember(command) => block(state, command),
+        Command::UnblockMember(command) => unblock(state, command),
+        Command::RecordRelationship(command) => record_relationship(state, command),
+        Command::ReportMessage(command) => report::decide(state, command),
+    }
 }
 
 /// The version of the event that made a command already so, when `decide` gives no event; none when no event did.
 pub fn already(state: &State, command: &Command) -> Option<u64> {
-    let _ = (state, command);
-    todo!()
+    let side = |member: &MemberId| state.who(member).map(|who| state.side(who));
+    match command {
+        Command::SendMessage(_) => None,
+        Command::AcceptRequest(AcceptRequest { by, .. })
+        | Command::DeleteRequest(DeleteRequest { by, .. })
+        | Command::MoveToRequests(MoveToRequests { by, .. }) => {
+            requests::received_version(state, by)
+        }
+        Command::RestoreRequest(command) => requests::restored_version(state, &command.by),
+        Command::UnsendMessage(command) => command
+            .message
+            .facts
+            .as_ref()
+            .and_then(|facts| facts.unsent),
+        Command::MarkRead(command) => side(&command.by).and_then(|side| side.read_version),
+        Command::MuteConversation(MuteConversation { by, .. })
+        | Command::UnmuteConversation(UnmuteConversation { by, .. }) => {
+            side(by).and_then(|side| side.muted.version)
+        }
+        Command::BlockMember(BlockMember { by, .. })
+        | Command::UnblockMember(UnblockMember { by, .. }) => {
+            side(by).and_then(|side| side.blocks.version)
+        }
+        Command::RecordRelationship(command) => {
+            side(&command.member).and_then(|side| relationship_fact(side, command.kind).version)
+        }
+        Command::ReportMessage(command) => {
+            earliest_report(command).map(|reported| reported.version)
+        }
+    }
 }
 
 /// Whether a message would open a request as a first contact, and so needs a slot of its sender's before it is decided.
 pub fn needs_slot(state: &State, command: &SendMessage) -> bool {
-    let _ = (state, command);
-    todo!()
+    state.last_number() == 0
+        && send::decide(state, command).is_err_and(|rejection| rejection.code() == Code::SlotNeeded)
 }
 
-/// Whether a report names anything new, and so has to be counted on its reporter's stream before it is decided.
-pub fn needs_count(state: &State, command: &ReportMessage) -> bool {
-    let _ = (state, command);
-    todo!()
+fn mark_read(state: &State, command: &MarkRead) -> Result<Vec<Event<'static>>, Rejection> {
+    let (who, other) = existing(state, &command.by, command.at)?;
+    let last_visible = state
+        .outgoing(who)
+        .last_written
+        .max(state.outgoing(who.other()).last_reached);
+    if command.up_to > last_visible {
+        return Err(Rejection::of_state(Code::InvalidReadMark).with_field("up_to"));
+    }
+    if command.up_to <= state.side(who).read_up_to {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::ReadMarked(ReadMarked {
+        by: command.by.clone(),
+        other,
+        up_to: command.up_to,
+    })])
 }
 
-/// The earliest report in which the reporter named any of these messages: what is answered when nothing is new.
-pub fn earliest_report(command: &ReportMessage) -> Option<ReportId> {
-    let _ = command;
-    todo!()
+fn mute(state: &State, command: &MuteConversation) -> Result<Vec<Event<'static>>, Rejection> {
+    let (who, other) = existing(state, &command.by, command.at)?;
+    if state.side(who).muted.holds {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::ConversationMuted(ConversationMuted {
+        by: command.by.clone(),
+        other,
+    })])
 }
 
-/// Whether the request from `from` is frozen, were it pending: the cause, by the facts of now.
-pub fn frozen(
+fn unmute(state: &State, command: &UnmuteConversation) -> Result<Vec<Event<'static>>, Rejection> {
+    let (who, other) = existing(state, &command.by, command.at)?;
+    if !state.side(who).muted.holds {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::ConversationUnmuted(ConversationUnmuted {
+        by: command.by.clone(),
+        other,
+    })])
+}
+
+fn block(state: &State, command: &BlockMember) -> Result<Vec<Event<'static>>, Rejection> {
+    let (by, other) = two(&command.by, &command.other)?;
+    if state.blocks(by) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::MemberBlocked(MemberBlocked {
+        by: by.clone(),
+        other: other.clone(),
+    })])
+}
+
+fn unblock(state: &State, command: &UnblockMember) -> Result<Vec<Event<'static>>, Rejection> {
+    let (by, other) = two(&command.by, &command.other)?;
+    if !state.blocks(by) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::MemberUnblocked(MemberUnblocked {
+        by: by.clone(),
+        other: other.clone(),
+    })])
+}
+
+fn record_relationship(
     state: &State,
-    from: &MemberId,
-    standing: &Standing,
-    policy: &InForce,
-) -> Option<Frozen> {
-    let _ = (state, from, standing, policy);
-    let _: Option<Facts> = standing.sender;
-    todo!()
+    command: &RecordRelationship,
+) -> Result<Vec<Event<'static>>, Rejection> {
+    let (member, other) = two(&command.member, &command.other)?;
+    let holds = state
+        .who(member)
+        .is_some_and(|who| relationship_fact(state.side(who), command.kind).holds);
+    let should_hold = match command.kind {
+        RelationshipKind::Follow | RelationshipKind::Suggest => true,
+        RelationshipKind::Unfollow | RelationshipKind::Unsuggest => false,
+    };
+    if holds == should_hold {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::RelationshipRecorded(RelationshipRecorded {
+        kind: command.kind,
+        member: member.clone(),
+        other: other.clone(),
+    })])
+}
+
+fn relationship_fact(side: &state::Side, kind: RelationshipKind) -> state::Fact {
+    match kind {
+        RelationshipKind::Follow | RelationshipKind::Unfollow => side.follows,
+        RelationshipKind::Suggest | RelationshipKind::Unsuggest => side.suggested,
+    }
+}
+
+/// The member's side and the other, where the conversation exists for them.
+fn existing(
+    state: &State,
+    by: &MemberId,
+    at: crate::time::Timestamp,
+) -> Result<(Who, MemberId), Rejection> {
+    if !state.exists_for(by, at) {
+        return Err(Rejection::not_found());
+    }
+    match (state.who(by), state.other(by)) {
+        (Some(who), Some(other)) => Ok((who, other.clone())),
+        (_, _) => Err(Rejection::not_found()),
+    }
+}
+
+/// Two different members, or `invalid_member`.
+fn two<'a>(
+    one: &'a MemberId,
+    other: &'a MemberId,
+) -> Result<(&'a MemberId, &'a MemberId), Rejection> {
+    if one == other {
+        return Err(Rejection::of_command(Code::InvalidMember).with_field("other"));
+    }
+    Ok((one, other))
 }

@@ -43,6 +43,15 @@ pub(super) enum Who {
 }
 
 impl Who {
+    /// The side that `member` has in a conversation with `other`.
+    pub(super) fn of(member: &MemberId, other: &MemberId) -> Who {
+        if member < other {
+            Who::Lower
+        } else {
+            Who::Higher
+        }
+    }
+
     pub(super) const fn other(self) -> Who {
         match self {
             Who::Lower => Who::Higher,
@@ -141,6 +150,20 @@ impl Direction {
     pub(super) fn reached(&self) -> bool {
         self.last_reached > 0
     }
+
+    /// Whether its recipient can read any of it at `at`.
+    pub(super) fn readable(&self, at: Timestamp) -> bool {
+        match self.state {
+            RequestState::None | RequestState::Accepted => self.reached(),
+            RequestState::Pending => self.live > 0 || self.restorable(at),
+            RequestState::Deleted | RequestState::Withdrawn => self.restorable(at),
+        }
+    }
+
+    /// Whether a deleted part can be restored at `at`, up to the last moment inclusive.
+    pub(super) fn restorable(&self, at: Timestamp) -> bool {
+        self.live_restorable > 0 && at <= self.restorable_until
+    }
 }
 
 impl State {
@@ -169,7 +192,7 @@ impl State {
     /// The request state of the direction from `from` to the other.
     pub fn request_state(&self, from: &MemberId) -> RequestState {
         self.who(from)
-            .map_or(RequestState::None, |from| self.from(from).state)
+            .map_or(RequestState::None, |from| self.outgoing(from).state)
     }
 
     /// What is known between the sender of a direction and its recipient.
@@ -183,10 +206,12 @@ impl State {
         self.who(by).is_some_and(|by| self.side(by).blocks.holds)
     }
 
-    /// Whether the conversation exists for a member: it holds a message that they wrote, or that reached them.
-    pub fn exists_for(&self, member: &MemberId) -> bool {
-        self.who(member)
-            .is_some_and(|who| self.from(who).written() || self.from(who.other()).reached())
+    /// Whether the conversation exists for a member at `at`: whether it holds a message that they can see, their own
+    /// or the other's. What is frozen or blocked can be read, what is deleted as long as it can be restored.
+    pub fn exists_for(&self, member: &MemberId, at: Timestamp) -> bool {
+        self.who(member).is_some_and(|who| {
+            self.outgoing(who).written() || self.outgoing(who.other()).readable(at)
+        })
     }
 
     pub(super) fn who(&self, member: &MemberId) -> Option<Who> {
@@ -209,7 +234,7 @@ impl State {
     }
 
     /// The direction in which `who` writes.
-    pub(super) fn from(&self, who: Who) -> &Direction {
+    pub(super) fn outgoing(&self, who: Who) -> &Direction {
         let [lower, higher] = &self.directions;
         match who {
             Who::Lower => lower,
@@ -234,7 +259,7 @@ impl State {
         }
     }
 
-    fn from_mut(&mut self, who: Who) -> &mut Direction {
+    fn outgoing_mut(&mut self, who: Who) -> &mut Direction {
         let [lower, higher] = &mut self.directions;
         match who {
             Who::Lower => lower,
@@ -269,7 +294,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
     match event {
         Event::MessageSent(sent) => {
             state.last_number = state.last_number.max(sent.number);
-            let direction = state.from_mut(first);
+            let direction = state.outgoing_mut(first);
             direction.last_written = sent.number;
             direction.last_reached = sent.number;
             direction.reached_version.get_or_insert(version);
@@ -278,20 +303,20 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::MessageWithheld(withheld) => {
             state.last_number = state.last_number.max(withheld.number);
-            let direction = state.from_mut(first);
+            let direction = state.outgoing_mut(first);
             direction.last_written = withheld.number;
             direction.count = direction.count.saturating_add(1);
         }
         Event::RequestOpened(_) => {
-            let direction = state.from_mut(first);
+            let direction = state.outgoing_mut(first);
             direction.state = RequestState::Pending;
             direction.state_version = Some(version);
             direction.opened_at = Some(recorded.at);
             direction.cooldown = Cooldown::None;
         }
-        Event::RequestAccepted(_) => accepted(state.from_mut(first.other()), version),
+        Event::RequestAccepted(_) => accepted(state.outgoing_mut(first.other()), version),
         Event::RequestDeleted(deleted) => {
-            let direction = state.from_mut(first.other());
+            let direction = state.outgoing_mut(first.other());
             if direction.state != RequestState::Deleted {
                 direction.deletes = direction.deletes.saturating_add(1);
             }
@@ -315,7 +340,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             direction.restored_version = None;
         }
         Event::RequestRestored(restored) => {
-            let direction = state.from_mut(first.other());
+            let direction = state.outgoing_mut(first.other());
             direction.live = direction.live.saturating_add(direction.live_restorable);
             direction.live_restorable = 0;
             direction.deleted_up_to = restored.after;
@@ -325,19 +350,19 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             direction.restored_version = Some(version);
         }
         Event::RequestWithdrawn(_) => {
-            let direction = state.from_mut(first);
+            let direction = state.outgoing_mut(first);
             direction.state = RequestState::Withdrawn;
             direction.state_version = Some(version);
         }
         Event::MovedToRequests(_) => {
-            let direction = state.from_mut(first.other());
+            let direction = state.outgoing_mut(first.other());
             direction.state = RequestState::Pending;
             direction.state_version = Some(version);
             direction.count = 0;
         }
         Event::MessageUnsent(unsent) => {
             if !unsent.withheld {
-                unsent_one(state.from_mut(first), unsent.number);
+                unsent_one(state.outgoing_mut(first), unsent.number);
             }
         }
         Event::ReadMarked(marked) => {
@@ -370,7 +395,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             }
         }
         Event::RelationshipRecorded(relationship) => {
-            related(state, first, relationship.kind, version)
+            related(state, first, relationship.kind, version);
         }
         Event::MessagesReported(_) => {}
     }
@@ -415,7 +440,7 @@ fn related(state: &mut State, member: Who, kind: RelationshipKind, version: u64)
         RelationshipKind::Follow => {
             side.follows = fact(true);
             // A follow made after the deletion lifts its cooldown.
-            state.from_mut(member.other()).cooldown = Cooldown::None;
+            state.outgoing_mut(member.other()).cooldown = Cooldown::None;
         }
         RelationshipKind::Unfollow => side.follows = fact(false),
         RelationshipKind::Suggest => side.suggested = fact(true),
