@@ -1,1 +1,42 @@
 //! The read side: one file per view.
+//!
+//! Each view answers one question from rows it made of the log's events, and nothing else: no clock, no lookups, no
+//! side effects; thrown away and rebuilt it has the same bytes. [`ReadSide`] opens them all on the runner of `tables`
+//! and answers the queries; texts that no row keeps are read from the log. Who may ask what is the interface's.
+
+mod blocked;
+mod codec;
+mod conversation;
+mod error;
+mod inbox;
+mod last_message;
+mod members;
+mod moderation_queue;
+mod page;
+mod read_side;
+mod registry;
+mod reports;
+mod requests;
+mod rows;
+mod speakers;
+mod texts;
+mod thread;
+mod unread;
+
+pub use blocked::BlockItem;
+pub use codec::DomainCodec;
+pub use conversation::MessageItem;
+pub use error::{QueryError, WaitError};
+pub use inbox::InboxItem;
+pub use last_message::LastMessage;
+pub use members::{DmSetting, Member, Suspension};
+pub use moderation_queue::{
+    Case, CaseMessage, CaseReport, CaseState, EvidenceItem, MemberHistory, QueueFilter, QueueItem,
+    QueueSort,
+};
+pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
+pub use read_side::{Options, ReadSide};
+pub use registry::ViewName;
+pub use reports::{ReportItem, ReportState};
+pub use requests::{Relationship, RequestItem};
+pub use unread::Unread;

@@ -1,0 +1,173 @@
+//! Pages and their cursors: how a list is asked for and answered.
+//!
+//! A page is bounded (1 to [`LIMIT_MAX`] items) and tells the position its very rows stand at. A cursor names the
+//! place in the view's own order after which the next page begins, together with the log and the view it belongs to;
+//! with another log's or another view's it is refused, never trusted. An item that moves up while one pages is not
+//! repeated. How a cursor travels (sealed, so that members read no positions in it) is the interface's.
+
+use event_store::{LogId, Position};
+use tables::Checkpoint;
+use uuid::Uuid;
+
+use crate::{QueryError, ViewName};
+
+/// The most items of a page.
+pub const LIMIT_MAX: usize = 200;
+
+/// The items of a page when nobody says how many.
+pub const LIMIT_DEFAULT: usize = 50;
+
+/// What page of a list is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    limit: usize,
+    after: Option<Cursor>,
+}
+
+impl PageRequest {
+    /// The first page, of at most `limit` items. [`QueryError::BadLimit`] unless it is 1 to [`LIMIT_MAX`].
+    pub fn first(limit: usize) -> Result<Self, QueryError> {
+        Self::new(limit, None)
+    }
+
+    /// The page after `after`, or the first.
+    pub fn new(limit: usize, after: Option<Cursor>) -> Result<Self, QueryError> {
+        if (1..=LIMIT_MAX).contains(&limit) {
+            Ok(Self { limit, after })
+        } else {
+            Err(QueryError::BadLimit)
+        }
+    }
+
+    /// How many items at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Where the page before ended.
+    pub fn after(&self) -> Option<&Cursor> {
+        self.after.as_ref()
+    }
+}
+
+impl PageRequest {
+    /// The place in the view's order after which the page begins, if it is not the first.
+    pub(crate) fn place<const PLACE: usize>(
+        &self,
+        view: ViewName,
+        log_id: LogId,
+    ) -> Result<Option<[u8; PLACE]>, QueryError> {
+        let Some(cursor) = &self.after else {
+            return Ok(None);
+        };
+        if cursor.log_id != log_id {
+            return Err(QueryError::OtherLog);
+        }
+        let key = cursor
+            .key
+            .as_slice()
+            .try_into()
+            .map_err(|_| QueryError::BadCursor)?;
+        if cursor.view == view {
+            Ok(Some(key))
+        } else {
+            Err(QueryError::BadCursor)
+        }
+    }
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self {
+            limit: LIMIT_DEFAULT,
+            after: None,
+        }
+    }
+}
+
+/// A page of a list, newest or most urgent first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Where to go on; none at the end of the list.
+    pub next: Option<Cursor>,
+    /// The position these very rows stand at.
+    pub position: Position,
+}
+
+impl<T> Page<T> {
+    /// The page of `rows`, which are at most one more than asked for: the one more only tells that there is more.
+    pub(crate) fn cut<const PLACE: usize>(
+        mut rows: Vec<([u8; PLACE], T)>,
+        request: &PageRequest,
+        view: ViewName,
+        checkpoint: Checkpoint,
+    ) -> Self {
+        let more = rows.len() > request.limit();
+        rows.truncate(request.limit());
+        let last = rows
+            .last()
+            .filter(|_| more)
+            .map(|(place, _)| place.to_vec());
+        Self {
+            next: last.map(|key| Cursor {
+                log_id: checkpoint.log_id,
+                view,
+                key,
+            }),
+            items: rows.into_iter().map(|(_, item)| item).collect(),
+            position: checkpoint.position,
+        }
+    }
+}
+
+/// One answer that is not a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// The position these very rows stand at.
+    pub position: Position,
+}
+
+/// A place in a view's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The log whose positions the key speaks of.
+    pub log_id: LogId,
+    /// The view it belongs to.
+    pub view: ViewName,
+    /// The last item's place in the view's order; at most [`Cursor::KEY_BYTES_MAX`] bytes.
+    pub key: Vec<u8>,
+}
+
+impl Cursor {
+    /// The bound of a cursor's key.
+    pub const KEY_BYTES_MAX: usize = 200;
+
+    /// The cursor as bytes: log id, view, key.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(17 + self.key.len());
+        bytes.extend_from_slice(self.log_id.0.as_bytes());
+        bytes.push(self.view.number());
+        bytes.extend_from_slice(&self.key);
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, QueryError> {
+        let (log_id, rest) = bytes
+            .split_first_chunk::<16>()
+            .ok_or(QueryError::BadCursor)?;
+        let (view, key) = rest.split_first().ok_or(QueryError::BadCursor)?;
+        if key.len() > Self::KEY_BYTES_MAX {
+            return Err(QueryError::BadCursor);
+        }
+        Ok(Self {
+            log_id: LogId(Uuid::from_bytes(*log_id)),
+            view: ViewName::numbered(*view).ok_or(QueryError::BadCursor)?,
+            key: key.to_vec(),
+        })
+    }
+}

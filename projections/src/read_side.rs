@@ -1,0 +1,222 @@
+//! The read side as a whole: opened on a store, asked by the interface.
+//!
+//! Every answer tells the position of the very snapshot it was read from. Queries that time takes part in (how long a
+//! deleted request stays readable) are given the time as `now`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
+use domain::time::Timestamp;
+use event_store::{EventStore, LogId, Position};
+use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
+
+use crate::codec::DomainCodec;
+use crate::{
+    Answer, BlockItem, Case, InboxItem, Member, MessageItem, Page, PageRequest, QueryError,
+    QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked,
+    conversation, inbox, members, moderation_queue, registry, reports, requests, unread,
+};
+
+/// Where the views lie, and their bounds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of the views' files; none keeps all rows in memory.
+    pub dir: Option<PathBuf>,
+    /// Cache of all views together.
+    pub cache_bytes: usize,
+}
+
+impl Options {
+    /// Files in `dir`.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: Some(dir.into()),
+            ..Self::in_memory()
+        }
+    }
+
+    /// No files: rows live as long as the read side.
+    pub fn in_memory() -> Self {
+        Self {
+            dir: None,
+            cache_bytes: 128 << 20,
+        }
+    }
+}
+
+/// All views, following the log; cheap to clone.
+#[derive(Clone)]
+pub struct ReadSide {
+    pub(crate) store: Arc<dyn EventStore>,
+    runner: RunnerHandle,
+}
+
+impl ReadSide {
+    /// Opens the views and begins to follow the log. Returns at once; [`Self::states`] tells how far they are.
+    pub async fn open(options: Options, store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
+        let bounds = match options.dir {
+            Some(dir) => RunnerOptions::in_dir(dir),
+            None => RunnerOptions::in_memory(),
+        };
+        let bounds = RunnerOptions {
+            cache_bytes: options.cache_bytes,
+            ..bounds
+        };
+        let runner =
+            Runner::start(Arc::clone(&store), DomainCodec, registry::views(), bounds).await?;
+        Ok(Self { store, runner })
+    }
+
+    /// Makes every view's checkpoint durable and closes the files.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        Ok(self.runner.stop().await?)
+    }
+
+    /// How each view is, for readiness and metrics.
+    pub fn states(&self) -> Vec<Status> {
+        self.runner.states()
+    }
+
+    /// Whether every view follows the log, behind it by no more than its bound.
+    pub fn ready(&self) -> bool {
+        self.runner
+            .states()
+            .iter()
+            .all(|status| matches!(status.state, ViewState::Live))
+    }
+
+    /// The runner below, for what concerns files and figures rather than answers.
+    pub fn runner(&self) -> &RunnerHandle {
+        &self.runner
+    }
+
+    /// The log that the views follow.
+    pub fn log_id(&self) -> LogId {
+        self.store.log_id()
+    }
+
+    /// How far a view has come.
+    pub fn applied(&self, view: ViewName) -> Position {
+        self.runner
+            .applied(view.as_str())
+            .unwrap_or(Position::START)
+    }
+
+    /// Waits until the answers that name the view stand at `position` or past it.
+    pub async fn wait(
+        &self,
+        view: ViewName,
+        position: Position,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.runner.wait(view.as_str(), position, timeout).await?;
+        if view == ViewName::ModerationQueue {
+            // A case shows messages around the reported ones, which `conversation` finds.
+            self.runner
+                .wait(ViewName::Conversation.as_str(), position, timeout)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the views are near enough to the log for writers to go on.
+    pub async fn room(&self) {
+        self.runner.room().await;
+    }
+
+    /// A snapshot of a view.
+    pub(crate) fn reader(&self, view: ViewName) -> Result<Reader, QueryError> {
+        let unavailable = |cause: String| QueryError::Unavailable { view, cause };
+        let handle = self
+            .runner
+            .view(view.as_str())
+            .ok_or_else(|| unavailable("no such view".to_owned()))?;
+        handle
+            .reader()
+            .map_err(|cause| unavailable(cause.to_string()))
+    }
+
+    /// A member's inbox, newest first.
+    pub async fn inbox(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<InboxItem>, QueryError> {
+        inbox::query(self, member, page).await
+    }
+
+    /// A member's requests, newest first, without the frozen ones.
+    pub async fn requests(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<RequestItem>, QueryError> {
+        requests::query(self, member, page).await
+    }
+
+    /// The messages of a conversation that `member` sees at the time `now`, newest first.
+    /// [`QueryError::NotFound`] if there are none.
+    pub async fn messages(
+        &self,
+        member: &MemberId,
+        conversation: ConversationId,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<MessageItem>, QueryError> {
+        conversation::query(self, member, conversation, page, now).await
+    }
+
+    /// How many of a member's conversations hold something unread.
+    pub async fn unread(&self, member: &MemberId) -> Result<Answer<Unread>, QueryError> {
+        unread::query(&self.reader(ViewName::Unread)?, member)
+    }
+
+    /// Whom a member has blocked, the latest first. `now` decides whether a deleted conversation is still there.
+    pub async fn blocks(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<BlockItem>, QueryError> {
+        blocked::query(&self.reader(ViewName::Blocked)?, member, page, now)
+    }
+
+    /// What a member has reported, the latest first.
+    pub async fn my_reports(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<ReportItem>, QueryError> {
+        reports::query(self, member, page).await
+    }
+
+    /// A report, for its reporter.
+    pub async fn my_report(
+        &self,
+        member: &MemberId,
+        report: ReportId,
+    ) -> Result<Answer<ReportItem>, QueryError> {
+        reports::query_one(self, member, report).await
+    }
+
+    /// The cases of the moderation queue.
+    pub async fn moderation_queue(
+        &self,
+        filter: &QueueFilter,
+        page: &PageRequest,
+    ) -> Result<Page<QueueItem>, QueryError> {
+        moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
+    }
+
+    /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
+    pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
+        moderation_queue::query_case(self, case).await
+    }
+
+    /// What is known of a member; [`QueryError::NotFound`] for one who never registered.
+    pub async fn member(&self, member: &MemberId) -> Result<Answer<Member>, QueryError> {
+        members::query(&self.reader(ViewName::Members)?, member)
+    }
+}

@@ -1,0 +1,74 @@
+//! The views there are: a line each.
+//!
+//! Adding a view is adding its file and its line here. The runner, readiness, cursors and `min_position` know views
+//! by these names alone; numbers stand in cursors and are never given twice.
+
+use std::sync::Arc;
+
+use tables::View;
+
+use crate::codec::DomainCodec;
+use crate::inbox::Inbox;
+
+/// The views to run.
+pub(crate) fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
+    vec![Arc::new(Inbox)]
+}
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
+        /// A view of the read side.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ViewName {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ViewName {
+            /// All views.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name, as in files, metrics and routes.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The view of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            pub(crate) const fn number(self) -> u8 {
+                match self { $(Self::$variant => $number,)* }
+            }
+
+            pub(crate) const fn numbered(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+views! {
+    /// Which conversations has a member, newest first?
+    Inbox = 1, "inbox";
+    /// Who waits on a member's doorstep?
+    Requests = 2, "requests";
+    /// What was said in a conversation?
+    Conversation = 3, "conversation";
+    /// How many conversations hold something unread?
+    Unread = 4, "unread";
+    /// Whom has a member blocked?
+    Blocked = 5, "blocked";
+    /// Which cases wait for a moderator, and what is their evidence?
+    ModerationQueue = 6, "moderation_queue";
+    /// What has a member reported, and what came of it?
+    Reports = 7, "reports";
+    /// Who is registered, and what have they chosen?
+    Members = 8, "members";
+}
+
+impl std::fmt::Display for ViewName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
