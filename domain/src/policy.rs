@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
+use crate::member::AgeBand;
 use crate::rejection::{Code, Rejection};
 use crate::text::Limits;
 use crate::time::Timestamp;
@@ -245,6 +246,15 @@ impl Rules {
             self.requests_per_day_new
         } else {
             self.requests_per_day
+        }
+    }
+
+    /// The setting of a member who has not chosen. Under 16 nothing is open, whatever the policy.
+    pub fn default_audience(&self, age_band: AgeBand) -> Audience {
+        match age_band {
+            AgeBand::Under16 => Audience::NoOne,
+            AgeBand::From16To17 => self.default_audience_16_17,
+            AgeBand::Adult => self.default_audience_adult,
         }
     }
 

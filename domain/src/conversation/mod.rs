@@ -20,6 +20,8 @@ mod requests;
 mod send;
 mod state;
 
+#[cfg(test)]
+mod spec;
 
 pub use command::{
     AcceptRequest, BlockMember, Command, Count, DeleteRequest, MarkRead, MessageFacts,

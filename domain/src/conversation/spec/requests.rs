@@ -1,0 +1,659 @@
+//! The request in one direction: every row of its table, and what is frozen.
+
+use super::*;
+
+const HI: Act = Act::Send("hi");
+const DAY_130: &str = "until day 130";
+
+/// Bob's request waits.
+fn pending() -> Story {
+    open_door().and(BOB, HI)
+}
+
+// Accept.
+
+#[test]
+fn accepts_a_waiting_request() {
+    pending()
+        .when(ANN, Act::Accept)
+        .then("bob accepted (Accept)");
+}
+
+#[test]
+fn stays_quiet_when_accepted_twice() {
+    pending()
+        .and(ANN, Act::Accept)
+        .when(ANN, Act::Accept)
+        .then("unchanged since 2");
+}
+
+#[test]
+fn stays_quiet_when_accepting_what_the_relationship_let_in() {
+    given(Audience::Following)
+        .and(ANN, FOLLOW)
+        .and(BOB, HI)
+        .when(ANN, Act::Accept)
+        .then("unchanged since 1");
+}
+
+#[test]
+fn knows_no_request_where_nothing_was_ever_visible() {
+    open_door().when(ANN, Act::Accept).then("not_found");
+    open_door().when(ANN, QUIET).then("not_found");
+    open_door()
+        .and(ANN, FOLLOW)
+        .when(ANN, Act::Accept)
+        .then("not_found");
+    pending().when(BOB, Act::Accept).then("not_found");
+    pending().when(BOB, QUIET).then("not_found");
+    pending().when(BOB, Act::Restore).then("not_found");
+    pending().when(BOB, Act::MoveToRequests).then("not_found");
+}
+
+#[test]
+fn does_not_record_what_is_not_found() {
+    let mut story = pending();
+    assert!(!story.act(BOB, Act::Accept).unwrap_err().recorded());
+}
+
+#[test]
+fn refuses_to_accept_after_a_delete_telling_until_when_it_can_be_restored() {
+    pending()
+        .and(ANN, QUIET)
+        .when(ANN, Act::Accept)
+        .then(&format!("request_not_pending {DAY_130}"));
+}
+
+#[test]
+fn refuses_to_accept_after_a_withdrawal() {
+    pending()
+        .and(BOB, Act::Unsend(1))
+        .when(ANN, Act::Accept)
+        .then("request_not_pending");
+}
+
+#[test]
+fn refuses_to_accept_by_a_suspended_member() {
+    pending()
+        .ann(|ann| ann.suspended = true)
+        .when(ANN, Act::Accept)
+        .then("account_restricted (actor_suspended)");
+}
+
+#[test]
+fn gives_the_loser_of_accept_against_delete_the_current_state() {
+    pending()
+        .and(ANN, Act::Accept)
+        .when(ANN, QUIET)
+        .then("already_accepted");
+    pending()
+        .and(ANN, QUIET)
+        .when(ANN, Act::Accept)
+        .then(&format!("request_not_pending {DAY_130}"));
+}
+
+#[test]
+fn records_what_an_acceptance_was_decided_on() {
+    let events = pending().events(ANN, Act::Accept);
+    let Some(Event::RequestAccepted(accepted)) = events.first() else {
+        unreachable!()
+    };
+    let evidence = accepted.evidence.unwrap();
+    assert_eq!(
+        (evidence.policy_version, evidence.setting_version),
+        (3, Some(1))
+    );
+    assert_eq!(evidence.rule, None);
+}
+
+// Frozen.
+
+#[test]
+fn freezes_while_the_recipient_blocks_the_sender() {
+    let blocked = pending().and(ANN, Act::Block);
+    assert_eq!(blocked.frozen(), Some(Frozen::Blocked));
+    blocked
+        .clone()
+        .when(ANN, Act::Accept)
+        .then("request_frozen (recipient_blocks)");
+    blocked
+        .and(ANN, Act::Unblock)
+        .when(ANN, Act::Accept)
+        .then("bob accepted (Accept)");
+}
+
+#[test]
+fn freezes_while_the_audience_refuses_the_class() {
+    let closed = |audience| pending().ann(|ann| ann.audience = audience);
+    closed(Audience::NoOne)
+        .when(ANN, Act::Accept)
+        .then("request_frozen (audience)");
+    closed(Audience::Friends)
+        .when(ANN, Act::Accept)
+        .then("request_frozen (audience)");
+    closed(Audience::Friends)
+        .ann(|ann| ann.audience = Audience::Everyone)
+        .when(ANN, Act::Accept)
+        .then("bob accepted (Accept)");
+}
+
+#[test]
+fn freezes_while_the_sender_is_suspended() {
+    let suspended = pending().bob(|bob| bob.suspended = true);
+    suspended
+        .clone()
+        .when(ANN, Act::Accept)
+        .then("request_frozen (sender_suspended)");
+    suspended
+        .bob(|bob| bob.suspended = false)
+        .when(ANN, Act::Accept)
+        .then("bob accepted (Accept)");
+}
+
+#[test]
+fn freezes_while_an_age_forbids_it() {
+    pending()
+        .bob(|bob| bob.age_band = AgeBand::Under16)
+        .when(ANN, Act::Accept)
+        .then("request_frozen (sender_under16)");
+    pending()
+        .ann(|ann| ann.age_band = AgeBand::Under16)
+        .when(ANN, Act::Accept)
+        .then("request_frozen (recipient_under16)");
+}
+
+#[test]
+fn does_not_freeze_by_the_senders_own_block() {
+    pending()
+        .and(BOB, Act::Block)
+        .when(ANN, Act::Accept)
+        .then("bob accepted (Accept)");
+}
+
+#[test]
+fn stays_frozen_until_every_cause_is_gone() {
+    let twice = pending()
+        .and(ANN, Act::Block)
+        .bob(|bob| bob.suspended = true);
+    twice
+        .clone()
+        .and(ANN, Act::Unblock)
+        .when(ANN, Act::Accept)
+        .then("request_frozen (sender_suspended)");
+    let story = twice
+        .and(ANN, Act::Unblock)
+        .bob(|bob| bob.suspended = false);
+    assert_eq!(story.frozen(), None);
+}
+
+#[test]
+fn deletes_and_reports_while_frozen() {
+    let frozen = pending().and(ANN, Act::Block);
+    frozen
+        .clone()
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..1 for 7 days, restorable 30 days");
+    frozen
+        .when(ANN, Act::Report(&[1], Also::None))
+        .then("reported [1]");
+}
+
+#[test]
+fn refuses_to_restore_while_frozen() {
+    pending()
+        .and(ANN, QUIET)
+        .and(ANN, Act::Block)
+        .when(ANN, Act::Restore)
+        .then("request_frozen (recipient_blocks)");
+}
+
+// Delete, and the cooldown.
+
+#[test]
+fn deletes_quietly_with_a_cooldown_of_7_days_then_30_then_until_the_recipient_acts() {
+    let story = pending();
+    story
+        .clone()
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..1 for 7 days, restorable 30 days");
+    let story = story.and(ANN, QUIET).days(7).and(BOB, HI);
+    story
+        .clone()
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..2 for 30 days, restorable 30 days");
+    let story = story.and(ANN, QUIET).days(30).and(BOB, HI);
+    story
+        .clone()
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..3 for good, restorable 30 days");
+}
+
+#[test]
+fn withholds_to_the_last_millisecond_of_a_cooldown_of_whole_days() {
+    let story = pending().and(ANN, QUIET).days(7);
+    let at = story.now();
+    let mut almost = story.clone();
+    almost.at = Timestamp(at.0 - 1);
+    almost.when(BOB, HI).then("withheld 2 by rule 10");
+    story
+        .when(BOB, HI)
+        .then("reopened at 2; sent 2 to request by rule 12");
+}
+
+#[test]
+fn deletes_finally_until_the_recipient_writes() {
+    let story = pending();
+    story
+        .clone()
+        .when(ANN, FINAL)
+        .then("deleted Final 0..1 for good, restorable 30 days");
+    let story = story.and(ANN, FINAL);
+    story
+        .clone()
+        .days(1_000)
+        .when(BOB, HI)
+        .then("withheld 2 by rule 10");
+    story
+        .and(ANN, HI)
+        .when(BOB, HI)
+        .then("sent 3 to inbox by rule 8");
+}
+
+#[test]
+fn refuses_to_delete_what_was_accepted() {
+    pending()
+        .and(ANN, Act::Accept)
+        .when(ANN, QUIET)
+        .then("already_accepted");
+    given(Audience::Following)
+        .and(ANN, FOLLOW)
+        .and(BOB, HI)
+        .when(ANN, FINAL)
+        .then("already_accepted");
+}
+
+#[test]
+fn refuses_to_delete_what_was_withdrawn() {
+    pending()
+        .and(BOB, Act::Unsend(1))
+        .when(ANN, QUIET)
+        .then("request_not_pending");
+}
+
+#[test]
+fn writes_final_after_quiet_and_stays_quiet_at_quiet_after_final() {
+    let quiet = pending().and(ANN, QUIET);
+    quiet.clone().when(ANN, QUIET).then("unchanged since 2");
+    quiet
+        .clone()
+        .days(1)
+        .when(ANN, FINAL)
+        .then("deleted Final 0..1 for good, restorable 29 days");
+    quiet
+        .clone()
+        .and(ANN, FINAL)
+        .when(ANN, QUIET)
+        .then("unchanged since 3");
+    quiet
+        .and(ANN, FINAL)
+        .when(ANN, FINAL)
+        .then("unchanged since 3");
+}
+
+#[test]
+fn lifts_the_cooldown_by_the_recipients_own_message() {
+    pending()
+        .and(ANN, QUIET)
+        .and(ANN, HI)
+        .when(BOB, HI)
+        .then("sent 3 to inbox by rule 8");
+}
+
+#[test]
+fn lifts_the_cooldown_by_a_later_follow_even_if_it_ends() {
+    for mode in [QUIET, FINAL] {
+        pending()
+            .and(ANN, mode)
+            .and(ANN, FOLLOW)
+            .and(ANN, UNFOLLOW)
+            .when(BOB, HI)
+            .then("reopened at 2; sent 2 to request by rule 12");
+    }
+}
+
+#[test]
+fn does_not_lift_the_cooldown_by_an_earlier_follow_or_the_senders() {
+    pending()
+        .and(ANN, FOLLOW)
+        .and(ANN, QUIET)
+        .and(ANN, UNFOLLOW)
+        .and(BOB, FOLLOW)
+        .when(BOB, HI)
+        .then("withheld 2 by rule 10");
+}
+
+#[test]
+fn reopens_by_the_senders_next_message_once_the_cooldown_is_over() {
+    pending()
+        .and(ANN, QUIET)
+        .days(7)
+        .slots_used(20)
+        .when(BOB, HI)
+        .then("reopened at 2; sent 2 to request by rule 12");
+}
+
+#[test]
+fn counts_deletions_anew_after_acceptance_but_not_after_a_restore() {
+    let deleted = pending().and(ANN, QUIET);
+    deleted
+        .clone()
+        .and(ANN, Act::Restore)
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..1 for 30 days, restorable 30 days");
+    deleted
+        .and(ANN, HI)
+        .and(ANN, Act::MoveToRequests)
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..2 for 7 days, restorable 30 days");
+}
+
+// Restore.
+
+#[test]
+fn restores_either_mode_within_30_days() {
+    for mode in [QUIET, FINAL] {
+        let deleted = pending().and(ANN, mode);
+        deleted
+            .clone()
+            .days(30)
+            .when(ANN, Act::Restore)
+            .then("restored after 0");
+        deleted
+            .days(30)
+            .a_moment()
+            .when(ANN, Act::Restore)
+            .then("not_restorable");
+    }
+}
+
+#[test]
+fn ends_the_cooldown_by_a_restore() {
+    pending()
+        .and(ANN, FINAL)
+        .and(ANN, Act::Restore)
+        .when(BOB, HI)
+        .then("sent 2 to request by rule 12");
+}
+
+#[test]
+fn merges_what_is_restored_into_a_newer_request() {
+    let reopened = pending().and(ANN, QUIET).days(7).and(BOB, HI);
+    reopened
+        .clone()
+        .when(ANN, Act::Restore)
+        .then("restored after 0, merged");
+    reopened
+        .and(ANN, Act::Restore)
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..2 for 30 days, restorable 30 days");
+}
+
+#[test]
+fn stays_quiet_when_restored_twice() {
+    pending()
+        .and(ANN, QUIET)
+        .and(ANN, Act::Restore)
+        .when(ANN, Act::Restore)
+        .then("unchanged since 3");
+}
+
+#[test]
+fn refuses_to_restore_what_was_never_deleted() {
+    pending().when(ANN, Act::Restore).then("not_restorable");
+    pending()
+        .and(ANN, Act::Accept)
+        .when(ANN, Act::Restore)
+        .then("not_restorable");
+}
+
+#[test]
+fn refuses_to_restore_when_every_deleted_message_was_unsent() {
+    pending()
+        .and(ANN, QUIET)
+        .and(BOB, Act::Unsend(1))
+        .when(ANN, Act::Restore)
+        .then("not_restorable");
+}
+
+#[test]
+fn restores_a_deleted_part_after_the_newer_one_was_withdrawn() {
+    pending()
+        .and(ANN, QUIET)
+        .days(7)
+        .and(BOB, HI)
+        .and(BOB, Act::Unsend(2))
+        .when(ANN, Act::Restore)
+        .then("restored after 0");
+}
+
+#[test]
+fn leaves_a_part_past_its_30_days_out_of_a_later_restore() {
+    pending()
+        .and(ANN, QUIET)
+        .days(31)
+        .and(BOB, HI)
+        .and(ANN, QUIET)
+        .when(ANN, Act::Restore)
+        .then("restored after 1");
+}
+
+#[test]
+fn brings_every_deleted_part_back_by_acceptance() {
+    // Unsending the old message then withdraws nothing: the newer one is still there, and so was the older.
+    let story = pending()
+        .and(ANN, QUIET)
+        .days(31)
+        .and(BOB, HI)
+        .and(ANN, QUIET)
+        .and(ANN, Act::Restore)
+        .and(ANN, Act::Accept)
+        .and(ANN, Act::MoveToRequests)
+        .and(BOB, Act::Unsend(2));
+    story.when(BOB, Act::Unsend(1)).then("unsent 1; withdrawn");
+}
+
+// Relationship.
+
+#[test]
+fn takes_the_thread_along_when_the_table_comes_to_say_inbox() {
+    pending()
+        .and(ANN, FOLLOW)
+        .when(BOB, HI)
+        .then("bob accepted (Relationship); sent 2 to inbox by rule 9");
+}
+
+#[test]
+fn moves_nothing_by_a_follow_alone() {
+    let story = pending().and(ANN, FOLLOW);
+    assert_eq!(story.state().request_state(&id(BOB)), RequestState::Pending);
+}
+
+#[test]
+fn takes_the_thread_along_without_regard_to_the_cap() {
+    open_door()
+        .times(3, BOB, HI)
+        .and(ANN, FOLLOW)
+        .when(BOB, HI)
+        .then("bob accepted (Relationship); sent 4 to inbox by rule 9");
+}
+
+#[test]
+fn stays_accepted_after_an_unfollow() {
+    pending()
+        .and(ANN, FOLLOW)
+        .and(BOB, HI)
+        .and(ANN, UNFOLLOW)
+        .when(BOB, HI)
+        .then("sent 3 to inbox by rule 8");
+}
+
+// Unsend.
+
+#[test]
+fn unsends_a_message_of_a_request() {
+    open_door()
+        .times(2, BOB, HI)
+        .when(BOB, Act::Unsend(1))
+        .then("unsent 1");
+}
+
+#[test]
+fn withdraws_the_request_with_its_last_message() {
+    open_door()
+        .times(2, BOB, HI)
+        .and(BOB, Act::Unsend(1))
+        .when(BOB, Act::Unsend(2))
+        .then("unsent 2; withdrawn");
+}
+
+#[test]
+fn withdraws_a_frozen_request_too() {
+    pending()
+        .and(ANN, Act::Block)
+        .when(BOB, Act::Unsend(1))
+        .then("unsent 1; withdrawn");
+}
+
+#[test]
+fn does_not_count_a_withheld_message_as_one_that_is_left() {
+    pending()
+        .and(ANN, Act::Block)
+        .and(BOB, HI)
+        .when(BOB, Act::Unsend(1))
+        .then("unsent 1; withdrawn");
+}
+
+#[test]
+fn withdraws_a_reopened_request_with_the_last_of_what_came_since() {
+    pending()
+        .and(ANN, QUIET)
+        .days(7)
+        .and(BOB, HI)
+        .when(BOB, Act::Unsend(2))
+        .then("unsent 2; withdrawn");
+}
+
+#[test]
+fn does_not_withdraw_what_was_deleted_lest_its_cooldown_end() {
+    let story = pending().and(ANN, QUIET);
+    story.clone().when(BOB, Act::Unsend(1)).then("unsent 1");
+    story
+        .and(BOB, Act::Unsend(1))
+        .when(BOB, HI)
+        .then("withheld 2 by rule 10");
+}
+
+#[test]
+fn reopens_what_was_withdrawn_by_the_senders_next_message() {
+    pending()
+        .and(BOB, Act::Unsend(1))
+        .slots_used(20)
+        .when(BOB, HI)
+        .then("reopened at 2; sent 2 to request by rule 12");
+}
+
+// Move to requests.
+
+#[test]
+fn moves_an_accepted_thread_back_with_an_empty_count() {
+    let moved = open_door()
+        .times(3, BOB, HI)
+        .and(ANN, Act::Accept)
+        .and(BOB, HI);
+    moved
+        .clone()
+        .when(ANN, Act::MoveToRequests)
+        .then("moved to requests after 4");
+    moved
+        .and(ANN, Act::MoveToRequests)
+        .when(BOB, HI)
+        .then("sent 5 to request by rule 12");
+}
+
+#[test]
+fn moves_what_the_relationship_let_in() {
+    given(Audience::Following)
+        .and(ANN, FOLLOW)
+        .and(BOB, HI)
+        .when(ANN, Act::MoveToRequests)
+        .then("moved to requests after 1");
+}
+
+#[test]
+fn stays_quiet_when_moved_twice() {
+    let moved = pending()
+        .and(ANN, Act::Accept)
+        .and(ANN, Act::MoveToRequests);
+    moved
+        .when(ANN, Act::MoveToRequests)
+        .then("unchanged since 3");
+    pending()
+        .when(ANN, Act::MoveToRequests)
+        .then("unchanged since 0");
+}
+
+#[test]
+fn refuses_to_move_what_is_not_in_the_inbox() {
+    pending()
+        .and(ANN, QUIET)
+        .when(ANN, Act::MoveToRequests)
+        .then("not_accepted");
+    pending()
+        .and(BOB, Act::Unsend(1))
+        .when(ANN, Act::MoveToRequests)
+        .then("not_accepted");
+}
+
+#[test]
+fn accepts_again_by_the_recipients_own_message() {
+    pending()
+        .and(ANN, Act::Accept)
+        .and(ANN, Act::MoveToRequests)
+        .a_moment()
+        .when(ANN, HI)
+        .then("bob accepted (Reply); sent 2 to inbox by rule 8");
+}
+
+#[test]
+fn withdraws_a_moved_thread_only_when_all_of_it_is_unsent() {
+    let moved = pending()
+        .and(ANN, Act::Accept)
+        .and(BOB, HI)
+        .and(ANN, Act::MoveToRequests);
+    moved.clone().when(BOB, Act::Unsend(2)).then("unsent 2");
+    moved
+        .and(BOB, Act::Unsend(2))
+        .when(BOB, Act::Unsend(1))
+        .then("unsent 1; withdrawn");
+}
+
+// What a suspended member may do.
+
+#[test]
+fn lets_a_suspended_member_delete_block_report_mark_read_and_unsend() {
+    let suspended = pending().ann(|ann| ann.suspended = true);
+    suspended
+        .clone()
+        .when(ANN, QUIET)
+        .then("deleted Quiet 0..1 for 7 days, restorable 30 days");
+    suspended.clone().when(ANN, Act::Block).then("blocked");
+    suspended
+        .clone()
+        .when(ANN, Act::Report(&[1], Also::None))
+        .then("reported [1]");
+    suspended.when(ANN, Act::Read(1)).then("read up to 1");
+    pending()
+        .bob(|bob| bob.suspended = true)
+        .when(BOB, Act::Unsend(1))
+        .then("unsent 1; withdrawn");
+}

@@ -1,0 +1,111 @@
+//! What may be asked of a member's stream: by the host, the member, moderators, timers, and by the write side, which
+//! takes a slot or counts a report here before it decides in a conversation.
+
+use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::member::event::AgeBand;
+use crate::policy::{Audience, InForce};
+use crate::rejection::CommandName;
+use crate::time::Timestamp;
+
+/// What may be asked of a member's stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The host makes a member known, or tells their age again.
+    RegisterMember {
+        /// Who.
+        member: MemberId,
+        /// How old.
+        age_band: AgeBand,
+        /// Since when; `at` when absent.
+        registered_at: Option<Timestamp>,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The member chooses an audience.
+    ChangeDmSetting {
+        /// Who.
+        member: MemberId,
+        /// Whom to let write to them.
+        audience: Audience,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator suspends the member.
+    SuspendMember {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// Until when; for good when absent.
+        until: Option<Timestamp>,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator ends the suspension.
+    ReinstateMember {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The timer: a suspension's end came due.
+    EndSuspension {
+        /// Who.
+        member: MemberId,
+        /// The time it fires for.
+        at: Timestamp,
+    },
+    /// The write side, before a message opens a request.
+    TakeRequestSlot {
+        /// Who.
+        member: MemberId,
+        /// Where.
+        conversation: ConversationId,
+        /// By which command.
+        command_id: CommandId,
+        /// The rules in force.
+        policy: InForce,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The write side, when that message opened none.
+    ReturnRequestSlot {
+        /// Who.
+        member: MemberId,
+        /// The command that took it.
+        command_id: CommandId,
+    },
+    /// The write side, before a report is made.
+    CountReport {
+        /// Who.
+        member: MemberId,
+        /// The report.
+        report_id: ReportId,
+        /// The rules in force.
+        policy: InForce,
+        /// The command's time.
+        at: Timestamp,
+    },
+}
+
+impl Command {
+    /// The name by which a refusal is recorded; none for what no client asks.
+    pub fn name(&self) -> Option<CommandName> {
+        match self {
+            Command::RegisterMember { .. } => Some(CommandName::RegisterMember),
+            Command::ChangeDmSetting { .. } => Some(CommandName::ChangeDmSetting),
+            Command::SuspendMember { .. } => Some(CommandName::SuspendMember),
+            Command::ReinstateMember { .. } => Some(CommandName::ReinstateMember),
+            Command::EndSuspension { .. }
+            | Command::TakeRequestSlot { .. }
+            | Command::ReturnRequestSlot { .. }
+            | Command::CountReport { .. } => None,
+        }
+    }
+}

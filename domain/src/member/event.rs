@@ -1,0 +1,188 @@
+//! What happens to a member: the payloads of its events, each a stored contract.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::policy::Audience;
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// How old a member is, as the host knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AgeBand {
+    /// Under 16: may not send, and nothing reaches them.
+    #[serde(rename = "under_16")]
+    Under16,
+    /// 16 or 17: closed until they choose otherwise.
+    #[serde(rename = "16_17")]
+    From16To17,
+    /// 18 or older.
+    #[serde(rename = "adult")]
+    Adult,
+}
+
+/// What happens to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The host made them known.
+    MemberRegistered(MemberRegistered),
+    /// The host knows their age otherwise.
+    AgeBandChanged(AgeBandChanged),
+    /// They chose an audience.
+    DmSettingChanged(DmSettingChanged),
+    /// A moderator suspended them.
+    MemberSuspended(MemberSuspended<'a>),
+    /// A moderator ended their suspension.
+    MemberReinstated(MemberReinstated),
+    /// Their suspension came to its end.
+    SuspensionEnded(SuspensionEnded),
+    /// They are about to open a request.
+    RequestSlotTaken(RequestSlotTaken),
+    /// They opened none after all.
+    RequestSlotReturned(RequestSlotReturned),
+    /// They are about to report.
+    ReportCounted(ReportCounted),
+}
+
+/// `member-registered.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRegistered {
+    /// Who.
+    pub member: MemberId,
+    /// How old.
+    pub age_band: AgeBand,
+    /// Since when, as the host says.
+    pub registered_at: Timestamp,
+}
+
+/// `age-band-changed.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgeBandChanged {
+    /// Who.
+    pub member: MemberId,
+    /// How old now.
+    pub age_band: AgeBand,
+}
+
+/// `dm-setting-changed.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DmSettingChanged {
+    /// Who.
+    pub member: MemberId,
+    /// Whom they let write to them from here on.
+    pub audience: Audience,
+    /// The setting's own version.
+    pub version: u64,
+}
+
+/// `member-suspended.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberSuspended<'a> {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// Until when; for good when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+/// `member-reinstated.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReinstated {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+}
+
+/// `suspension-ended.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspensionEnded {
+    /// Who.
+    pub member: MemberId,
+    /// The end that came due.
+    pub until: Timestamp,
+}
+
+/// `request-slot-taken.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestSlotTaken {
+    /// Who.
+    pub member: MemberId,
+    /// Where the request is to be opened.
+    pub conversation: ConversationId,
+    /// By which command.
+    pub command_id: CommandId,
+}
+
+/// `request-slot-returned.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestSlotReturned {
+    /// Who.
+    pub member: MemberId,
+    /// Where no request was opened.
+    pub conversation: ConversationId,
+    /// The command that took the slot.
+    pub command_id: CommandId,
+}
+
+/// `report-counted.v1`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportCounted {
+    /// Who.
+    pub member: MemberId,
+    /// The report.
+    pub report_id: ReportId,
+    /// Whether it is beyond the limit of 24 h.
+    pub over_limit: bool,
+}
+
+impl Event<'_> {
+    /// The same event, borrowing nothing.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::MemberRegistered(event) => Event::MemberRegistered(event),
+            Event::AgeBandChanged(event) => Event::AgeBandChanged(event),
+            Event::DmSettingChanged(event) => Event::DmSettingChanged(event),
+            Event::MemberSuspended(MemberSuspended {
+                member,
+                by,
+                until,
+                reason,
+                text,
+            }) => Event::MemberSuspended(MemberSuspended {
+                member,
+                by,
+                until,
+                reason,
+                text: text.into_owned(),
+            }),
+            Event::MemberReinstated(event) => Event::MemberReinstated(event),
+            Event::SuspensionEnded(event) => Event::SuspensionEnded(event),
+            Event::RequestSlotTaken(event) => Event::RequestSlotTaken(event),
+            Event::RequestSlotReturned(event) => Event::RequestSlotReturned(event),
+            Event::ReportCounted(event) => Event::ReportCounted(event),
+        }
+    }
+
+    /// The member the event is about.
+    pub fn member(&self) -> &MemberId {
+        match self {
+            Event::MemberRegistered(event) => &event.member,
+            Event::AgeBandChanged(event) => &event.member,
+            Event::DmSettingChanged(event) => &event.member,
+            Event::MemberSuspended(event) => &event.member,
+            Event::MemberReinstated(event) => &event.member,
+            Event::SuspensionEnded(event) => &event.member,
+            Event::RequestSlotTaken(event) => &event.member,
+            Event::RequestSlotReturned(event) => &event.member,
+            Event::ReportCounted(event) => &event.member,
+        }
+    }
+}

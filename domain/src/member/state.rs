@@ -1,0 +1,244 @@
+//! What decisions need of a member, what other decisions see of them, and how events change it.
+
+use std::collections::VecDeque;
+
+use crate::event::Recorded;
+use crate::ids::{CommandId, ConversationId, ReasonCode, ReportId};
+use crate::member::event::{AgeBand, Event};
+use crate::policy::{Audience, REPORTS_PER_DAY_MAX, REQUESTS_PER_DAY_MAX, Rules};
+use crate::text::Text;
+use crate::time::{DAY_MS, Timestamp};
+
+/// What decisions need of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(super) registration: Option<Registration>,
+    pub(super) setting: Setting,
+    pub(super) suspension: Option<Suspension>,
+    pub(super) suspension_over: Option<u64>,
+    pub(super) slots: VecDeque<Slot>,
+    pub(super) reports: VecDeque<Report>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Registration {
+    pub(super) registered_at: Timestamp,
+    pub(super) age_band: AgeBand,
+    pub(super) version: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) chosen: Option<Audience>,
+    pub(super) count: u64,
+    pub(super) version: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suspension {
+    pub(super) until: Option<Timestamp>,
+    pub(super) reason: ReasonCode,
+    pub(super) text: Text<'static>,
+    pub(super) version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) command_id: CommandId,
+    pub(super) conversation: ConversationId,
+    pub(super) at: Timestamp,
+    pub(super) version: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) id: ReportId,
+    pub(super) over_limit: bool,
+    pub(super) at: Timestamp,
+    pub(super) version: u64,
+}
+
+/// What other streams' decisions see of a registered member, as of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The member stream was read up to this version.
+    pub version: u64,
+    /// Since when the host has them.
+    pub registered_at: Timestamp,
+    /// How old.
+    pub age_band: AgeBand,
+    /// Suspended at that moment.
+    pub suspended: bool,
+    /// May not open requests, by a decision, at that moment.
+    pub limited: bool,
+    /// Whom they let write to them.
+    pub audience: Audience,
+    /// The version of that setting.
+    pub setting_version: u64,
+}
+
+/// A member's DM setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DmSetting {
+    /// Whom they let write to them.
+    pub audience: Audience,
+    /// How often what the setting says was set.
+    pub version: u64,
+    /// Place in the stream of the event that set it so.
+    pub stream_version: u64,
+}
+
+impl State {
+    /// What other decisions see of this member at `at`, the stream having been read up to `version`; none when the
+    /// member is unknown.
+    pub fn facts(&self, rules: &Rules, version: u64, at: Timestamp) -> Option<Facts> {
+        let registration = self.registration.as_ref()?;
+        Some(Facts {
+            version,
+            registered_at: registration.registered_at,
+            age_band: registration.age_band,
+            suspended: self.suspended(at),
+            limited: false,
+            audience: self.audience(registration.age_band, rules),
+            setting_version: self.setting.count,
+        })
+    }
+
+    /// The DM setting; none when the member is unknown.
+    pub fn dm_setting(&self, rules: &Rules) -> Option<DmSetting> {
+        let registration = self.registration.as_ref()?;
+        Some(DmSetting {
+            audience: self.audience(registration.age_band, rules),
+            version: self.setting.count,
+            stream_version: self.setting.version.unwrap_or(registration.version),
+        })
+    }
+
+    /// Whether a suspension is in force at `at`; a passed end counts as ended, whether or not its event is there yet.
+    pub fn suspended(&self, at: Timestamp) -> bool {
+        self.suspension
+            .as_ref()
+            .is_some_and(|suspension| suspension.until.is_none_or(|until| at < until))
+    }
+
+    /// When the suspension recorded last comes to its end, for the timer; none when there is none or it is for good.
+    pub fn suspension_due(&self) -> Option<Timestamp> {
+        self.suspension
+            .as_ref()
+            .and_then(|suspension| suspension.until)
+    }
+
+    /// How many request slots were taken within the 24 h before `at`, not counting that of `except`.
+    pub fn slots_used(&self, at: Timestamp, except: Option<&CommandId>) -> u32 {
+        let used = self
+            .slots
+            .iter()
+            .filter(|slot| {
+                at.since_ms(slot.at) < DAY_MS
+                    && except.is_none_or(|command| slot.command_id != *command)
+            })
+            .count();
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a command holds a slot.
+    pub fn has_slot(&self, command: &CommandId) -> bool {
+        self.slots.iter().any(|slot| slot.command_id == *command)
+    }
+
+    /// Whether a report was counted, and if so whether beyond the limit.
+    pub fn counted(&self, report: ReportId) -> Option<bool> {
+        self.reports
+            .iter()
+            .find(|counted| counted.id == report)
+            .map(|counted| counted.over_limit)
+    }
+
+    fn audience(&self, age_band: AgeBand, rules: &Rules) -> Audience {
+        self.setting
+            .chosen
+            .unwrap_or_else(|| rules.default_audience(age_band))
+    }
+}
+
+/// Takes an event into the state.
+pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
+    match event {
+        Event::MemberRegistered(registered) => {
+            state.registration = Some(Registration {
+                registered_at: registered.registered_at,
+                age_band: registered.age_band,
+                version: recorded.version,
+            });
+            count_default(state, recorded);
+        }
+        Event::AgeBandChanged(changed) => {
+            if let Some(registration) = &mut state.registration {
+                registration.age_band = changed.age_band;
+                registration.version = recorded.version;
+            }
+            count_default(state, recorded);
+        }
+        Event::DmSettingChanged(changed) => {
+            state.setting = Setting {
+                chosen: Some(changed.audience),
+                count: changed.version,
+                version: Some(recorded.version),
+            };
+        }
+        Event::MemberSuspended(suspended) => {
+            state.suspension = Some(Suspension {
+                until: suspended.until,
+                reason: suspended.reason.clone(),
+                text: suspended.text.clone().into_owned(),
+                version: recorded.version,
+            });
+            state.suspension_over = None;
+        }
+        Event::MemberReinstated(_) | Event::SuspensionEnded(_) => {
+            state.suspension = None;
+            state.suspension_over = Some(recorded.version);
+        }
+        Event::RequestSlotTaken(taken) => {
+            state.slots.retain(|slot| {
+                recorded.at.since_ms(slot.at) < DAY_MS && slot.command_id != taken.command_id
+            });
+            state.slots.push_back(Slot {
+                command_id: taken.command_id.clone(),
+                conversation: taken.conversation,
+                at: recorded.at,
+                version: recorded.version,
+            });
+            if state.slots.len() > REQUESTS_PER_DAY_MAX as usize {
+                state.slots.pop_front();
+            }
+        }
+        Event::RequestSlotReturned(returned) => {
+            state
+                .slots
+                .retain(|slot| slot.command_id != returned.command_id);
+        }
+        Event::ReportCounted(counted) => {
+            state.reports.retain(|report| {
+                recorded.at.since_ms(report.at) < DAY_MS && report.id != counted.report_id
+            });
+            state.reports.push_back(Report {
+                id: counted.report_id,
+                over_limit: counted.over_limit,
+                at: recorded.at,
+                version: recorded.version,
+            });
+            if state.reports.len() > REPORTS_PER_DAY_MAX as usize {
+                state.reports.pop_front();
+            }
+        }
+    }
+}
+
+/// The default audience was set anew, unless the member has chosen.
+fn count_default(state: &mut State, recorded: Recorded) {
+    if state.setting.chosen.is_none() {
+        state.setting.count = state.setting.count.saturating_add(1);
+        state.setting.version = Some(recorded.version);
+    }
+}
