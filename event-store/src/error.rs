@@ -112,6 +112,14 @@ pub enum OpenError {
         /// The newest format known.
         known: u32,
     },
+    /// The log's events are of a schema level above this program's.
+    #[error("the log has schema level {found}, this program knows up to {known}")]
+    SchemaLevel {
+        /// The level of the log.
+        found: u32,
+        /// The highest level known.
+        known: u32,
+    },
     /// An option is outside of what the engine can do.
     #[error("option {name}: {what}")]
     Option {

@@ -5,18 +5,37 @@
 //! segments of one folder; [`conformance`] holds what every store promises. This crate knows
 //! nothing of the domain: an event is a header and bytes.
 
+mod active;
 pub mod backend;
+mod batch;
+pub mod conformance;
 mod embedded;
 mod error;
+mod files;
+mod footer;
+mod identity;
+mod keeper;
+mod levels;
 mod lock;
+mod mark;
+mod memory;
+mod order;
+mod paged;
+mod reader;
 mod record;
+mod recovery;
+mod shared;
 mod store;
 mod types;
 mod wire;
+mod writer;
 
-pub use embedded::{Clock, EmbeddedStore, OnFatal, Options};
+pub use embedded::{
+    BatchWritten, Clock, EXIT_STORE_FAILED, EmbeddedStore, Observer, OnFatal, Options,
+};
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
 pub use record::{RecordError, RecordedEvent};
+pub use recovery::{Recovery, TornTail};
 pub use store::{Durable, EventStore, Grade, Source, Subscription, Ticket};
 pub use types::{
     Append, Direction, ExpectedVersion, InvalidStreamName, LogId, Members, NewEvent, Position,

@@ -156,6 +156,34 @@ pub(crate) fn version_of(record: &[u8]) -> u64 {
     u64_at(record, VERSION)
 }
 
+/// `recorded_at` in a record's header, unchecked.
+pub(crate) fn recorded_at_of(record: &[u8]) -> i64 {
+    i64_at(record, RECORDED_AT)
+}
+
+/// The previous position in a record's header, unchecked; 0 where there is none.
+pub(crate) fn previous_of(record: &[u8]) -> u64 {
+    u64_at(record, PREVIOUS)
+}
+
+/// The stream's name of a record, unchecked.
+pub(crate) fn stream_of(record: &[u8]) -> &str {
+    let end = HEADER + usize::from(u16_at(record, STREAM_LEN));
+    let name = record.get(HEADER..end).unwrap_or_default();
+    std::str::from_utf8(name).unwrap_or_default()
+}
+
+/// Whether a record's own checksum stands over these bytes, its padding included.
+pub(crate) fn check(record: &[u8]) -> Result<(), RecordError> {
+    if stored_len(record) != Some(record.len()) {
+        return Err(RecordError::Short);
+    }
+    if checksum(record) != u32_at(record, CHECKSUM) {
+        return Err(RecordError::Checksum);
+    }
+    Ok(())
+}
+
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -204,13 +232,7 @@ impl RecordedEvent {
 
     /// Checks the bytes of one record, padding included, and takes them as an event.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, RecordError> {
-        let len = stored_len(&bytes).ok_or(RecordError::Short)?;
-        if bytes.len() != len {
-            return Err(RecordError::Short);
-        }
-        if checksum(&bytes) != u32_at(&bytes, CHECKSUM) {
-            return Err(RecordError::Checksum);
-        }
+        check(&bytes)?;
         let event = Self { bytes };
         let unpadded = HEADER + event.texts_len() + event.data_len();
         if unpadded != crate::wire::index(u64::from(u32_at(&event.bytes, LENGTH))) {

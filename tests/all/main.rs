@@ -1,1 +1,2 @@
 //! Every test that needs a store, HTTP or a process, linked as one binary.
+mod store_conformance;

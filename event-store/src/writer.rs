@@ -1,0 +1,191 @@
+//! The one thread that writes the log: takes what is ordered, writes it as one batch, syncs, tells.
+//!
+//! A batch is written only after the sync before it, so at most one is ever in doubt. A write or a
+//! sync that fails ends the store and the process: nothing is retried on a file whose pages are in
+//! doubt. Room is made by the keeper before it is needed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+
+use crate::backend::BackendFile;
+use crate::batch::{self, BATCH_HEADER, SEGMENT_HEADER, SegmentHeader};
+use crate::mark::Mark;
+use crate::memory::MemoryIndex;
+use crate::order::{Batch, Phase, Target};
+use crate::reader::OpenSegment;
+use crate::shared::Shared;
+use crate::wire::len_u64;
+use crate::{BatchWritten, Position, files, keeper, record};
+
+/// The end of the log, as the writer holds it.
+pub(crate) struct Tail {
+    pub(crate) active: Arc<OpenSegment>,
+    /// The checksum of the last batch.
+    pub(crate) chain: u32,
+    /// `recorded_at` of the last event.
+    pub(crate) recorded_at_ms: i64,
+    pub(crate) mark_file: Arc<dyn BackendFile>,
+    pub(crate) mark: Mark,
+}
+
+/// Writes until the store stops or fails.
+pub(crate) fn run(shared: &Shared, mut tail: Tail) {
+    let mut empty = Batch::default();
+    loop {
+        let (mut batch, target, due) = {
+            let mut order = shared.order.lock();
+            while order.batch.count == 0 && order.phase == Phase::Running {
+                shared.work.wait(&mut order);
+            }
+            if order.batch.count == 0 {
+                break;
+            }
+            let (batch, target) = order.take(empty);
+            (batch, target, keeper::is_due(&order.room))
+        };
+        // Whoever waited for room may lay into the next batch while this one is written.
+        shared.room_changed.notify_waiters();
+        if let Err(error) = write(shared, &mut tail, &mut batch, target) {
+            shared.fatal(&format!("writing the log failed: {error}"));
+            return;
+        }
+        if due {
+            shared.wake_keeper();
+        }
+        batch.clear();
+        empty = batch;
+    }
+    if shared.order.lock().phase == Phase::Stopping
+        && let Err(error) = mark_clean(&mut tail)
+    {
+        tracing::warn!(%error, "the clean stop could not be marked");
+    }
+    shared.end();
+}
+
+fn write(shared: &Shared, tail: &mut Tail, batch: &mut Batch, target: Target) -> io::Result<()> {
+    let begun = Instant::now();
+    let offset = match target {
+        Target::Active(offset) => offset,
+        Target::Next => {
+            rotate(shared, tail, batch.first_position)?;
+            len_u64(SEGMENT_HEADER)
+        }
+    };
+    let count = batch.count;
+    let chain = batch::seal(
+        &mut batch.bytes,
+        shared.log_id,
+        batch.first_position,
+        count,
+        tail.chain,
+    );
+    tail.active.file.write_at(&batch.bytes, offset)?;
+    let synced_from = Instant::now();
+    tail.active.file.sync()?;
+    let sync = synced_from.elapsed();
+    tail.chain = chain;
+    tail.recorded_at_ms = batch.recorded_at_ms;
+
+    let end = offset + len_u64(batch.bytes.len());
+    let durable = batch.first_position + u64::from(count) - 1;
+    tail.mark = Mark {
+        sequence: tail.mark.sequence + 1,
+        segment: tail.active.header.first_position,
+        offset: end,
+        position: durable,
+        chain,
+        clean: false,
+        ..tail.mark
+    };
+    tail.mark.write(&*tail.mark_file)?;
+    publish(shared, tail, batch, offset, end, durable);
+    if let Some(observer) = &shared.options.observer {
+        observer(&BatchWritten {
+            events: count,
+            bytes: batch.bytes.len(),
+            sync,
+            total: begun.elapsed(),
+            durable: Position(durable),
+        });
+    }
+    Ok(())
+}
+
+/// Makes a batch visible: first the index and the durable position, then whoever waits.
+fn publish(shared: &Shared, tail: &Tail, batch: &Batch, offset: u64, end: u64, durable: u64) {
+    {
+        let mut index = tail.active.index.write();
+        let mut at = BATCH_HEADER;
+        for run in &batch.runs {
+            for number in 0..run.count {
+                let rest = batch.bytes.get(at..).unwrap_or_default();
+                let version = run.first_version + u64::from(number);
+                index.add(&run.stream, version, offset + len_u64(at));
+                at += record::stored_len(rest).unwrap_or(0);
+            }
+        }
+        index.end = end;
+        shared.reader.set_durable(durable);
+    }
+    if let Some(changes) = &*shared.changes.lock() {
+        changes.send_replace(Position(durable));
+    }
+    shared.waiters.reached(durable);
+}
+
+/// Seals the active segment and puts the prepared one in its place.
+fn rotate(shared: &Shared, tail: &mut Tail, first_position: u64) -> io::Result<()> {
+    let sealed = &tail.active;
+    let end = sealed.index.read().end;
+    sealed.file.set_len(end)?;
+    sealed.file.sync()?;
+
+    // Held until the file has its name, so that the keeper does not begin the next one under the old.
+    let mut prepared = shared.prepared.lock();
+    let file = prepared
+        .take()
+        .ok_or_else(|| io::Error::other("no segment is prepared"))?;
+    let header = SegmentHeader {
+        log_id: shared.log_id,
+        first_position,
+        chain: tail.chain,
+        recorded_at_ms: tail.recorded_at_ms,
+    };
+    file.write_at(&header.encode(), 0)?;
+    file.sync()?;
+    let path = shared.dir.join(files::segment_name(first_position));
+    shared
+        .backend()
+        .rename(&shared.dir.join(files::PREPARED), &path)?;
+    drop(prepared);
+    shared.backend().sync_dir(&shared.dir)?;
+    tail.active = Arc::new(OpenSegment {
+        header,
+        path,
+        file,
+        index: RwLock::new(MemoryIndex::new(first_position)),
+    });
+    let active = Arc::clone(&tail.active);
+    shared
+        .reader
+        .change_catalog(|catalog| catalog.open.push(active));
+    shared.wake_keeper();
+    Ok(())
+}
+
+fn mark_clean(tail: &mut Tail) -> io::Result<()> {
+    // Both slots, so that each alone tells the end.
+    for _ in 0..2 {
+        tail.mark = Mark {
+            sequence: tail.mark.sequence + 1,
+            clean: true,
+            ..tail.mark
+        };
+        tail.mark.write(&*tail.mark_file)?;
+    }
+    tail.mark_file.sync()
+}
