@@ -3,6 +3,8 @@
 //! [`fold_twice`] runs a view's code in all the ways the runner may: each event in a commit of its own and delivered
 //! twice, in batches, and in memory alone. The rows must be the same each time.
 
+mod log;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +13,8 @@ use event_store::{LogId, RecordedEvent};
 use crate::file::Synced;
 use crate::follower::{Decoded, Follower, Home};
 use crate::{ApplyError, Codec, Fold, Reader, View, ViewState, digest};
+
+pub use log::Log;
 
 /// The log id of rows folded for a test.
 pub const LOG_ID: LogId = LogId(uuid::Uuid::nil());
