@@ -173,7 +173,7 @@ fn events(count: u64) -> Vec<RecordedEvent> {
         let new = NewEvent {
             event_id: Uuid::from_u64_pair(1, index),
             event_type: Cow::Borrowed("message-sent.v1"),
-            at_ms: 1_700_000_000_000 + index as i64 * 10,
+            at_ms: 1_700_000_000_000 + index.cast_signed() * 10,
             command_id: format!("c{index}").into(),
             correlation_id: conversation,
             causation_id: conversation,

@@ -20,6 +20,11 @@ use crate::{ApplyError, Codec, DecodeError, OpenedAs, TableError, Tx, View, View
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
+/// While more is coming, a view pauses between commits this many times what the last one took, at most
+/// [`COMMIT_PAUSE_MAX`].
+const COMMIT_PAUSE: u32 = 3;
+const COMMIT_PAUSE_MAX: Duration = Duration::from_millis(250);
+
 /// What the codec made of an event; none if no view wants it.
 pub(crate) type Decoded<'a, C> = Option<Result<<C as Codec>::Decoded<'a>, DecodeError>>;
 
@@ -68,6 +73,10 @@ pub(crate) struct Follower<C: Codec> {
     durable_due: Instant,
     events_since_durable: u64,
     committed_at: Instant,
+    /// How long the last commit took.
+    commit_took: Duration,
+    /// How long the last batch took, its commit included.
+    took: Duration,
     /// Where the log ended when the view was opened, or last looked at while it caught up.
     goal: Position,
     caught_up: bool,
@@ -105,6 +114,8 @@ impl<C: Codec> Follower<C> {
             durable_due,
             events_since_durable: 0,
             committed_at: Instant::now(),
+            commit_took: Duration::ZERO,
+            took: Duration::ZERO,
             goal,
             caught_up: false,
             stop: None,
@@ -123,10 +134,6 @@ impl<C: Codec> Follower<C> {
 
     pub(crate) fn is_building(&self) -> bool {
         self.file.as_ref().is_some_and(ViewFile::is_building)
-    }
-
-    pub(crate) fn is_caught_up(&self) -> bool {
-        self.caught_up
     }
 
     /// Looks whether the view has caught up with a log that ends at `end`: it has come to where the log ended when it
@@ -166,8 +173,18 @@ impl<C: Codec> Follower<C> {
         self.stop.as_ref().and_then(|stop| stop.retry_at)
     }
 
-    pub(crate) fn since_commit(&self) -> Duration {
-        self.committed_at.elapsed()
+    /// When what is applied shall be shown although more is coming: the sooner the cheaper the last commit was, so
+    /// that rows are fresh when little happens, and much is merged when much does. None if all is shown, or nothing
+    /// shall be.
+    pub(crate) fn commit_due(&self) -> Option<Instant> {
+        let file = self.file.as_ref().filter(|file| !file.is_building())?;
+        let hidden = self.stop.is_none() && file.checkpoint().position < self.applied;
+        hidden.then(|| self.committed_at + (self.commit_took * COMMIT_PAUSE).min(COMMIT_PAUSE_MAX))
+    }
+
+    /// How long the last batch took, its commit included.
+    pub(crate) fn took(&self) -> Duration {
+        self.took
     }
 
     /// Whether anything is applied that is not durable.
@@ -189,6 +206,7 @@ impl<C: Codec> Follower<C> {
         let nothing_below = below.checkpoint().position == Position::START;
         let below = (!nothing_below).then_some(below);
         let names = self.view.tables();
+        let started = Instant::now();
         let mut at = self.applied;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             for (index, (event, decoded)) in events.iter().zip(decoded).enumerate() {
@@ -212,6 +230,9 @@ impl<C: Codec> Follower<C> {
             }
             Ok(())
         }));
+        self.took = started.elapsed();
+        metrics::histogram!("doorstep_view_apply_seconds", "view" => self.shared.name)
+            .record(self.took.as_secs_f64());
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(ApplyError::Table(error @ TableError::Storage(_)))) => self.fail(at, &error),
@@ -230,13 +251,19 @@ impl<C: Codec> Follower<C> {
         })) {
             Ok(Ok(())) => {
                 self.committed_at = Instant::now();
+                self.commit_took = started.elapsed();
+                self.took += self.commit_took;
                 if synced == Synced::Yes {
                     self.durable = self.applied;
                     self.events_since_durable = 0;
                     self.pause = PAUSE_MIN;
                 }
-                metrics::histogram!("doorstep_view_commit_seconds", "view" => self.shared.name)
-                    .record(started.elapsed().as_secs_f64());
+                let what = match synced {
+                    Synced::Yes => "doorstep_view_checkpoint_seconds",
+                    Synced::No => "doorstep_view_commit_seconds",
+                };
+                metrics::histogram!(what, "view" => self.shared.name)
+                    .record(self.commit_took.as_secs_f64());
                 if building && self.caught_up && synced == Synced::Yes {
                     if let Err(error) = file.put_in_place() {
                         self.fail(self.applied, &error);

@@ -22,6 +22,8 @@ mod reader;
 mod rebuild;
 mod runner;
 mod span;
+#[cfg(test)]
+mod spec;
 mod status;
 pub mod testing;
 mod tx;

@@ -4,11 +4,13 @@
 //! One task reads ahead, one thread applies. Views that are behind the others skip nothing and see nothing twice: an
 //! event at or before a view's checkpoint is passed over. Durable checkpoints are taken one view at a time.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_store::{EventStore, Position};
+use event_store::{EventStore, LogId, Position, RecordedEvent};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
@@ -23,8 +25,8 @@ use crate::{Codec, OpenedAs, TableError, View};
 const VIEWS_MAX: usize = 64;
 /// Batches that may wait in the feed while one is applied.
 const FEED_BATCHES: usize = 4;
-/// Rows of a served view are committed at least this often while it catches up.
-const CATCH_UP_COMMIT: Duration = Duration::from_millis(500);
+/// A batch smaller than this is not worth a second thread.
+const PARALLEL_EVENTS: usize = 512;
 /// A view that has come this near to a moving end of the log has caught up.
 const NEAR_EVENTS: u64 = 4_096;
 /// Longest sleep of an idle runner.
@@ -45,6 +47,8 @@ pub struct RunnerOptions {
     pub batch_events_max: usize,
     /// Folded rows held in memory by all views together that are being built or catch up, in bytes.
     pub overlay_bytes_max: usize,
+    /// Threads that apply a large batch to different views at once.
+    pub apply_threads: usize,
     /// Unapplied events past which [`RunnerHandle::room`] makes writers wait.
     pub unapplied_events_max: u64,
 }
@@ -67,6 +71,8 @@ impl RunnerOptions {
             checkpoint_events: 200_000,
             batch_events_max: 16_384,
             overlay_bytes_max: 128 << 20,
+            apply_threads: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().min(4)),
             unapplied_events_max: 100_000,
         }
     }
@@ -197,7 +203,7 @@ pub(crate) fn check_names(view: &str, tables: &[&str]) -> Result<(), StartError>
 fn open<C: Codec>(
     views: Vec<Arc<dyn View<C>>>,
     options: &RunnerOptions,
-    log_id: event_store::LogId,
+    log_id: LogId,
     durable: Position,
 ) -> Result<Vec<Follower<C>>, StartError> {
     let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
@@ -304,7 +310,7 @@ impl<C: Codec> Running<C> {
         }
     }
 
-    fn apply(&mut self, events: &[event_store::RecordedEvent]) {
+    fn apply(&mut self, events: &[RecordedEvent]) {
         let masks: Vec<u64> = events
             .iter()
             .map(|event| self.masks.of(&self.views, event.event_type()))
@@ -323,27 +329,42 @@ impl<C: Codec> Running<C> {
                 needed.then(|| self.codec.decode(event))
             })
             .collect();
-        let views = self.views.len();
-        for (index, view) in self.views.iter_mut().enumerate() {
-            let started = Instant::now();
-            let before = view.applied();
-            view.apply(events, &decoded, |event| {
-                masks
-                    .get(event)
-                    .is_some_and(|mask| mask & (1_u64 << index) != 0)
-            });
-            if view.applied() == before {
-                continue;
+        let now = Instant::now();
+        let turn = Turn {
+            events,
+            decoded: &decoded,
+            masks: &masks,
+            more: events
+                .last()
+                .is_some_and(|last| last.position() < self.store.durable_position()),
+            overlay_bytes_max: self.options.overlay_bytes_max / self.views.len().max(1),
+            durable: self.due(now),
+        };
+        let threads = if events.len() < PARALLEL_EVENTS {
+            1
+        } else {
+            self.options.apply_threads
+        };
+        let mut views: Vec<_> = self.views.iter_mut().enumerate().collect();
+        // The longest first, so that the threads end together.
+        views.sort_by_key(|(_, view)| Reverse(view.took()));
+        let views = Mutex::new(views.into_iter());
+        let work = || {
+            loop {
+                let Some((index, view)) = views.lock().next() else {
+                    return;
+                };
+                turn.apply(index, view);
             }
-            // A view that is built shows nothing before the end, so it commits only when memory asks for it. One that
-            // is served shows every batch.
-            let full = view.overlay_bytes() > self.options.overlay_bytes_max / views;
-            let shown = view.is_caught_up() || view.since_commit() > CATCH_UP_COMMIT;
-            if full || (shown && !view.is_building()) {
-                view.commit(Synced::No);
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
             }
-            metrics::histogram!("doorstep_view_apply_seconds", "view" => view.view.name())
-                .record(started.elapsed().as_secs_f64());
+            work();
+        });
+        if let Some(view) = turn.durable.and_then(|index| self.views.get_mut(index)) {
+            view.next_durable(now + self.options.checkpoint_every);
         }
     }
 
@@ -355,7 +376,17 @@ impl<C: Codec> Running<C> {
         for view in &mut self.views {
             view.catch_up(end, NEAR_EVENTS);
         }
-        self.checkpoint_one(now);
+        for view in &mut self.views {
+            if view.commit_due().is_some_and(|due| due <= now) {
+                view.commit(Synced::No);
+            }
+        }
+        if let Some(view) = self.due(now).and_then(|index| self.views.get_mut(index)) {
+            if !view.is_building() {
+                view.commit(Synced::Yes);
+            }
+            view.next_durable(now + self.options.checkpoint_every);
+        }
         self.retry(now);
         for view in &self.views {
             let name = view.view.name();
@@ -371,27 +402,20 @@ impl<C: Codec> Running<C> {
         }
     }
 
-    /// A durable checkpoint of the view that needs it most, so that no two are taken in a row.
-    fn checkpoint_one(&mut self, now: Instant) {
-        let (every, events_max) = (
-            self.options.checkpoint_every,
-            self.options.checkpoint_events,
-        );
-        let due = self
+    /// The view that needs a durable checkpoint most, if one does: one at a time, lest all files be synced at once.
+    fn due(&self, now: Instant) -> Option<usize> {
+        let moved = self
             .views
-            .iter_mut()
-            .filter(|view| !view.is_stopped())
-            .filter(|view| view.durable_due() <= now || view.events_since_durable() >= events_max)
-            .min_by_key(|view| view.durable_due());
-        let Some(view) = due else { return };
-        // A view that is built commits for memory's sake or at the end, and is durable with it.
-        if view.is_dirty() && !view.is_building() {
-            let started = Instant::now();
-            view.commit(Synced::Yes);
-            metrics::histogram!("doorstep_view_checkpoint_seconds", "view" => view.view.name())
-                .record(started.elapsed().as_secs_f64());
-        }
-        view.next_durable(now + every);
+            .iter()
+            .enumerate()
+            .filter(|(_, view)| !view.is_stopped() && view.is_dirty());
+        moved
+            .filter(|(_, view)| {
+                view.durable_due() <= now
+                    || view.events_since_durable() >= self.options.checkpoint_events
+            })
+            .min_by_key(|(_, view)| view.durable_due())
+            .map(|(index, _)| index)
     }
 
     fn retry(&mut self, now: Instant) {
@@ -417,9 +441,45 @@ impl<C: Codec> Running<C> {
                 at = at.min(retry);
             } else if !view.is_stopped() && view.is_dirty() {
                 at = at.min(view.durable_due());
+                at = at.min(view.commit_due().unwrap_or(at));
             }
         }
         at
+    }
+}
+
+/// What one batch is to each of the views.
+struct Turn<'a, 'e, C: Codec> {
+    events: &'a [RecordedEvent],
+    decoded: &'a [Decoded<'e, C>],
+    masks: &'a [u64],
+    /// The log goes on after this batch.
+    more: bool,
+    overlay_bytes_max: usize,
+    /// The view whose turn it is to be durable.
+    durable: Option<usize>,
+}
+
+impl<C: Codec> Turn<'_, '_, C> {
+    fn apply(&self, index: usize, view: &mut Follower<C>) {
+        let before = view.applied();
+        let wanted = |event| {
+            self.masks
+                .get(event)
+                .is_some_and(|mask| mask & (1_u64 << index) != 0)
+        };
+        view.apply(self.events, self.decoded, wanted);
+        if view.applied() == before {
+            return;
+        }
+        // A view that is built shows nothing before its end, and goes to its file only when memory asks for it.
+        let full = view.overlay_bytes() > self.overlay_bytes_max;
+        let shown = !self.more || view.commit_due().is_some_and(|due| due <= Instant::now());
+        if self.durable == Some(index) && !view.is_building() {
+            view.commit(Synced::Yes);
+        } else if full || (shown && !view.is_building()) {
+            view.commit(Synced::No);
+        }
     }
 }
 
@@ -444,7 +504,7 @@ fn describe_metrics() {
     );
     describe_histogram!(
         "doorstep_view_apply_seconds",
-        "Time to apply and commit one batch to a view."
+        "Time to apply one batch to a view."
     );
     describe_histogram!(
         "doorstep_view_commit_seconds",

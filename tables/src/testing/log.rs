@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// Events in memory, served in order of position. It takes no appends: [`Log::push`] adds to it.
 pub struct Log {
-    log_id: LogId,
+    id: LogId,
     events: RwLock<Vec<RecordedEvent>>,
     durable: watch::Sender<Position>,
     this: Weak<Self>,
@@ -25,7 +25,7 @@ impl Log {
             .last()
             .map_or(Position::START, RecordedEvent::position);
         Arc::new_cyclic(|this| Self {
-            log_id,
+            id: log_id,
             events: RwLock::new(events),
             durable: watch::Sender::new(end),
             this: Weak::clone(this),
@@ -45,7 +45,7 @@ impl Log {
 #[async_trait]
 impl EventStore for Log {
     fn log_id(&self) -> LogId {
-        self.log_id
+        self.id
     }
 
     fn grade(&self) -> Grade {
