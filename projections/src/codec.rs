@@ -1,8 +1,10 @@
 //! What the views are given: events as the domain decodes them, each once for all views.
 
 use anyhow::Context;
+use domain::conversation;
 use domain::event::Event;
-use domain::ids::ConversationId;
+use domain::ids::{ConversationId, MemberId};
+use domain::text::Text;
 use event_store::RecordedEvent;
 use tables::{ApplyError, Codec, DecodeError};
 
@@ -26,4 +28,46 @@ pub(crate) fn conversation_of(recorded: &RecordedEvent) -> Result<ConversationId
         .and_then(|id| id.parse().ok())
         .context("an event of a conversation stands in another stream")
         .map_err(ApplyError::event)
+}
+
+/// A message, as the event that sent it says.
+pub(crate) struct Message<'e, 'a> {
+    pub(crate) number: u64,
+    pub(crate) from: &'e MemberId,
+    pub(crate) text: &'e Text<'a>,
+    /// Only its author sees it.
+    pub(crate) withheld: bool,
+}
+
+/// The message that an event sends, if it sends one.
+pub(crate) fn message_of<'e, 'a>(event: &'e conversation::Event<'a>) -> Option<Message<'e, 'a>> {
+    use conversation::Event;
+    match event {
+        Event::MessageSent(sent) => Some(Message {
+            number: sent.number,
+            from: &sent.from,
+            text: &sent.text,
+            withheld: false,
+        }),
+        Event::MessageWithheld(withheld) => Some(Message {
+            number: withheld.number,
+            from: &withheld.from,
+            text: &withheld.text,
+            withheld: true,
+        }),
+        Event::RequestOpened(_)
+        | Event::RequestAccepted(_)
+        | Event::RequestDeleted(_)
+        | Event::RequestRestored(_)
+        | Event::RequestWithdrawn(_)
+        | Event::MovedToRequests(_)
+        | Event::MessageUnsent(_)
+        | Event::ReadMarked(_)
+        | Event::ConversationMuted(_)
+        | Event::ConversationUnmuted(_)
+        | Event::MemberBlocked(_)
+        | Event::MemberUnblocked(_)
+        | Event::RelationshipRecorded(_)
+        | Event::MessagesReported(_) => None,
+    }
 }

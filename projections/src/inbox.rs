@@ -11,9 +11,9 @@ use domain::ids::{ConversationId, MemberId};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Span, Tx, View};
+use tables::{ApplyError, Order, Span, Tx, View};
 
-use crate::codec::{DomainCodec, conversation_of};
+use crate::codec::{DomainCodec, conversation_of, message_of};
 use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, load, store};
 use crate::speakers::{Block, Speakers};
@@ -128,6 +128,7 @@ impl View<DomainCodec> for Inbox {
         let [actor, other] = event.members();
         let mut kept = match load(tx, THREADS, id.0.as_bytes())? {
             Some(kept) => kept,
+            None if !Thread::begins_with(event) => return Ok(()),
             None => Kept {
                 thread: Thread::between(actor, other),
                 unread: [0, 0],
@@ -170,25 +171,24 @@ fn count_unread(
     gone: Option<Gone>,
     read_before: [u64; 2],
 ) -> Result<(), ApplyError> {
-    match event {
-        conversation::Event::MessageSent(sent) => {
-            let author = kept.thread.side(&sent.from).unwrap_or(Side::Lower);
-            speakers.wrote(tx, &mut kept.speakers, sent.number, author, false)?;
-            *author.other().of_mut(&mut kept.unread) += 1;
+    if let Some(message) = message_of(event) {
+        let author = kept.thread.side(message.from).unwrap_or(Side::Lower);
+        speakers.wrote(
+            tx,
+            &mut kept.speakers,
+            message.number,
+            author,
+            message.withheld,
+        )?;
+        *author.other().of_mut(&mut kept.unread) += u64::from(!message.withheld);
+    }
+    for side in Side::BOTH {
+        let (from, to) = (*side.of(&read_before), kept.thread.seen(side).read);
+        if from != to {
+            let read = speakers.count(tx, kept.speakers, side.other(), from, to)?;
+            let unread = side.of_mut(&mut kept.unread);
+            *unread = unread.saturating_sub(read);
         }
-        conversation::Event::MessageWithheld(withheld) => {
-            let author = kept.thread.side(&withheld.from).unwrap_or(Side::Lower);
-            speakers.wrote(tx, &mut kept.speakers, withheld.number, author, true)?;
-        }
-        conversation::Event::ReadMarked(_) => {
-            for side in Side::BOTH {
-                let (from, to) = (*side.of(&read_before), kept.thread.seen(side).read);
-                let read = speakers.count(tx, kept.speakers, side.other(), from, to)?;
-                let unread = side.of_mut(&mut kept.unread);
-                *unread = unread.saturating_sub(read);
-            }
-        }
-        _ => {}
     }
     if let Some(Gone { side, number }) = gone {
         speakers.hide(tx, &mut kept.speakers, number)?;
@@ -277,7 +277,7 @@ pub(crate) async fn query(
         span = span.after(&prefix.fixed(&place));
     }
     let mut rows = Vec::with_capacity(page.limit() + 1);
-    let mut merged = Merged::<8>::of(&reader, ROWS, &[span])?;
+    let mut merged = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
     while rows.len() <= page.limit() {
         let Some((place, value)) = merged.next()? else {
             break;

@@ -12,6 +12,7 @@ use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::message_of;
 use crate::texts;
 use crate::thread::{Mark, Side};
 
@@ -74,29 +75,11 @@ impl<'a> Content<'a> {
 
     /// The message that this event sends, if it is the one of that mark.
     pub(crate) fn sent(recorded: &RecordedEvent, event: &'a Event<'_>, mark: Mark) -> Option<Self> {
-        let (number, text) = match event {
-            Event::MessageSent(sent) => (sent.number, &sent.text),
-            Event::MessageWithheld(withheld) => (withheld.number, &withheld.text),
-            Event::RequestOpened(_)
-            | Event::RequestAccepted(_)
-            | Event::RequestDeleted(_)
-            | Event::RequestRestored(_)
-            | Event::RequestWithdrawn(_)
-            | Event::MovedToRequests(_)
-            | Event::MessageUnsent(_)
-            | Event::ReadMarked(_)
-            | Event::ConversationMuted(_)
-            | Event::ConversationUnmuted(_)
-            | Event::MemberBlocked(_)
-            | Event::MemberUnblocked(_)
-            | Event::RelationshipRecorded(_)
-            | Event::MessagesReported(_) => return None,
-        };
-        let here = Self::Here {
+        let message = message_of(event).filter(|message| message.number == mark.number)?;
+        Some(Self::Here {
             sent_at: recorded.at_ms(),
-            text: Cow::Borrowed(text.as_str()),
-        };
-        (number == mark.number).then_some(here)
+            text: Cow::Borrowed(message.text.as_str()),
+        })
     }
 
     fn unsent(self) -> Self {

@@ -5,8 +5,10 @@
 //! and answers the queries; texts that no row keeps are read from the log. Who may ask what is the interface's.
 
 mod blocked;
+mod case;
 mod codec;
 mod conversation;
+mod doorstep;
 mod error;
 mod inbox;
 mod last_message;
@@ -24,16 +26,14 @@ mod thread;
 mod unread;
 
 pub use blocked::BlockItem;
+pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
 pub use error::{QueryError, WaitError};
 pub use inbox::InboxItem;
 pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};
-pub use moderation_queue::{
-    Case, CaseMessage, CaseReport, CaseState, EvidenceItem, MemberHistory, QueueFilter, QueueItem,
-    QueueSort,
-};
+pub use moderation_queue::{CaseState, QueueFilter, QueueItem, QueueSort};
 pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
 pub use read_side::{Options, ReadSide};
 pub use registry::ViewName;

@@ -1,10 +1,25 @@
 //! `members`: who is registered, and what have they chosen?
+//!
+//! Key: member. The audience of one who has not chosen follows the rules in force, which are kept beside the rows.
+//! Bound: a row per member.
 
+use domain::event::Event;
 use domain::ids::MemberId;
-use domain::member::AgeBand;
-use domain::policy::Audience;
+use domain::member::{self, AgeBand};
+use domain::policy::{self, Audience, Rules};
 use domain::time::Timestamp;
-use event_store::Position;
+use event_store::{Position, RecordedEvent};
+use serde::{Deserialize, Serialize};
+use tables::{ApplyError, Reader, Tx, View};
+
+use crate::codec::DomainCodec;
+use crate::doorstep::audience_of;
+use crate::rows::{fetch, load, store};
+use crate::{Answer, QueryError, ViewName};
+
+const ROWS: &str = "rows";
+const POLICY: &str = "policy";
+const RULES: &[u8] = b"rules";
 
 /// A registered member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +54,142 @@ pub struct Suspension {
     pub until: Option<Timestamp>,
 }
 
-pub(crate) fn query(
-    reader: &tables::Reader,
-    member: &MemberId,
-) -> Result<crate::Answer<Member>, crate::QueryError> {
-    let _ = (reader, member);
-    todo!()
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    registered_at: i64,
+    age_band: AgeBand,
+    chosen: Option<Audience>,
+    setting_version: u64,
+    setting_position: u64,
+    /// Since when, and until when.
+    suspension: Option<(i64, Option<i64>)>,
+}
+
+impl Row {
+    /// What the setting says was set anew, by choice or by default.
+    fn set(self, version: u64, recorded: &RecordedEvent) -> Self {
+        Self {
+            setting_version: version,
+            setting_position: recorded.position().0,
+            ..self
+        }
+    }
+}
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Members;
+
+impl View<DomainCodec> for Members {
+    fn name(&self) -> &'static str {
+        ViewName::Members.as_str()
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[ROWS, POLICY]
+    }
+
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        decoded: &Event<'_>,
+    ) -> Result<(), ApplyError> {
+        match decoded {
+            Event::Member(event) => {
+                let key = event.member().as_str().as_bytes();
+                let before: Option<Row> = load(tx, ROWS, key)?;
+                match row_after(before, recorded, event) {
+                    Some(after) if before != Some(after) => store(tx, ROWS, key, &after),
+                    _ => Ok(()),
+                }
+            }
+            Event::Policy(policy::Event::PolicySet(set)) => store(tx, POLICY, RULES, &*set.rules),
+            Event::Conversation(_) | Event::Case(_) | Event::Reactor(_) | Event::Refused(_) => {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A member's row after an event; none for one who is not registered.
+fn row_after(
+    before: Option<Row>,
+    recorded: &RecordedEvent,
+    event: &member::Event<'_>,
+) -> Option<Row> {
+    if let member::Event::MemberRegistered(registered) = event {
+        return Some(Row {
+            registered_at: registered.registered_at.0,
+            age_band: registered.age_band,
+            chosen: None,
+            setting_version: 1,
+            setting_position: recorded.position().0,
+            suspension: None,
+        });
+    }
+    let row = before?;
+    match event {
+        member::Event::AgeBandChanged(changed) => {
+            let row = Row {
+                age_band: changed.age_band,
+                ..row
+            };
+            let defaulted = row.chosen.is_none();
+            Some(if defaulted {
+                row.set(row.setting_version + 1, recorded)
+            } else {
+                row
+            })
+        }
+        member::Event::DmSettingChanged(changed) => Some(
+            Row {
+                chosen: Some(changed.audience),
+                ..row
+            }
+            .set(changed.version, recorded),
+        ),
+        member::Event::MemberSuspended(suspended) => {
+            let since = row.suspension.map_or(recorded.at_ms(), |(since, _)| since);
+            Some(Row {
+                suspension: Some((since, suspended.until.map(|until| until.0))),
+                ..row
+            })
+        }
+        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => Some(Row {
+            suspension: None,
+            ..row
+        }),
+        member::Event::MemberRegistered(_)
+        | member::Event::RequestSlotTaken(_)
+        | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportCounted(_) => None,
+    }
+}
+
+/// What is known of a member.
+pub(crate) fn query(reader: &Reader, member: &MemberId) -> Result<Answer<Member>, QueryError> {
+    let row: Row = fetch(reader, ROWS, member.as_str().as_bytes())?.ok_or(QueryError::NotFound)?;
+    let rules: Rules = fetch(reader, POLICY, RULES)?.unwrap_or_default();
+    let value = Member {
+        registered_at: Timestamp(row.registered_at),
+        age_band: row.age_band,
+        dm_setting: DmSetting {
+            audience: audience_of(row.chosen, row.age_band, &rules),
+            version: row.setting_version,
+            position: Position(row.setting_position),
+        },
+        suspension: row.suspension.map(|(since, until)| Suspension {
+            since: Timestamp(since),
+            until: until.map(Timestamp),
+        }),
+    };
+    Ok(Answer {
+        value,
+        position: reader.checkpoint().position,
+    })
 }

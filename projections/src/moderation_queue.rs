@@ -1,11 +1,44 @@
 //! `moderation_queue`: which cases wait for a moderator, and what is their evidence?
+//!
+//! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
+//! only tell what moderators do with it. Key of the queue: state, then the rank by the domain's rule
+//! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case.
+//! Reporters count for 90 days of the log's time: what expires is found in a table by time and moves the cases of the
+//! member concerned. Bound: a row per case, per report (its place in the log, no text), per pair of reporter and
+//! reported within 90 days, per member.
 
 use domain::case::{Category, PriorityInputs};
-use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
-use domain::time::Timestamp;
+use domain::conversation;
+use domain::event::Event;
+use domain::ids::{CaseId, ConversationId, MemberId};
+use domain::member;
+use domain::time::{DAY_MS, Timestamp};
+use event_store::RecordedEvent;
+use serde::{Deserialize, Serialize};
+use tables::key::{Key, Parts};
+use tables::{ApplyError, Order, Reader, Span, Tx, View};
+
+use crate::ViewName;
+use crate::case::MemberHistory;
+use crate::codec::{DomainCodec, conversation_of};
+use crate::rows::{fetch, load, store};
+
+const CASES: &str = "cases";
+const QUEUE: &str = "queue";
+const AGES: &str = "ages";
+const BY_MEMBER: &str = "by_member";
+const REPORTS: &str = "reports";
+const MEMBERS: &str = "members";
+const REPORTERS: &str = "reporters";
+const EXPIRIES: &str = "expiries";
+const CLOCK: &str = "clock";
+const NEXT_EXPIRY: &[u8] = b"next";
+
+mod query;
+pub(crate) use query::query;
 
 /// What a case is going through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CaseState {
     /// Nobody holds it.
     Open,
@@ -30,6 +63,20 @@ impl CaseState {
             Self::Closed => "closed",
         }
     }
+
+    /// The state of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Open => 0,
+            Self::Claimed => 1,
+            Self::Decided => 2,
+            Self::Closed => 3,
+        }
+    }
 }
 
 /// Which cases are meant.
@@ -42,7 +89,7 @@ pub struct QueueFilter {
     /// About this member.
     pub member: Option<MemberId>,
     /// Held by this moderator.
-    pub claimed_by: Option<String>,
+    pub claimed_by: Option<MemberId>,
     /// In this order.
     pub sort: QueueSort,
 }
@@ -81,110 +128,393 @@ pub struct QueueItem {
     /// When the first report came.
     pub opened_at: Timestamp,
     /// Who holds it.
-    pub claimed_by: Option<String>,
+    pub claimed_by: Option<MemberId>,
 }
 
-/// A case with its evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
-    /// As the queue shows it.
-    pub summary: QueueItem,
-    /// The other member of the conversation, who reported.
-    pub reporter: MemberId,
-    /// Its reports, oldest first; at most [`Case::REPORTS_MAX`], the newest.
-    pub reports: Vec<CaseReport>,
-    /// The reported messages and up to five on either side, by number.
-    pub messages: Vec<CaseMessage>,
-    /// What is known of the reported member and of the reporter.
-    pub history: [MemberHistory; 2],
+/// A case as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CaseRow {
+    conversation: ConversationId,
+    member: MemberId,
+    /// The other member of the conversation.
+    reporter: MemberId,
+    state: CaseState,
+    /// A bit per category, of all reports and of those within their reporters' limits.
+    categories: u16,
+    categories_within: u16,
+    reports: u64,
+    reporters: u32,
+    /// Cases of the member that were upheld before this one was opened.
+    upheld: u32,
+    opened_at: i64,
+    opened_position: u64,
+    claimed_by: Option<MemberId>,
 }
 
-impl Case {
-    /// How many reports a case shows.
-    pub const REPORTS_MAX: usize = 100;
+impl CaseRow {
+    fn priority(&self) -> PriorityInputs {
+        let over_limit = self.categories_within == 0;
+        let counted = if over_limit {
+            self.categories
+        } else {
+            self.categories_within
+        };
+        PriorityInputs {
+            severity: categories_of(counted)
+                .map(Category::severity)
+                .max()
+                .unwrap_or(0),
+            reporters: self.reporters,
+            upheld: self.upheld,
+            over_limit,
+        }
+    }
+
+    fn queue_key(&self) -> Key {
+        Key::new()
+            .u8(self.state.number())
+            .u64_desc(self.priority().rank())
+            .u64(self.opened_position)
+    }
+
+    fn age_key(&self) -> Key {
+        Key::new().u8(self.state.number()).u64(self.opened_position)
+    }
+
+    fn into_item(self, case_id: CaseId) -> QueueItem {
+        let mut categories: Vec<Category> = categories_of(self.categories).collect();
+        categories.sort_by_key(|category| (std::cmp::Reverse(category.severity()), *category));
+        QueueItem {
+            case_id,
+            conversation_id: self.conversation,
+            priority: self.priority(),
+            member: self.member,
+            state: self.state,
+            categories,
+            reports: self.reports,
+            reporters: self.reporters,
+            opened_at: Timestamp(self.opened_at),
+            claimed_by: self.claimed_by,
+        }
+    }
 }
 
-/// A report of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseReport {
-    /// The report.
-    pub report_id: ReportId,
-    /// Who reported.
-    pub reporter: MemberId,
-    /// Its category.
-    pub category: Category,
-    /// What the reporter wrote.
-    pub comment: String,
-    /// When.
-    pub reported_at: Timestamp,
-    /// It was over the reporter's daily limit.
-    pub over_limit: bool,
-    /// The messages as they were sent.
-    pub evidence: Vec<EvidenceItem>,
+fn bit_of(category: Category) -> u16 {
+    Category::ALL
+        .iter()
+        .position(|known| *known == category)
+        .map_or(0, |index| 1 << index)
 }
 
-/// A reported message as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EvidenceItem {
-    /// Its number.
-    pub number: u64,
-    /// What it said.
-    pub text: String,
-    /// When it was sent.
-    pub sent_at: Timestamp,
+fn categories_of(bits: u16) -> impl Iterator<Item = Category> {
+    Category::ALL
+        .into_iter()
+        .filter(move |category| bits & bit_of(*category) != 0)
 }
 
-/// A message of a case's context.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseMessage {
-    /// Its number.
-    pub number: u64,
-    /// Who wrote it.
-    pub from: MemberId,
-    /// What it says; none once unsent, unless it was reported.
-    pub text: Option<String>,
-    /// When it was sent.
-    pub sent_at: Timestamp,
-    /// When it was unsent.
-    pub unsent_at: Option<Timestamp>,
-    /// It is one of the reported ones.
-    pub reported: bool,
+/// What moderators know of a member, as it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct MemberRow {
+    registered_at: Option<i64>,
+    reports_made: u64,
+    reports_received: u64,
+    cases: u64,
+    cases_upheld: u32,
+    suspensions: u64,
+    suspended: bool,
+    /// Different members who reported this one within 90 days.
+    reporters: u32,
+}
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ModerationQueue;
+
+impl View<DomainCodec> for ModerationQueue {
+    fn name(&self) -> &'static str {
+        ViewName::ModerationQueue.as_str()
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[
+            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, CLOCK,
+        ]
+    }
+
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        decoded: &Event<'_>,
+    ) -> Result<(), ApplyError> {
+        expire(tx, recorded.at_ms())?;
+        match decoded {
+            Event::Conversation(conversation::Event::MessagesReported(reported)) => {
+                report(tx, recorded, reported)
+            }
+            Event::Member(event) => member(tx, event),
+            Event::Conversation(_)
+            | Event::Case(_)
+            | Event::Policy(_)
+            | Event::Reactor(_)
+            | Event::Refused(_) => Ok(()),
+        }
+    }
+}
+
+fn report(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    reported: &conversation::MessagesReported<'_>,
+) -> Result<(), ApplyError> {
+    let conversation = conversation_of(recorded)?;
+    let id = CaseId::of(conversation, &reported.reported);
+    count_reporter(tx, recorded.at_ms(), reported)?;
+
+    let reporter_key = reported.reporter.as_str().as_bytes();
+    let mut reporter: MemberRow = load(tx, MEMBERS, reporter_key)?.unwrap_or_default();
+    reporter.reports_made += 1;
+    store(tx, MEMBERS, reporter_key, &reporter)?;
+
+    let member_key = reported.reported.as_str().as_bytes();
+    let mut member: MemberRow = load(tx, MEMBERS, member_key)?.unwrap_or_default();
+    member.reports_received += 1;
+    let before: Option<CaseRow> = load(tx, CASES, id.0.as_bytes())?;
+    let mut case = before.clone().unwrap_or_else(|| CaseRow {
+        conversation,
+        member: reported.reported.clone(),
+        reporter: reported.reporter.clone(),
+        state: CaseState::Open,
+        categories: 0,
+        categories_within: 0,
+        reports: 0,
+        reporters: 0,
+        upheld: member.cases_upheld,
+        opened_at: recorded.at_ms(),
+        opened_position: recorded.position().0,
+        claimed_by: None,
+    });
+    if before.is_none() {
+        member.cases += 1;
+    }
+    case.reports += 1;
+    case.categories |= bit_of(reported.category);
+    if !reported.over_limit {
+        case.categories_within |= bit_of(reported.category);
+    }
+    case.reporters = member.reporters;
+    store(tx, MEMBERS, member_key, &member)?;
+    place(tx, id, before.as_ref(), &case)?;
+    let filed = Filed {
+        version: recorded.version(),
+    };
+    store(
+        tx,
+        REPORTS,
+        &Key::new().fixed(id.0.as_bytes()).u64(recorded.position().0),
+        &filed,
+    )
+}
+
+/// Puts a case where it belongs in the queue.
+fn place(
+    tx: &mut Tx<'_>,
+    id: CaseId,
+    before: Option<&CaseRow>,
+    after: &CaseRow,
+) -> Result<(), ApplyError> {
+    store(tx, CASES, id.0.as_bytes(), after)?;
+    if let Some(before) = before {
+        tx.delete(QUEUE, &before.queue_key())?;
+        tx.delete(AGES, &before.age_key())?;
+    } else {
+        tx.put(
+            BY_MEMBER,
+            &Key::new()
+                .text(after.member.as_str())
+                .fixed(id.0.as_bytes()),
+            &[],
+        )?;
+    }
+    tx.put(QUEUE, &after.queue_key(), id.0.as_bytes())?;
+    Ok(tx.put(AGES, &after.age_key(), id.0.as_bytes())?)
+}
+
+/// Counts who reported a member within 90 days, over all conversations. A report over its reporter's daily limit does
+/// not count.
+fn count_reporter(
+    tx: &mut Tx<'_>,
+    at: i64,
+    reported: &conversation::MessagesReported<'_>,
+) -> Result<(), ApplyError> {
+    if reported.over_limit {
+        return Ok(());
+    }
+    let pair = Key::new()
+        .text(reported.reported.as_str())
+        .text(reported.reporter.as_str());
+    let expires = at.saturating_add(i64::from(PriorityInputs::REPORTERS_DAYS) * DAY_MS);
+    let before: Option<i64> = load(tx, REPORTERS, &pair)?;
+    if before.is_some_and(|before| before >= expires) {
+        return Ok(());
+    }
+    if let Some(before) = before {
+        tx.delete(EXPIRIES, &Key::new().i64(before).fixed(&pair))?;
+    }
+    store(tx, REPORTERS, &pair, &expires)?;
+    tx.put(EXPIRIES, &Key::new().i64(expires).fixed(&pair), &[])?;
+    let next: Option<i64> = load(tx, CLOCK, NEXT_EXPIRY)?;
+    if next.is_none_or(|next| expires < next) {
+        store(tx, CLOCK, NEXT_EXPIRY, &expires)?;
+    }
+    if before.is_none() {
+        recount(tx, &reported.reported, |reporters| {
+            reporters.saturating_add(1)
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Forgets the reporters whose 90 days are over by the log's time.
+fn expire(tx: &mut Tx<'_>, at: i64) -> Result<(), ApplyError> {
+    loop {
+        match load::<i64>(tx, CLOCK, NEXT_EXPIRY)? {
+            Some(next) if next <= at => {}
+            _ => return Ok(()),
+        }
+        let mut due = tx.scan(EXPIRIES, &Span::all(), Order::Ascending)?;
+        let Some(first) = due.next().transpose()?.map(|(key, _)| key.to_vec()) else {
+            drop(due);
+            return Ok(tx.delete(CLOCK, NEXT_EXPIRY)?);
+        };
+        drop(due);
+        let mut parts = Parts::of(&first);
+        let (expires, pair) = (
+            parts.i64().unwrap_or(i64::MIN),
+            parts.clone().rest().to_vec(),
+        );
+        if expires > at {
+            store(tx, CLOCK, NEXT_EXPIRY, &expires)?;
+            continue;
+        }
+        let reported = parts.text().and_then(|member| MemberId::new(&member).ok());
+        let reported = reported.ok_or_else(|| ApplyError::message("an expiry names no member"))?;
+        tx.delete(EXPIRIES, &first)?;
+        tx.delete(REPORTERS, &pair)?;
+        recount(tx, &reported, |reporters| reporters.saturating_sub(1))?;
+    }
+}
+
+/// Changes how many members report a member, and the place of all that member's cases with it.
+fn recount(
+    tx: &mut Tx<'_>,
+    reported: &MemberId,
+    change: impl Fn(u32) -> u32,
+) -> Result<(), ApplyError> {
+    let key = reported.as_str().as_bytes();
+    let mut member: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
+    member.reporters = change(member.reporters);
+    store(tx, MEMBERS, key, &member)?;
+    let mut ids = Vec::new();
+    for row in tx.scan(
+        BY_MEMBER,
+        &Span::prefix(&Key::new().text(reported.as_str())),
+        Order::Ascending,
+    )? {
+        let (key, _) = row?;
+        ids.extend(key.last_chunk::<16>().copied());
+    }
+    for id in ids {
+        let Some(before) = load::<CaseRow>(tx, CASES, &id)? else {
+            continue;
+        };
+        let after = CaseRow {
+            reporters: member.reporters,
+            ..before.clone()
+        };
+        place(
+            tx,
+            CaseId(uuid::Uuid::from_bytes(id)),
+            Some(&before),
+            &after,
+        )?;
+    }
+    Ok(())
+}
+
+/// What moderators know of a member beside reports and cases.
+fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> {
+    let key = event.member().as_str().as_bytes();
+    let before: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
+    let after = match event {
+        member::Event::MemberRegistered(registered) => MemberRow {
+            registered_at: Some(registered.registered_at.0),
+            ..before
+        },
+        member::Event::MemberSuspended(_) => MemberRow {
+            suspensions: before.suspensions + 1,
+            suspended: true,
+            ..before
+        },
+        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
+            suspended: false,
+            ..before
+        },
+        member::Event::AgeBandChanged(_)
+        | member::Event::DmSettingChanged(_)
+        | member::Event::RequestSlotTaken(_)
+        | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportCounted(_) => return Ok(()),
+    };
+    store(tx, MEMBERS, key, &after)
+}
+
+/// A report's place in its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filed {
+    /// The version of its event.
+    pub(crate) version: u64,
+}
+
+/// The latest reports of a case, oldest first.
+pub(crate) fn filed(reader: &Reader, case: CaseId, max: usize) -> anyhow::Result<Vec<Filed>> {
+    let mut filed = Vec::new();
+    for row in reader
+        .scan(REPORTS, &Span::prefix(case.0.as_bytes()), Order::Descending)?
+        .take(max)
+    {
+        let (_, value) = row?;
+        filed.push(crate::rows::decode(REPORTS, &value)?);
+    }
+    filed.reverse();
+    Ok(filed)
+}
+
+/// A case as the queue shows it, and the other member of its conversation.
+pub(crate) fn summary(
+    reader: &Reader,
+    case: CaseId,
+) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
+    let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
+    Ok(row.map(|row| (row.clone().into_item(case), row.reporter)))
 }
 
 /// What moderators know of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberHistory {
-    /// The member.
-    pub member: MemberId,
-    /// When they registered.
-    pub registered_at: Option<Timestamp>,
-    /// Reports they made.
-    pub reports_made: u64,
-    /// Reports about them.
-    pub reports_received: u64,
-    /// Cases about them.
-    pub cases: u64,
-    /// Cases about them that were upheld.
-    pub cases_upheld: u64,
-    /// How often they were suspended.
-    pub suspensions: u64,
-    /// Whether they are suspended now.
-    pub suspended: bool,
-}
-
-pub(crate) fn query(
-    reader: &tables::Reader,
-    filter: &QueueFilter,
-    page: &crate::PageRequest,
-) -> Result<crate::Page<QueueItem>, crate::QueryError> {
-    let _ = (reader, filter, page);
-    todo!()
-}
-
-pub(crate) async fn query_case(
-    reads: &crate::ReadSide,
-    case: CaseId,
-) -> Result<crate::Answer<Case>, crate::QueryError> {
-    let _ = (reads, case);
-    todo!()
+pub(crate) fn history(reader: &Reader, member: &MemberId) -> anyhow::Result<MemberHistory> {
+    let row: MemberRow = fetch(reader, MEMBERS, member.as_str().as_bytes())?.unwrap_or_default();
+    Ok(MemberHistory {
+        member: member.clone(),
+        registered_at: row.registered_at.map(Timestamp),
+        reports_made: row.reports_made,
+        reports_received: row.reports_received,
+        cases: row.cases,
+        cases_upheld: u64::from(row.cases_upheld),
+        suspensions: row.suspensions,
+        suspended: row.suspended,
+    })
 }

@@ -15,7 +15,7 @@ use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
 use crate::codec::DomainCodec;
 use crate::{
     Answer, BlockItem, Case, InboxItem, Member, MessageItem, Page, PageRequest, QueryError,
-    QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked,
+    QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case,
     conversation, inbox, members, moderation_queue, registry, reports, requests, unread,
 };
 
@@ -53,6 +53,10 @@ pub struct ReadSide {
     runner: RunnerHandle,
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "queries are asked alike, whether or not they read the log"
+)]
 impl ReadSide {
     /// Opens the views and begins to follow the log. Returns at once; [`Self::states`] tells how far they are.
     pub async fn open(options: Options, store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
@@ -212,7 +216,7 @@ impl ReadSide {
 
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
-        moderation_queue::query_case(self, case).await
+        case::query(self, case).await
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

@@ -7,12 +7,28 @@ use std::sync::Arc;
 
 use tables::View;
 
+use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
+use crate::conversation::Conversation;
 use crate::inbox::Inbox;
+use crate::members::Members;
+use crate::moderation_queue::ModerationQueue;
+use crate::reports::Reports;
+use crate::requests::Requests;
+use crate::unread::UnreadCounts;
 
 /// The views to run.
 pub(crate) fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
-    vec![Arc::new(Inbox)]
+    vec![
+        Arc::new(Inbox),
+        Arc::new(Requests),
+        Arc::new(Conversation),
+        Arc::new(UnreadCounts),
+        Arc::new(Blocked),
+        Arc::new(ModerationQueue),
+        Arc::new(Reports),
+        Arc::new(Members),
+    ]
 }
 
 macro_rules! views {

@@ -1,9 +1,32 @@
 //! `requests`: who waits on a member's doorstep?
+//!
+//! Key: recipient, group, then the position of the last message they see, falling. A page merges the groups that the
+//! recipient's audience lets in, so that it costs the rows it shows, however many are frozen; see [`Doorstep`] for the
+//! groups and for the tables beside the rows. Bound: a row per pending request, with the last message's text.
 
+use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
+use domain::policy;
 use domain::time::Timestamp;
+use event_store::RecordedEvent;
+use serde::{Deserialize, Serialize};
+use tables::key::Key;
+use tables::{ApplyError, Order, Span, Tx, View};
 
-use crate::last_message::LastMessage;
+use crate::codec::DomainCodec;
+use crate::doorstep::{Change, Doorstep};
+use crate::last_message::{Content, LastMessage, Shown};
+use crate::rows::{Merged, decode, store};
+use crate::thread::{Mark, Side};
+use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
+
+const ROWS: &str = "rows";
+const DOORSTEP: Doorstep = Doorstep {
+    threads: "threads",
+    senders: "senders",
+    members: "members",
+    policy: "policy",
+};
 
 /// A request that waits for a member, neither accepted nor frozen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +48,7 @@ pub struct RequestItem {
 }
 
 /// What is known between a member and the one who knocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relationship {
     /// The member follows the one who knocks.
     pub you_follow: bool,
@@ -35,11 +58,208 @@ pub struct Relationship {
     pub suggested: bool,
 }
 
+impl From<policy::Relationship> for Relationship {
+    fn from(relationship: policy::Relationship) -> Self {
+        let policy::Relationship {
+            recipient_follows,
+            sender_follows,
+            suggested,
+        } = relationship;
+        Self {
+            you_follow: recipient_follows,
+            follows_you: sender_follows,
+            suggested,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Row<'a> {
+    conversation: ConversationId,
+    with: MemberId,
+    #[serde(borrow)]
+    last: Shown<'a>,
+    muted: bool,
+    opened_at: i64,
+    messages: u64,
+    relationship: Relationship,
+}
+
+impl Row<'_> {
+    fn into_owned(self) -> Row<'static> {
+        let Row {
+            conversation,
+            with,
+            last,
+            muted,
+            opened_at,
+            messages,
+            relationship,
+        } = self;
+        Row {
+            conversation,
+            with,
+            last: last.into_owned(),
+            muted,
+            opened_at,
+            messages,
+            relationship,
+        }
+    }
+}
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requests;
+
+impl View<DomainCodec> for Requests {
+    fn name(&self) -> &'static str {
+        ViewName::Requests.as_str()
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[
+            ROWS,
+            DOORSTEP.threads,
+            DOORSTEP.senders,
+            DOORSTEP.members,
+            DOORSTEP.policy,
+        ]
+    }
+
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        decoded: &Event<'_>,
+    ) -> Result<(), ApplyError> {
+        DOORSTEP.apply(tx, recorded, decoded, |tx, change| {
+            follow(tx, change, Side::Lower)?;
+            follow(tx, change, Side::Higher)
+        })
+    }
+}
+
+/// Brings the row of one side to where the conversation stands now.
+fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyError> {
+    let (before, after) = (*side.of(&change.before), change.kept.stand(side));
+    if before == after {
+        return Ok(());
+    }
+    let thread = &change.kept.thread;
+    let member = thread.member(side);
+    let was = before
+        .waits
+        .map(|(mark, group)| (mark, row_key(member, group, before.order)));
+    let Some((mark, group)) = after.waits else {
+        return was.map_or(Ok(()), |(_, key)| Ok(tx.delete(ROWS, &key)?));
+    };
+    let key = row_key(member, group, after.order);
+    let sent = change
+        .event
+        .and_then(|(recorded, event)| Content::sent(recorded, event, mark));
+    let content = match (sent, &was) {
+        (Some(sent), _) => sent,
+        (None, Some((was, key))) if was.number == mark.number => known(tx, key, mark)?,
+        (None, _) => Content::in_log(mark),
+    };
+    if let Some((_, was)) = was.filter(|(_, was)| *was != key) {
+        tx.delete(ROWS, &was)?;
+    }
+    let row = Row {
+        conversation: change.id,
+        with: thread.member(side.other()).clone(),
+        last: Shown::new(mark, side, content),
+        muted: after.muted,
+        opened_at: after.opened_at,
+        messages: after.messages,
+        relationship: after.relationship.into(),
+    };
+    store(tx, ROWS, &key, &row)
+}
+
+/// What the row from before this event says of the message.
+fn known(tx: &Tx<'_>, key: &[u8], mark: Mark) -> Result<Content<'static>, ApplyError> {
+    let Some(bytes) = tx.get(ROWS, key)? else {
+        return Ok(Content::in_log(mark));
+    };
+    let row: Row<'_> =
+        postcard::from_bytes(&bytes).map_err(|cause| ApplyError::row(ROWS, cause))?;
+    Ok(row.last.into_owned().into_content())
+}
+
+fn group_key(member: &MemberId, group: u8) -> Key {
+    Key::with_capacity(member.as_str().len() + 11)
+        .text(member.as_str())
+        .u8(group)
+}
+
+fn row_key(member: &MemberId, group: u8, order: u64) -> Key {
+    group_key(member, group).u64_desc(order)
+}
+
+/// A page of a member's requests, without the frozen ones.
 pub(crate) async fn query(
-    reads: &crate::ReadSide,
+    reads: &ReadSide,
     member: &MemberId,
-    page: &crate::PageRequest,
-) -> Result<crate::Page<RequestItem>, crate::QueryError> {
-    let _ = (reads, member, page);
-    todo!()
+    page: &PageRequest,
+) -> Result<Page<RequestItem>, QueryError> {
+    let reader = reads.reader(ViewName::Requests)?;
+    let checkpoint = reader.checkpoint();
+    let place = page.place::<8>(ViewName::Requests, checkpoint.log_id)?;
+    let mut spans = Vec::new();
+    for group in DOORSTEP.open_groups(&reader, member)? {
+        let prefix = group_key(member, group);
+        let span = Span::prefix(&prefix);
+        spans.push(match place {
+            Some(place) => span.after(&prefix.fixed(&place)),
+            None => span,
+        });
+    }
+    let mut rows = Vec::with_capacity(page.limit() + 1);
+    let mut merged = Merged::<8>::of(&reader, ROWS, &spans, Order::Ascending)?;
+    while rows.len() <= page.limit() {
+        let Some((place, value)) = merged.next()? else {
+            break;
+        };
+        rows.push((place, decode::<Row<'_>>(ROWS, &value)?.into_owned()));
+    }
+    drop(merged);
+    let Page {
+        items,
+        next,
+        position,
+    } = Page::cut(rows, page, ViewName::Requests, checkpoint);
+    let mut answers = Vec::with_capacity(items.len());
+    for row in items {
+        let Row {
+            conversation,
+            with,
+            last,
+            muted,
+            opened_at,
+            messages,
+            relationship,
+        } = row;
+        answers.push(RequestItem {
+            conversation_id: conversation,
+            last_message: last
+                .resolve(&*reads.store, conversation, member, &with)
+                .await?,
+            with,
+            muted,
+            opened_at: Timestamp(opened_at),
+            messages,
+            relationship,
+        });
+    }
+    Ok(Page {
+        items: answers,
+        next,
+        position,
+    })
 }

@@ -4,8 +4,6 @@
 //! one or several spans of a table and merge them by the place that ends their keys, so that a list kept in groups
 //! reads like one.
 
-use std::cmp::Reverse;
-
 use anyhow::Context;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -56,6 +54,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(
 /// Rows of several spans of a table as one list, by the last `PLACE` bytes of their keys.
 pub(crate) struct Merged<'a, const PLACE: usize> {
     sources: Vec<Source<'a, PLACE>>,
+    order: Order,
 }
 
 struct Source<'a, const PLACE: usize> {
@@ -69,11 +68,12 @@ impl<'a, const PLACE: usize> Merged<'a, PLACE> {
         reader: &'a Reader,
         table: &'static str,
         spans: &[Span],
+        order: Order,
     ) -> anyhow::Result<Self> {
         let mut sources = Vec::with_capacity(spans.len());
         for span in spans {
             let mut source = Source {
-                rows: reader.scan(table, span, Order::Ascending)?,
+                rows: reader.scan(table, span, order)?,
                 head: None,
             };
             source.advance()?;
@@ -81,16 +81,20 @@ impl<'a, const PLACE: usize> Merged<'a, PLACE> {
                 sources.push(source);
             }
         }
-        Ok(Self { sources })
+        Ok(Self { sources, order })
     }
 
     /// The next row: its place and its value.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<([u8; PLACE], Slice<'a>)>> {
-        let first = self
+        let waiting = self
             .sources
             .iter_mut()
-            .filter(|source| source.head.is_some())
-            .max_by_key(|source| Reverse(source.head.as_ref().map(|(place, _)| *place)));
+            .filter(|source| source.head.is_some());
+        let place = |source: &&mut Source<'a, PLACE>| source.head.as_ref().map(|(place, _)| *place);
+        let first = match self.order {
+            Order::Ascending => waiting.min_by_key(place),
+            Order::Descending => waiting.max_by_key(place),
+        };
         let Some(source) = first else { return Ok(None) };
         let row = source.head.take();
         source.advance()?;

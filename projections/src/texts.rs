@@ -10,13 +10,14 @@ use domain::ids::ConversationId;
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, RecordedEvent, StreamFrom, StreamName};
 
+use crate::codec::message_of;
+
 /// A gap between two wanted versions that is read over rather than asked anew.
 const GAP_MAX: u64 = 8;
 
 /// A message as it was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    pub(crate) version: u64,
     pub(crate) text: String,
     pub(crate) sent_at: Timestamp,
 }
@@ -27,12 +28,19 @@ pub(crate) async fn message(
     conversation: ConversationId,
     version: u64,
 ) -> anyhow::Result<Sent> {
-    let stream = stream_of(conversation)?;
-    let event = store
-        .read_one(&stream, version)
-        .await?
-        .with_context(|| absent(version))?;
+    let event = event(store, conversation, version).await?;
     sent(&event)?.with_context(|| absent(version))
+}
+
+/// The event of this version.
+pub(crate) async fn event(
+    store: &dyn EventStore,
+    conversation: ConversationId,
+    version: u64,
+) -> anyhow::Result<RecordedEvent> {
+    let stream = stream_of(conversation)?;
+    let event = store.read_one(&stream, version).await?;
+    event.with_context(|| absent(version))
 }
 
 /// The messages that the events of these versions sent, in the order given, which falls.
@@ -79,14 +87,8 @@ fn sent(event: &RecordedEvent) -> anyhow::Result<Option<Sent>> {
     let Event::Conversation(decoded) = decoded else {
         return Ok(None);
     };
-    let text = match decoded {
-        conversation::Event::MessageSent(sent) => sent.text,
-        conversation::Event::MessageWithheld(withheld) => withheld.text,
-        _ => return Ok(None),
-    };
-    Ok(Some(Sent {
-        version: event.version(),
-        text: text.into_cow().into_owned(),
+    Ok(message_of(&decoded).map(|message| Sent {
+        text: message.text.as_str().to_owned(),
         sent_at: Timestamp(event.at_ms()),
     }))
 }
@@ -96,5 +98,5 @@ fn stream_of(conversation: ConversationId) -> anyhow::Result<StreamName> {
 }
 
 fn absent(version: u64) -> String {
-    format!("the log has no message at version {version} of the conversation")
+    format!("the log has no such event at version {version} of the conversation")
 }

@@ -85,6 +85,7 @@ pub(crate) struct Mark {
 }
 
 /// What a conversation is to one of its members.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     /// The way from the other to this member.
@@ -105,6 +106,8 @@ pub(crate) struct Seen {
     waiting: Vec<Mark>,
     /// When the request was opened, or moved here.
     pub(crate) opened_at: i64,
+    /// This member wrote a message.
+    pub(crate) wrote: bool,
     /// The read mark.
     pub(crate) read: u64,
     /// This member blocks the other.
@@ -167,12 +170,47 @@ impl Seen {
         }
     }
 
-    /// The number above which this member may read messages at the time `now`; none where they may read nothing.
+    /// The number above which this member may read the other's messages at the time `now`; none where they may read
+    /// nothing. A frozen or blocked request stays readable, a deleted one as long as it can be restored. Their own
+    /// messages they may always read.
     pub(crate) fn readable_above(&self, now: Timestamp) -> Option<u64> {
+        let restorable = self.floor > self.restorable_above && now.0 <= self.restorable_until;
         match self.way {
-            Way::Deleted => (now.0 <= self.restorable_until).then_some(self.restorable_above),
-            Way::None | Way::Pending | Way::Accepted | Way::Withdrawn => Some(self.floor),
+            Way::None | Way::Accepted => Some(0),
+            Way::Pending => Some(self.floor),
+            Way::Deleted | Way::Withdrawn => restorable.then_some(self.restorable_above),
         }
+    }
+
+    /// Whether the conversation exists for this member at the time `now`: whether it holds a message they may read.
+    pub(crate) fn exists(&self, now: Timestamp) -> bool {
+        let waiting = self
+            .waiting
+            .iter()
+            .rev()
+            .find(|mark| !mark.unsent)
+            .map_or(0, |mark| mark.number);
+        self.wrote
+            || self
+                .readable_above(now)
+                .is_some_and(|above| self.settled_of_other.max(waiting) > above)
+    }
+
+    /// The same for any time.
+    pub(crate) fn existence(&self) -> Existence {
+        let until = Timestamp(self.restorable_until);
+        if self.exists(Timestamp(i64::MAX)) {
+            Existence::Always
+        } else if self.exists(until) {
+            Existence::Until(until.0)
+        } else {
+            Existence::Never
+        }
+    }
+
+    /// Whether a request waits for this member.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.way == Way::Pending
     }
 
     fn settle(&mut self, mark: Mark) {
@@ -196,6 +234,27 @@ impl Seen {
             }
         }
         self.waiting.clear();
+    }
+}
+
+/// When a conversation exists for a member, as things stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Existence {
+    /// Never.
+    Never,
+    /// Up to this moment, inclusive.
+    Until(i64),
+    /// At any time.
+    Always,
+}
+
+impl Existence {
+    pub(crate) fn at(self, now: Timestamp) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Until(until) => now.0 <= until,
+            Self::Always => true,
+        }
     }
 }
 
@@ -267,6 +326,33 @@ impl Thread {
         }
     }
 
+    /// Whether a conversation that was not known yet begins with this event. Before its first message there is nothing
+    /// to see: who blocks, is followed or suggested then is no view's matter but that of `blocked`, and a request
+    /// brings what is known between the two.
+    pub(crate) fn begins_with(event: &Event<'_>) -> bool {
+        match event {
+            Event::MessageSent(_) | Event::MessageWithheld(_) | Event::RequestOpened(_) => true,
+            Event::RequestAccepted(_)
+            | Event::RequestDeleted(_)
+            | Event::RequestRestored(_)
+            | Event::RequestWithdrawn(_)
+            | Event::MovedToRequests(_)
+            | Event::MessageUnsent(_)
+            | Event::ReadMarked(_)
+            | Event::ConversationMuted(_)
+            | Event::ConversationUnmuted(_)
+            | Event::MemberBlocked(_)
+            | Event::MemberUnblocked(_)
+            | Event::RelationshipRecorded(_)
+            | Event::MessagesReported(_) => false,
+        }
+    }
+
+    /// Whether the event is a block, which needs no message.
+    pub(crate) fn blocks_with(event: &Event<'_>) -> bool {
+        matches!(event, Event::MemberBlocked(_))
+    }
+
     /// Takes an event of the conversation in. Answers which message left whose view, if one did.
     pub(crate) fn apply(&mut self, recorded: &RecordedEvent, event: &Event<'_>) -> Option<Gone> {
         let [actor, _] = event.members();
@@ -282,7 +368,9 @@ impl Thread {
         match event {
             Event::MessageSent(sent) => {
                 self.last_number = self.last_number.max(sent.number);
-                self.seen_mut(actor).settle(mark(sent.number));
+                let sender = self.seen_mut(actor);
+                sender.wrote = true;
+                sender.settle(mark(sent.number));
                 let recipient = self.seen_mut(actor.other());
                 match sent.route {
                     Route::Inbox => {
@@ -309,9 +397,11 @@ impl Thread {
                 if sender.way != Way::None && sender.way != Way::Accepted {
                     sender.accept();
                 }
+                sender.wrote = true;
                 sender.settle(mark(withheld.number));
             }
-            Event::RequestOpened(_) => {
+            Event::RequestOpened(opened) => {
+                self.relate(actor.other(), opened.relationship);
                 let recipient = self.seen_mut(actor.other());
                 recipient.way = Way::Pending;
                 recipient.opened_at = at;
@@ -331,7 +421,8 @@ impl Thread {
                 seen.floor = restored.after;
             }
             Event::RequestWithdrawn(_) => self.seen_mut(actor.other()).way = Way::Withdrawn,
-            Event::MovedToRequests(_) => {
+            Event::MovedToRequests(moved) => {
+                self.relate(actor, moved.relationship);
                 let seen = self.seen_mut(actor);
                 seen.way = Way::Pending;
                 seen.opened_at = at;
@@ -357,6 +448,17 @@ impl Thread {
             Event::MessagesReported(_) => {}
         }
         None
+    }
+
+    fn relate(&mut self, recipient: Side, relationship: Relationship) {
+        let Relationship {
+            recipient_follows,
+            sender_follows,
+            suggested,
+        } = relationship;
+        let seen = self.seen_mut(recipient);
+        (seen.follows, seen.suggested) = (recipient_follows, suggested);
+        self.seen_mut(recipient.other()).follows = sender_follows;
     }
 
     /// In a request an unsent message leaves its recipient's view; elsewhere it shows as unsent.

@@ -1,4 +1,28 @@
 //! `unread`: how many conversations hold something unread?
+//!
+//! Key: member. A row counts conversations of the inbox and, by group, of the doorstep, so that the answer is one row
+//! and the groups that the member's audience lets in; see [`Doorstep`]. A conversation is unread while a message of
+//! the other that the member sees lies above the read mark. Bound: a row per member.
+
+use domain::event::Event;
+use domain::ids::MemberId;
+use event_store::RecordedEvent;
+use serde::{Deserialize, Serialize};
+use tables::{ApplyError, Reader, Tx, View};
+
+use crate::codec::DomainCodec;
+use crate::doorstep::{Change, Doorstep, GROUPS, HIDDEN, Stand};
+use crate::rows::{fetch, load, store};
+use crate::thread::Side;
+use crate::{Answer, QueryError, ViewName};
+
+const ROWS: &str = "rows";
+const DOORSTEP: Doorstep = Doorstep {
+    threads: "threads",
+    senders: "senders",
+    members: "members",
+    policy: "policy",
+};
 
 /// How many conversations hold something unread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,10 +33,109 @@ pub struct Unread {
     pub requests: u64,
 }
 
-pub(crate) fn query(
-    reader: &tables::Reader,
-    member: &domain::ids::MemberId,
-) -> Result<crate::Answer<Unread>, crate::QueryError> {
-    let _ = (reader, member);
-    todo!()
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    inbox: u64,
+    requests: [u64; GROUPS],
+}
+
+/// What a conversation counts as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Nowhere,
+    Inbox,
+    Group(u8),
+}
+
+impl Counts {
+    fn of(stand: Stand) -> Self {
+        match stand.waits {
+            _ if !stand.any_unread => Self::Nowhere,
+            Some((_, HIDDEN)) => Self::Nowhere,
+            Some((_, group)) => Self::Group(group),
+            None if stand.in_inbox => Self::Inbox,
+            None => Self::Nowhere,
+        }
+    }
+}
+
+impl Row {
+    fn at(&mut self, counts: Counts) -> Option<&mut u64> {
+        match counts {
+            Counts::Nowhere => None,
+            Counts::Inbox => Some(&mut self.inbox),
+            Counts::Group(group) => self.requests.get_mut(usize::from(group)),
+        }
+    }
+}
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnreadCounts;
+
+impl View<DomainCodec> for UnreadCounts {
+    fn name(&self) -> &'static str {
+        ViewName::Unread.as_str()
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[
+            ROWS,
+            DOORSTEP.threads,
+            DOORSTEP.senders,
+            DOORSTEP.members,
+            DOORSTEP.policy,
+        ]
+    }
+
+    fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        decoded: &Event<'_>,
+    ) -> Result<(), ApplyError> {
+        DOORSTEP.apply(tx, recorded, decoded, |tx, change| {
+            follow(tx, change, Side::Lower)?;
+            follow(tx, change, Side::Higher)
+        })
+    }
+}
+
+fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyError> {
+    let (before, after) = (
+        Counts::of(*side.of(&change.before)),
+        Counts::of(change.kept.stand(side)),
+    );
+    if before == after {
+        return Ok(());
+    }
+    let member = change.kept.thread.member(side);
+    let mut row: Row = load(tx, ROWS, member.as_str().as_bytes())?.unwrap_or_default();
+    if let Some(count) = row.at(before) {
+        *count = count.saturating_sub(1);
+    }
+    if let Some(count) = row.at(after) {
+        *count += 1;
+    }
+    store(tx, ROWS, member.as_str().as_bytes(), &row)
+}
+
+/// How many of a member's conversations hold something unread.
+pub(crate) fn query(reader: &Reader, member: &MemberId) -> Result<Answer<Unread>, QueryError> {
+    let row: Row = fetch(reader, ROWS, member.as_str().as_bytes())?.unwrap_or_default();
+    let mut requests = 0;
+    for group in DOORSTEP.open_groups(reader, member)? {
+        requests += row.requests.get(usize::from(group)).copied().unwrap_or(0);
+    }
+    Ok(Answer {
+        value: Unread {
+            inbox: row.inbox,
+            requests,
+        },
+        position: reader.checkpoint().position,
+    })
 }

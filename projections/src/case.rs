@@ -1,0 +1,215 @@
+//! A case with its evidence: what a moderator reads before deciding.
+//!
+//! The queue's own row, the reports as the log has them (evidence and comments are stored there alone), the messages
+//! around the reported ones as `conversation` finds them, and what is known of both members. A moderator sees the
+//! reported messages and five on either side, never the rest, and nothing that was withheld from its recipient.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use domain::case::Category;
+use domain::conversation as events;
+use domain::event::Event;
+use domain::ids::{CaseId, MemberId, ReportId};
+use domain::time::Timestamp;
+use event_store::EventStore;
+
+use crate::conversation::{self, Row};
+use crate::moderation_queue::{self, Filed, QueueItem};
+use crate::{Answer, QueryError, ReadSide, ViewName, texts};
+
+/// How many messages on either side of a reported one are shown.
+const AROUND: u64 = 5;
+
+/// A case with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// As the queue shows it.
+    pub summary: QueueItem,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// Its reports, oldest first; at most [`Case::REPORTS_MAX`], the newest.
+    pub reports: Vec<CaseReport>,
+    /// The reported messages and up to five on either side, by number.
+    pub messages: Vec<CaseMessage>,
+    /// What is known of the reported member and of the reporter.
+    pub history: [MemberHistory; 2],
+}
+
+impl Case {
+    /// How many reports a case shows.
+    pub const REPORTS_MAX: usize = 100;
+    /// How many messages of the conversation a case shows; those about its latest reports come first.
+    pub const MESSAGES_MAX: usize = 500;
+}
+
+/// A report of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseReport {
+    /// The report.
+    pub report_id: ReportId,
+    /// Who reported.
+    pub reporter: MemberId,
+    /// Its category.
+    pub category: Category,
+    /// What the reporter wrote.
+    pub comment: String,
+    /// When.
+    pub reported_at: Timestamp,
+    /// It was over the reporter's daily limit.
+    pub over_limit: bool,
+    /// The messages as they were sent.
+    pub evidence: Vec<EvidenceItem>,
+}
+
+/// A reported message as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceItem {
+    /// Its number.
+    pub number: u64,
+    /// What it said.
+    pub text: String,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+/// A message of a case's context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseMessage {
+    /// Its number.
+    pub number: u64,
+    /// Who wrote it.
+    pub from: MemberId,
+    /// What it says; none once unsent, unless it was reported.
+    pub text: Option<String>,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When it was unsent.
+    pub unsent_at: Option<Timestamp>,
+    /// It is one of the reported ones.
+    pub reported: bool,
+}
+
+/// What moderators know of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberHistory {
+    /// The member.
+    pub member: MemberId,
+    /// When they registered.
+    pub registered_at: Option<Timestamp>,
+    /// Reports they made.
+    pub reports_made: u64,
+    /// Reports about them.
+    pub reports_received: u64,
+    /// Cases about them.
+    pub cases: u64,
+    /// Cases about them that were upheld.
+    pub cases_upheld: u64,
+    /// How often they were suspended.
+    pub suspensions: u64,
+    /// Whether they are suspended now.
+    pub suspended: bool,
+}
+
+/// A case with its evidence.
+pub(crate) async fn query(reads: &ReadSide, case: CaseId) -> Result<Answer<Case>, QueryError> {
+    let queue = reads.reader(ViewName::ModerationQueue)?;
+    let conversation = reads.reader(ViewName::Conversation)?;
+    let position = queue
+        .checkpoint()
+        .position
+        .min(conversation.checkpoint().position);
+    let (summary, reporter) =
+        moderation_queue::summary(&queue, case)?.ok_or(QueryError::NotFound)?;
+    let history = [
+        moderation_queue::history(&queue, &summary.member)?,
+        moderation_queue::history(&queue, &reporter)?,
+    ];
+
+    let mut reports = Vec::new();
+    for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
+        reports.push(report(&*reads.store, &summary, filed).await?);
+    }
+    let rows = around(&conversation, &summary, &reports)?;
+    let members = conversation::members(&conversation, summary.conversation_id)?;
+    let versions: Vec<u64> = rows.iter().rev().map(|(_, row)| row.version).collect();
+    let texts = texts::messages(&*reads.store, summary.conversation_id, &versions).await?;
+    let reported: BTreeSet<u64> = reports
+        .iter()
+        .flat_map(|report| &report.evidence)
+        .map(|item| item.number)
+        .collect();
+    let mut messages = Vec::with_capacity(rows.len());
+    for ((number, row), sent) in rows.iter().zip(texts.into_iter().rev()) {
+        let members = members
+            .as_ref()
+            .context("a conversation with messages has members")?;
+        let reported = reported.contains(number);
+        messages.push(CaseMessage {
+            number: *number,
+            from: row.from.of(members).clone(),
+            text: (reported || row.unsent_at.is_none()).then_some(sent.text),
+            sent_at: sent.sent_at,
+            unsent_at: row.unsent_at.map(Timestamp),
+            reported,
+        });
+    }
+    Ok(Answer {
+        value: Case {
+            summary,
+            reporter,
+            reports,
+            messages,
+            history,
+        },
+        position,
+    })
+}
+
+/// A report as its event has it.
+async fn report(
+    store: &dyn EventStore,
+    case: &QueueItem,
+    filed: Filed,
+) -> anyhow::Result<CaseReport> {
+    let event = texts::event(store, case.conversation_id, filed.version).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Conversation(events::Event::MessagesReported(reported)) = decoded else {
+        anyhow::bail!("the event of a report is none");
+    };
+    let evidence = reported.messages.iter().map(|message| EvidenceItem {
+        number: message.number,
+        text: message.text.as_str().to_owned(),
+        sent_at: message.sent_at,
+    });
+    Ok(CaseReport {
+        report_id: reported.report_id,
+        reporter: reported.reporter.clone(),
+        category: reported.category,
+        comment: reported.comment.as_str().to_owned(),
+        reported_at: Timestamp(event.at_ms()),
+        over_limit: reported.over_limit,
+        evidence: evidence.collect(),
+    })
+}
+
+/// The messages of the conversation that belong to the case, by number.
+fn around(
+    reader: &tables::Reader,
+    case: &QueueItem,
+    reports: &[CaseReport],
+) -> anyhow::Result<BTreeMap<u64, Row>> {
+    let mut rows = BTreeMap::new();
+    for item in reports.iter().rev().flat_map(|report| &report.evidence) {
+        if rows.len() + 11 > Case::MESSAGES_MAX {
+            break;
+        }
+        let numbers = item.number.saturating_sub(AROUND)..=item.number.saturating_add(AROUND);
+        rows.extend(conversation::reached(
+            reader,
+            case.conversation_id,
+            numbers,
+        )?);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,335 @@
+//! Who stands on whose doorstep, and whom the recipient sees there: what `requests` and `unread` share.
+//!
+//! Freezing writes no event per request. A pending request lies in a group of its recipient: one group per
+//! relationship, and one for those hidden whatever the audience says, because the recipient blocks the sender, or the
+//! sender is suspended or under 16. A query asks the audience table in force which groups the recipient's audience
+//! lets in, so that a changed setting or policy moves no row; what concerns one sender moves that sender's requests,
+//! which are found by sender. When its causes are gone a request is back as it was, in its place.
+//!
+//! The table itself is the domain's (`AudienceTable::admit`), and so are the causes (`domain::conversation::frozen`).
+
+use domain::conversation;
+use domain::event::Event;
+use domain::ids::{ConversationId, MemberId};
+use domain::member::{self, AgeBand};
+use domain::policy::{self, Admission, Audience, Relationship, Rules};
+use event_store::RecordedEvent;
+use serde::{Deserialize, Serialize};
+use tables::key::Key;
+use tables::{ApplyError, Order, Reader, Span, Tx};
+
+use crate::codec::conversation_of;
+use crate::rows::{fetch, load, store};
+use crate::thread::{Mark, Place, Side, Thread};
+
+/// The group of those that no audience lets in.
+pub(crate) const HIDDEN: u8 = 0x80;
+/// How many groups there are beside that one.
+pub(crate) const GROUPS: usize = 8;
+
+const RULES: &[u8] = b"rules";
+
+/// The tables that a view of the doorstep has beside its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doorstep {
+    /// Conversation: its [`Kept`].
+    pub(crate) threads: &'static str,
+    /// Sender, conversation: nothing. The pending requests of a sender.
+    pub(crate) senders: &'static str,
+    /// Member: their [`Standing`].
+    pub(crate) members: &'static str,
+    /// The rules in force.
+    pub(crate) policy: &'static str,
+}
+
+/// What of a member freezes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Standing {
+    age_band: AgeBand,
+    chosen: Option<Audience>,
+    suspended: bool,
+}
+
+impl Standing {
+    fn may_send(self) -> bool {
+        !self.suspended && self.age_band != AgeBand::Under16
+    }
+}
+
+/// Whom a member lets write to them: as they chose, or by the default of their age band.
+pub(crate) fn audience_of(chosen: Option<Audience>, age_band: AgeBand, rules: &Rules) -> Audience {
+    chosen.unwrap_or(match age_band {
+        AgeBand::Under16 => Audience::NoOne,
+        AgeBand::From16To17 => rules.default_audience_16_17,
+        AgeBand::Adult => rules.default_audience_adult,
+    })
+}
+
+/// A conversation's thread, and per side whether the other one may not send at present, kept while they wait.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) thread: Thread,
+    silenced: [bool; 2],
+}
+
+/// What the rows of one side follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stand {
+    /// The last message and the group, while it is in the requests, hidden or not.
+    pub(crate) waits: Option<(Mark, u8)>,
+    /// It is in the inbox.
+    pub(crate) in_inbox: bool,
+    pub(crate) order: u64,
+    pub(crate) messages: u64,
+    pub(crate) opened_at: i64,
+    pub(crate) muted: bool,
+    pub(crate) any_unread: bool,
+    pub(crate) relationship: Relationship,
+}
+
+impl Kept {
+    pub(crate) fn stand(&self, side: Side) -> Stand {
+        let seen = self.thread.seen(side);
+        let relationship = self.thread.relationship(side);
+        let hidden = seen.blocks || *side.of(&self.silenced);
+        let group = if hidden {
+            HIDDEN
+        } else {
+            group_of(relationship)
+        };
+        let place = seen.place();
+        Stand {
+            waits: seen
+                .last()
+                .filter(|_| place == Place::Requests)
+                .map(|last| (last, group)),
+            in_inbox: place == Place::Inbox,
+            order: seen.order(),
+            messages: seen.messages(),
+            opened_at: seen.opened_at,
+            muted: seen.muted,
+            any_unread: seen.any_unread(),
+            relationship,
+        }
+    }
+}
+
+/// A conversation before and after an event.
+pub(crate) struct Change<'a> {
+    pub(crate) id: ConversationId,
+    pub(crate) kept: &'a Kept,
+    pub(crate) before: [Stand; 2],
+    /// The event, if it is the conversation's own.
+    pub(crate) event: Option<(&'a RecordedEvent, &'a conversation::Event<'a>)>,
+}
+
+impl Doorstep {
+    /// Takes an event in, and tells `follow` of each conversation that it concerns.
+    pub(crate) fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        decoded: &Event<'_>,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+    ) -> Result<(), ApplyError> {
+        match decoded {
+            Event::Conversation(event) => self.conversation(tx, recorded, event, follow),
+            Event::Member(event) => self.member(tx, event, follow),
+            Event::Policy(policy::Event::PolicySet(set)) => {
+                store(tx, self.policy, RULES, &*set.rules)
+            }
+            Event::Case(_) | Event::Reactor(_) | Event::Refused(_) => Ok(()),
+        }
+    }
+
+    fn conversation(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+        event: &conversation::Event<'_>,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+    ) -> Result<(), ApplyError> {
+        let id = conversation_of(recorded)?;
+        let [one, other] = event.members();
+        let mut kept: Kept = match load(tx, self.threads, id.0.as_bytes())? {
+            Some(kept) => kept,
+            None if !Thread::begins_with(event) => return Ok(()),
+            None => Kept {
+                thread: Thread::between(one, other),
+                silenced: [false, false],
+            },
+        };
+        let before = Side::BOTH.map(|side| kept.stand(side));
+        let waited = Side::BOTH.map(|side| kept.thread.seen(side).is_pending());
+        kept.thread.apply(recorded, event);
+        for side in Side::BOTH {
+            self.wait(tx, &mut kept, id, side, *side.of(&waited))?;
+        }
+        store(tx, self.threads, id.0.as_bytes(), &kept)?;
+        follow(
+            tx,
+            &Change {
+                id,
+                kept: &kept,
+                before,
+                event: Some((recorded, event)),
+            },
+        )
+    }
+
+    /// Keeps the pending requests of each sender, and what their standing is when they begin to wait.
+    fn wait(
+        &self,
+        tx: &mut Tx<'_>,
+        kept: &mut Kept,
+        id: ConversationId,
+        side: Side,
+        waited: bool,
+    ) -> Result<(), ApplyError> {
+        let waits = kept.thread.seen(side).is_pending();
+        if waits == waited {
+            return Ok(());
+        }
+        let sender = kept.thread.member(side.other());
+        let key = Key::new().text(sender.as_str()).fixed(id.0.as_bytes());
+        if waits {
+            let standing: Option<Standing> = load(tx, self.members, sender.as_str().as_bytes())?;
+            *side.of_mut(&mut kept.silenced) = !standing.is_some_and(Standing::may_send);
+            tx.put(self.senders, &key, &[])?;
+        } else {
+            tx.delete(self.senders, &key)?;
+        }
+        Ok(())
+    }
+
+    fn member(
+        &self,
+        tx: &mut Tx<'_>,
+        event: &member::Event<'_>,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+    ) -> Result<(), ApplyError> {
+        let member = event.member();
+        let before: Option<Standing> = load(tx, self.members, member.as_str().as_bytes())?;
+        let Some(after) = standing_after(before, event) else {
+            return Ok(());
+        };
+        if before == Some(after) {
+            return Ok(());
+        }
+        store(tx, self.members, member.as_str().as_bytes(), &after)?;
+        if before.is_some_and(Standing::may_send) == after.may_send() {
+            return Ok(());
+        }
+        let prefix = Key::new().text(member.as_str());
+        let mut ids = Vec::new();
+        for row in tx.scan(self.senders, &Span::prefix(&prefix), Order::Ascending)? {
+            let (key, _) = row?;
+            ids.extend(key.last_chunk::<16>().copied());
+        }
+        for id in ids {
+            let Some(mut kept) = load::<Kept>(tx, self.threads, &id)? else {
+                continue;
+            };
+            let before = Side::BOTH.map(|side| kept.stand(side));
+            if let Some(sender) = kept.thread.side(member) {
+                *sender.other().of_mut(&mut kept.silenced) = !after.may_send();
+            }
+            store(tx, self.threads, &id, &kept)?;
+            let id = ConversationId(uuid::Uuid::from_bytes(id));
+            follow(
+                tx,
+                &Change {
+                    id,
+                    kept: &kept,
+                    before,
+                    event: None,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The groups of a recipient's requests that their audience lets in.
+    pub(crate) fn open_groups(
+        &self,
+        reader: &Reader,
+        recipient: &MemberId,
+    ) -> anyhow::Result<Vec<u8>> {
+        let standing: Option<Standing> =
+            fetch(reader, self.members, recipient.as_str().as_bytes())?;
+        let Some(standing) = standing.filter(|standing| standing.age_band != AgeBand::Under16)
+        else {
+            return Ok(Vec::new());
+        };
+        let rules: Rules = fetch(reader, self.policy, RULES)?.unwrap_or_default();
+        let audience = audience_of(standing.chosen, standing.age_band, &rules);
+        let admits = |group: &u8| {
+            rules
+                .audience_table
+                .admit(audience, relationship_of(*group))
+                .0
+                > Admission::Refused
+        };
+        Ok((0..8)
+            .filter(|group| group_of(relationship_of(*group)) == *group)
+            .filter(admits)
+            .collect())
+    }
+}
+
+/// What a member's standing is after an event; none where it does not concern it.
+fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option<Standing> {
+    let known = || {
+        before.unwrap_or(Standing {
+            age_band: AgeBand::Adult,
+            chosen: None,
+            suspended: false,
+        })
+    };
+    match event {
+        member::Event::MemberRegistered(registered) => Some(Standing {
+            age_band: registered.age_band,
+            ..known()
+        }),
+        member::Event::AgeBandChanged(changed) => Some(Standing {
+            age_band: changed.age_band,
+            ..known()
+        }),
+        member::Event::DmSettingChanged(changed) => Some(Standing {
+            chosen: Some(changed.audience),
+            ..known()
+        }),
+        member::Event::MemberSuspended(_) => Some(Standing {
+            suspended: true,
+            ..known()
+        }),
+        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => Some(Standing {
+            suspended: false,
+            ..known()
+        }),
+        member::Event::RequestSlotTaken(_)
+        | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportCounted(_) => None,
+    }
+}
+
+/// The group of a relationship: what the audience table can tell apart. The sender's own follow opens nothing by
+/// itself, so it makes no group unless it makes a friend.
+fn group_of(relationship: Relationship) -> u8 {
+    let Relationship {
+        recipient_follows,
+        sender_follows,
+        suggested,
+    } = relationship;
+    u8::from(recipient_follows)
+        | u8::from(recipient_follows && sender_follows) << 1
+        | u8::from(suggested) << 2
+}
+
+fn relationship_of(group: u8) -> Relationship {
+    Relationship {
+        recipient_follows: group & 1 != 0,
+        sender_follows: group & 2 != 0,
+        suggested: group & 4 != 0,
+    }
+}
