@@ -20,6 +20,7 @@ use crate::paged::PageCache;
 use crate::reader::Reader;
 use crate::recovery::{self, Recovery};
 use crate::shared::{Shared, Space, Waiters};
+use crate::verify::{self, End, Verified};
 use crate::{
     Append, AppendError, Direction, EventStore, ExpectedVersion, Grade, LogId, OpenError,
     OutcomeUnknown, Position, ReadError, RecordedEvent, StreamFrom, StreamHead, StreamName,
@@ -241,6 +242,32 @@ impl EmbeddedStore {
         let shared = &self.handle.shared;
         shared.space.is_low(shared.backend(), &shared.dir);
         shared.space.free()
+    }
+
+    /// Checks every record up to the durable position while the store serves. Blocks.
+    pub fn verify(&self) -> Result<Verified, OpenError> {
+        let (backend, dir, end, _) = self.snapshot();
+        verify::check_log(backend, dir, Some(end))
+    }
+
+    /// The file system, the folder of the log's files, and the durable end with its position.
+    pub(crate) fn snapshot(&self) -> (&dyn Backend, &Path, End, Position) {
+        let shared = self.shared();
+        let catalog = shared.reader.catalog();
+        let mut end = End {
+            segment: 0,
+            offset: 0,
+        };
+        let mut position = Position::START;
+        if let Some(active) = catalog.open.last() {
+            let index = active.index.read();
+            end = End {
+                segment: active.header.first_position,
+                offset: index.end,
+            };
+            position = Position(index.next_position - 1);
+        }
+        (shared.backend(), &shared.dir, end, position)
     }
 
     fn shared(&self) -> &Shared {

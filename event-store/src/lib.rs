@@ -7,10 +7,12 @@
 
 mod active;
 pub mod backend;
+mod backup;
 mod batch;
 pub mod conformance;
 mod embedded;
 mod error;
+pub mod faults;
 mod files;
 mod footer;
 mod identity;
@@ -27,9 +29,11 @@ mod recovery;
 mod shared;
 mod store;
 mod types;
+mod verify;
 mod wire;
 mod writer;
 
+pub use backup::{BackupError, Manifest, ManifestFile, Restored, backup, restore};
 pub use embedded::{
     BatchWritten, Clock, EXIT_STORE_FAILED, EmbeddedStore, Observer, OnFatal, Options,
 };
@@ -41,3 +45,4 @@ pub use types::{
     Append, Direction, ExpectedVersion, InvalidStreamName, LogId, Members, NewEvent, Position,
     StreamFrom, StreamHead, StreamName, bounds,
 };
+pub use verify::{Verified, verify, verify_with};

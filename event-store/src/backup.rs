@@ -1,0 +1,330 @@
+//! Copying a log out while it runs, and bringing it back.
+//!
+//! A backup is a folder: the sealed segments, the tail cut at the durable position, the identity, and
+//! a manifest with a digest of each. Indexes are left out; they are rebuilt. A restored log keeps its
+//! events byte for byte and at their positions, but is another log from then on: it has a new id,
+//! remembers the old one for the segments written under it, and goes on in a segment of its own.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::backend::{Backend, BackendFile, Mode, RealBackend};
+use crate::batch::{self, FORMAT, SEGMENT_HEADER};
+use crate::identity::Identity;
+use crate::recovery::{Listing, read_identity, write_file};
+use crate::wire::{index, len_u64};
+use crate::{EmbeddedStore, LogId, OpenError, Position, files};
+
+const MANIFEST: &str = "manifest.json";
+/// Bytes copied at once.
+const PIECE: usize = 1024 * 1024;
+
+/// What a backup holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of the log's files.
+    pub format: u32,
+    /// The log that was copied.
+    pub log_id: LogId,
+    /// The last position in the copy.
+    pub durable_position: Position,
+    /// The files, in the folder `log`.
+    pub files: Vec<ManifestFile>,
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A log that was brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Its new id.
+    pub log_id: LogId,
+    /// The id of the log it is a copy of.
+    pub copy_of: LogId,
+    /// Its last position.
+    pub position: Position,
+}
+
+/// Why a backup or a restore did not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The destination holds files already.
+    #[error("{0} is not empty")]
+    NotEmpty(PathBuf),
+    /// The manifest cannot be read.
+    #[error("{file}: {message}")]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A file of the backup is not the one that was written.
+    #[error("{file} differs from the manifest: {what}")]
+    Differs {
+        /// The file.
+        file: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// An operation on a file failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The log could not be read or made.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError + use<> {
+    let path = path.to_owned();
+    move |source| BackupError::Io { path, source }
+}
+
+/// Copies the log up to its durable position into a folder that is empty or not there. The store
+/// goes on meanwhile; the call blocks.
+pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest, BackupError> {
+    let dest = dest.as_ref();
+    let log = dest.join("log");
+    make_empty(dest)?;
+    fs::create_dir(&log).map_err(failed(&log))?;
+    let (backend, dir, end, position) = store.snapshot();
+    let identity = read_identity(backend, dir)?;
+    let mut copied = Vec::new();
+    for first in Listing::of(backend, dir)?.segments {
+        // What is after the end was sealed or begun since.
+        if first > end.segment {
+            continue;
+        }
+        let name = files::segment_name(first);
+        let path = dir.join(&name);
+        let file = backend.open(&path, Mode::Read).map_err(failed(&path))?;
+        let whole = file.len().map_err(failed(&path))?;
+        let bytes = if first == end.segment {
+            end.offset
+        } else {
+            whole
+        };
+        if bytes <= len_u64(SEGMENT_HEADER) {
+            continue;
+        }
+        let mut source = Source {
+            file: &*file,
+            at: 0,
+            end: bytes,
+        };
+        copied.push(copy(&mut source, &path, &log, name, bytes)?);
+    }
+    let text = identity.render();
+    let mut source = text.as_bytes();
+    let name = files::IDENTITY.to_owned();
+    copied.push(copy(
+        &mut source,
+        &dir.join(&name),
+        &log,
+        name,
+        len_u64(text.len()),
+    )?);
+    sync_dir(&log)?;
+    let manifest = Manifest {
+        format: FORMAT,
+        log_id: identity.log_id,
+        durable_position: position,
+        files: copied,
+    };
+    let path = dest.join(MANIFEST);
+    let mut text =
+        serde_json::to_vec_pretty(&manifest).map_err(|e| failed(&path)(io::Error::other(e)))?;
+    text.push(b'\n');
+    let mut file = File::create_new(&path).map_err(failed(&path))?;
+    file.write_all(&text)
+        .and_then(|()| file.sync_all())
+        .map_err(failed(&path))?;
+    sync_dir(dest)?;
+    Ok(manifest)
+}
+
+/// Makes a log of a backup in a data folder that has none yet. Every digest is compared before the
+/// log becomes one that opens.
+pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored, BackupError> {
+    let (src, dir) = (src.as_ref(), dir.as_ref());
+    let path = src.join(MANIFEST);
+    let text = fs::read(&path).map_err(failed(&path))?;
+    let wrong = |message: String| BackupError::Manifest {
+        file: path.clone(),
+        message,
+    };
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+    if manifest.format != FORMAT {
+        return Err(wrong(format!(
+            "format {}, this program knows {FORMAT}",
+            manifest.format
+        )));
+    }
+    fs::create_dir_all(dir).map_err(failed(dir))?;
+    let _lock = crate::embedded::lock(&RealBackend, dir)?;
+    let log = dir.join("log");
+    make_empty(&log)?;
+    for file in &manifest.files {
+        let name = &file.name;
+        if files::segment_of_name(name).is_none() && name != files::IDENTITY {
+            return Err(wrong(format!("no file of a log: {name}")));
+        }
+        let from = src.join("log").join(name);
+        let mut source = File::open(&from).map_err(failed(&from))?;
+        let len = source.metadata().map_err(failed(&from))?.len();
+        if len != file.bytes {
+            let what = format!("{len} bytes, not {}", file.bytes);
+            return Err(BackupError::Differs { file: from, what });
+        }
+        if name == files::IDENTITY {
+            continue;
+        }
+        let copied = copy(&mut source, &from, &log, name.clone(), len)?;
+        if copied.sha256 != file.sha256 {
+            return Err(BackupError::Differs {
+                file: from,
+                what: "its digest".into(),
+            });
+        }
+    }
+    let before = restored_identity(&src.join("log"), &manifest)?;
+    let mut earlier = before.earlier;
+    if manifest.durable_position > Position::START {
+        earlier.push((before.log_id, manifest.durable_position.0));
+    }
+    let identity = Identity {
+        log_id: batch::new_log_id(),
+        schema_level: before.schema_level,
+        earlier,
+    };
+    sync_dir(&log)?;
+    // Last: without it the folder is not a log.
+    write_file(
+        &RealBackend,
+        &log,
+        files::IDENTITY,
+        identity.render().as_bytes(),
+    )?;
+    sync_dir(dir)?;
+    Ok(Restored {
+        log_id: identity.log_id,
+        copy_of: before.log_id,
+        position: manifest.durable_position,
+    })
+}
+
+fn restored_identity(log: &Path, manifest: &Manifest) -> Result<Identity, BackupError> {
+    let path = log.join(files::IDENTITY);
+    let text = fs::read(&path).map_err(failed(&path))?;
+    let listed = manifest
+        .files
+        .iter()
+        .find(|file| file.name == files::IDENTITY);
+    if listed.is_none_or(|file| file.sha256 != hex(&Sha256::digest(&text))) {
+        return Err(BackupError::Differs {
+            file: path,
+            what: "its digest".into(),
+        });
+    }
+    let identity = read_identity(&RealBackend, log)?;
+    if identity.log_id == manifest.log_id {
+        Ok(identity)
+    } else {
+        Err(BackupError::Differs {
+            file: path,
+            what: "it is of another log".into(),
+        })
+    }
+}
+
+/// Makes the folder, or sees that it is empty.
+fn make_empty(dir: &Path) -> Result<(), BackupError> {
+    fs::create_dir_all(dir).map_err(failed(dir))?;
+    if fs::read_dir(dir).map_err(failed(dir))?.next().is_some() {
+        return Err(BackupError::NotEmpty(dir.to_owned()));
+    }
+    Ok(())
+}
+
+/// Copies `bytes` of a source into a new file, synced.
+fn copy(
+    source: &mut dyn Read,
+    from: &Path,
+    dir: &Path,
+    name: String,
+    bytes: u64,
+) -> Result<ManifestFile, BackupError> {
+    let path = dir.join(&name);
+    let mut file = File::create_new(&path).map_err(failed(&path))?;
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    let mut copied = 0;
+    while copied < bytes {
+        let read = source.read(&mut piece).map_err(failed(from))?;
+        let Some(part) = piece.get(..read).filter(|part| !part.is_empty()) else {
+            let what = format!("it ends at byte {copied}");
+            return Err(BackupError::Differs {
+                file: from.to_owned(),
+                what,
+            });
+        };
+        digest.update(part);
+        file.write_all(part).map_err(failed(&path))?;
+        copied += len_u64(read);
+    }
+    file.sync_all().map_err(failed(&path))?;
+    Ok(ManifestFile {
+        name,
+        bytes,
+        sha256: hex(&digest.finalize()),
+    })
+}
+
+fn sync_dir(dir: &Path) -> Result<(), BackupError> {
+    RealBackend.sync_dir(dir).map_err(failed(dir))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Reads a file of the store from its beginning to `end`.
+struct Source<'a> {
+    file: &'a dyn BackendFile,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let wanted = out.len().min(index(self.end - self.at));
+        let read = self
+            .file
+            .read_at(out.get_mut(..wanted).unwrap_or_default(), self.at)?;
+        self.at += len_u64(read);
+        Ok(read)
+    }
+}
