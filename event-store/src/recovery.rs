@@ -157,6 +157,7 @@ pub(crate) fn open(
     schema_level: u32,
 ) -> Result<Opened, OpenError> {
     let listing = Listing::of(backend, dir)?;
+    clear(backend, dir, &listing)?;
     let identity = if listing.identity {
         read_identity(backend, dir)?
     } else if listing.segments.is_empty() {
@@ -179,10 +180,6 @@ pub(crate) fn open(
             found: identity.schema_level,
             known: schema_level,
         });
-    }
-    for name in &listing.leftovers {
-        let path = dir.join(name);
-        backend.remove(&path).map_err(|e| OpenError::io(&path, e))?;
     }
     let (mark_file, slots) = open_mark(backend, dir, listing.mark)?;
     let mark = slots.newest.filter(|mark| mark.log_id == identity.log_id);
@@ -329,6 +326,15 @@ pub(crate) fn open(
         filled,
         recovery,
     })
+}
+
+/// Removes what was being written when the log last ended; none of it is part of the log.
+fn clear(backend: &dyn Backend, dir: &Path, listing: &Listing) -> Result<(), OpenError> {
+    for name in &listing.leftovers {
+        let path = dir.join(name);
+        backend.remove(&path).map_err(|e| OpenError::io(&path, e))?;
+    }
+    Ok(())
 }
 
 fn open_mark(

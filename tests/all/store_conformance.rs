@@ -8,7 +8,11 @@ use std::sync::Arc;
 use event_store::{EmbeddedStore, EventStore, Options, conformance};
 
 fn open(dir: &tempfile::TempDir, segment_bytes: u64) -> Arc<dyn EventStore> {
-    let options = Options { segment_bytes, reserve_bytes: 0, ..Options::default() };
+    let options = Options {
+        segment_bytes,
+        reserve_bytes: 0,
+        ..Options::default()
+    };
     Arc::new(EmbeddedStore::open(dir.path(), options).unwrap())
 }
 

@@ -1,1 +1,2 @@
 //! Tests over all crates: one harness, one binary.
+pub mod store;
