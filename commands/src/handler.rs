@@ -1,17 +1,60 @@
 //! The door of the write side: takes commands, answers them, ends in order.
+//!
+//! Before a command goes to its worker its id is claimed: one that was decided before, here or in an earlier run, gets
+//! its first outcome again. During an import the timers that are due before a command, and the reactors that it
+//! concerns, run between the commands, so that the log comes out the same however often the import was killed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use domain::ids::{CommandId, MemberId};
+use domain::ids::{CommandId, MemberId, causation_id, correlation_id};
+use domain::member;
 use domain::time::Timestamp;
 use event_store::{EventStore, Position};
+use parking_lot::Mutex;
+use tables::RunnerHandle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use crate::{CommandError, Envelope, Options, Outcome};
+use crate::aggregate::stream_name;
+use crate::archive::Archive;
+use crate::idempotency::{Begun, Claim};
+use crate::job::{At, Decided, Job, Origin, Place, Reply};
+use crate::reactors::Cases;
+use crate::routing::of_command;
+use crate::shared::Shared;
+use crate::starting::{Started, start};
+use crate::task::Task;
+use crate::worker::Message;
+use crate::{Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, index, repeat};
+
+/// How far ahead of the clock a command's time may be.
+const AHEAD_MS_MAX: i64 = 5_000;
+/// Ids that the index has not applied at most; beyond it the write side is busy.
+const RECENT_MAX: usize = 1 << 20;
+/// The longest that a timer sleeps while one is set: clocks are stepped.
+const TIMER_SLEEP_MS_MAX: i64 = 1_000;
+/// Who acts when time ends something; no member's id, by its `/`.
+const TIMER_ACTOR: &str = "timer/suspensions";
+const TIMER: &str = "suspensions";
 
 /// The write side over one store; cheap to clone.
 #[derive(Clone)]
 pub struct CommandHandler {
-    inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    runner: RunnerHandle,
+    cases: Arc<Cases>,
+    archive: Option<Archive>,
+    stopping: AtomicBool,
+    stop: watch::Sender<bool>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    acting: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Why the write side did not start.
@@ -28,7 +71,7 @@ pub enum StartError {
     Policy(String),
 }
 
-/// How the reactors are, for readiness and metrics.
+/// How a reactor is, for readiness and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReactorStatus {
     /// Its name.
@@ -42,40 +85,141 @@ pub struct ReactorStatus {
 /// A command whose place is fixed: decided, not yet durable.
 #[must_use = "an outcome counts when it is durable"]
 pub struct Pending {
-    decided: Result<Outcome, CommandError>,
+    store: Arc<dyn EventStore>,
+    decided: Decided,
 }
 
 impl Pending {
     /// What was decided; not to be shown to anybody before it is durable.
     pub fn decided(&self) -> &Result<Outcome, CommandError> {
-        &self.decided
+        &self.decided.result
     }
 
     /// Waits until everything the outcome was decided on is durable, and gives it.
     pub async fn durable(self) -> Result<Outcome, CommandError> {
-        todo!()
+        self.store.wait_durable(self.decided.position).await?;
+        self.decided.result
     }
+}
+
+/// What comes of a command's id.
+enum Known {
+    /// Decided before.
+    Before(Result<Outcome, CommandError>),
+    /// To be decided now.
+    New(Box<Prepared>),
+}
+
+struct Prepared {
+    envelope: Envelope,
+    correlation: Uuid,
+    causation: Uuid,
+    claim: Claim,
 }
 
 impl CommandHandler {
     /// Opens the write side's tables, sets the first policy where the log has none, starts workers, reactors and timers.
     /// Returns once the command index has caught up with the log.
     pub async fn start(store: Arc<dyn EventStore>, options: Options) -> Result<Self, StartError> {
-        let _ = (store, options);
-        todo!()
+        let mode = options.mode;
+        let Started {
+            shared,
+            runner,
+            cases,
+            workers,
+        } = start(store, options).await?;
+        let archive = match mode {
+            Mode::Service => None,
+            Mode::Import => Some(
+                Archive::read(&*shared.store)
+                    .await
+                    .map_err(|error| StartError::Log(error.to_string()))?,
+            ),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let handler = Self {
+            inner: Arc::new(Inner {
+                shared,
+                runner,
+                cases,
+                archive,
+                stopping: AtomicBool::new(false),
+                stop,
+                workers: Mutex::new(workers),
+                acting: Mutex::new(Vec::new()),
+            }),
+        };
+        if mode == Mode::Service {
+            let cases = Arc::clone(&handler.inner.cases);
+            let timers = Arc::clone(&handler.inner.shared);
+            let cases_stopped = stopped.clone();
+            handler.inner.acting.lock().extend([
+                tokio::spawn(async move { cases.run(cases_stopped).await }),
+                tokio::spawn(async move { keep_time(&timers, stopped).await }),
+            ]);
+        } else {
+            // A run that was killed may have left a report without its case.
+            handler
+                .drain_reactors()
+                .await
+                .map_err(|error| StartError::Log(error.to_string()))?;
+        }
+        Ok(handler)
     }
 
     /// Carries a command out. What it gives is durable.
     pub async fn handle(&self, envelope: Envelope) -> Result<Outcome, CommandError> {
-        self.submit(envelope).await?.durable().await
+        if self.inner.shared.options.mode == Mode::Import {
+            return self.submit(envelope).await?.durable().await;
+        }
+        match self.begin(envelope).await? {
+            Known::Before(outcome) => outcome,
+            Known::New(prepared) => {
+                let (caller, outcome) = oneshot::channel();
+                self.dispatch(*prepared, Reply::Durable(caller))?;
+                outcome.await.unwrap_or(Err(CommandError::OutcomeUnknown))
+            }
+        }
     }
 
     /// Decides a command and fixes the place of its events, without waiting for them to be durable. Commands submitted
-    /// one after the other are decided in that order. In [`Mode::Import`](crate::Mode::Import) the timers that are due
-    /// before it, and the reactors that it concerns, have run when it returns.
+    /// one after the other are decided in that order. In [`Mode::Import`] the timers that are due before it, and the
+    /// reactors that it concerns, have run when it returns.
     pub async fn submit(&self, envelope: Envelope) -> Result<Pending, CommandError> {
-        let _ = envelope;
-        todo!()
+        let importing = self.inner.shared.options.mode == Mode::Import;
+        if importing && let Some(at) = envelope.at {
+            self.run_timers(at).await?;
+        }
+        let reports = matches!(envelope.command, Command::ReportMessage { .. });
+        let decided = match self.begin(envelope).await? {
+            Known::Before(result) => Decided {
+                result,
+                position: Position::START,
+            },
+            Known::New(prepared) => {
+                let (caller, decided) = oneshot::channel();
+                self.dispatch(*prepared, Reply::Decided(caller))?;
+                decided.await.unwrap_or(Decided {
+                    result: Err(CommandError::OutcomeUnknown),
+                    position: Position::START,
+                })
+            }
+        };
+        if importing
+            && reports
+            && matches!(&decided.result, Ok(outcome) if outcome.kind == Kind::Done)
+        {
+            self.inner
+                .shared
+                .store
+                .wait_durable(decided.position)
+                .await?;
+            self.drain_reactors().await?;
+        }
+        Ok(Pending {
+            store: Arc::clone(&self.inner.shared.store),
+            decided,
+        })
     }
 
     /// The position of the first event of a command of this actor in the log, whatever its age; none where it left no
@@ -85,41 +229,268 @@ impl CommandHandler {
         actor: &MemberId,
         command_id: &CommandId,
     ) -> Result<Option<Position>, CommandError> {
-        let _ = (actor, command_id);
-        todo!()
+        let Some(archive) = &self.inner.archive else {
+            return Ok(None);
+        };
+        let id = correlation_id(actor.as_str(), command_id.as_str());
+        let found = archive.find(&*self.inner.shared.store, id).await?;
+        Ok(found.map(|(_, record)| record.position()))
     }
 
     /// What a command that left no trace came to when it was decided before: decided again on the state as of a
-    /// position, writing nothing. For `import`, whose unchanged and untraced lines must not be decided on what came
-    /// after them.
+    /// position, writing nothing; none where it would write events, so that it was never decided. For `import`, whose
+    /// lines without a trace must not be decided on what came after them.
     pub async fn decide_as_of(
         &self,
         envelope: Envelope,
         as_of: Position,
-    ) -> Result<Outcome, CommandError> {
-        let _ = (envelope, as_of);
-        todo!()
+    ) -> Result<Option<Outcome>, CommandError> {
+        as_of::decide(&self.inner.shared, envelope, as_of).await
     }
 
-    /// Appends what the timers owe up to a time. For the end of an import.
+    /// Appends what the timers owe up to a time. In service they run by themselves, on the clock.
     pub async fn run_timers(&self, until: Timestamp) -> Result<(), CommandError> {
-        let _ = until;
-        todo!()
+        run_timers(&self.inner.shared, until).await
     }
 
     /// Lets the reactors handle everything that is durable now.
     pub async fn drain_reactors(&self) -> Result<(), CommandError> {
-        todo!()
+        self.inner.cases.drain().await
     }
 
     /// How the reactors are.
     pub fn reactors(&self) -> Vec<ReactorStatus> {
-        todo!()
+        vec![self.inner.cases.status()]
+    }
+
+    /// How the write side's own tables are; a stopped one means that repeated commands are no longer recognised.
+    pub fn tables(&self) -> Vec<tables::Status> {
+        self.inner.runner.states()
     }
 
     /// Takes no more commands (they get `Busy`), answers those accepted, stops reactors and timers, closes the tables.
     pub async fn stop(&self) {
-        let _ = &self.inner;
-        todo!()
+        self.inner.stopping.store(true, Ordering::Release);
+        self.inner.stop.send_replace(true);
+        let acting = std::mem::take(&mut *self.inner.acting.lock());
+        for task in acting {
+            // A task that panicked has ended, which is all that is asked of it here.
+            let _ = task.await;
+        }
+        self.inner.shared.in_flight.none().await;
+        for lane in &self.inner.shared.lanes {
+            let _ = lane.messages.send(Message::Stop);
+        }
+        let workers = std::mem::take(&mut *self.inner.workers.lock());
+        for task in workers {
+            let _ = task.await;
+        }
+        if let Err(error) = self.inner.runner.stop().await {
+            tracing::warn!(%error, "the write side's tables did not close");
+        }
     }
+
+    /// Claims the command's id, or finds its first outcome.
+    async fn begin(&self, envelope: Envelope) -> Result<Known, CommandError> {
+        let shared = &self.inner.shared;
+        if self.inner.stopping.load(Ordering::Acquire) || shared.recent.len() > RECENT_MAX {
+            return Err(CommandError::Busy);
+        }
+        if envelope
+            .at
+            .is_some_and(|at| at.since_ms(shared.options.clock.now()) > AHEAD_MS_MAX)
+        {
+            return Err(CommandError::InvalidTime);
+        }
+        let (actor, command_id) = (envelope.actor.as_str(), envelope.command_id.as_str());
+        let correlation = correlation_id(actor, command_id);
+        let content = envelope.command.content(&envelope.actor);
+        let causation = causation_id(actor, command_id, &content);
+        loop {
+            match shared
+                .recent
+                .begin(correlation, causation, shared.view.applied())
+            {
+                Begun::Claimed(claim) => {
+                    if let Some(outcome) = self.decided_before(correlation, causation).await? {
+                        shared.counters.repeated();
+                        return Ok(Known::Before(outcome));
+                    }
+                    return Ok(Known::New(Box::new(Prepared {
+                        envelope,
+                        correlation,
+                        causation,
+                        claim,
+                    })));
+                }
+                Begun::Running {
+                    causation: other, ..
+                }
+                | Begun::Unchanged(other, ..)
+                    if other != causation =>
+                {
+                    return Err(CommandError::CommandIdReused);
+                }
+                // Whether it was decided or given up, the next turn tells.
+                Begun::Running { ended, .. } => drop(ended.await),
+                Begun::Unchanged(_, position, outcome) => {
+                    shared.store.wait_durable(position).await?;
+                    shared.counters.repeated();
+                    return Ok(Known::Before(Ok(outcome)));
+                }
+                Begun::Decided(seen) => {
+                    if seen.causation != causation {
+                        return Err(CommandError::CommandIdReused);
+                    }
+                    shared.store.wait_durable(seen.position).await?;
+                    let outcome = repeat::outcome(
+                        &*shared.store,
+                        &seen.stream,
+                        seen.version,
+                        correlation,
+                        causation,
+                    )
+                    .await;
+                    shared.counters.repeated();
+                    return Ok(Known::Before(
+                        outcome.unwrap_or(Err(CommandError::OutcomeUnknown)),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The first outcome of a command that an earlier run decided, or that the index has taken over.
+    async fn decided_before(
+        &self,
+        correlation: Uuid,
+        causation: Uuid,
+    ) -> Result<Option<Result<Outcome, CommandError>>, CommandError> {
+        let shared = &self.inner.shared;
+        if let Some(archive) = &self.inner.archive
+            && let Some((stream, record)) = archive.find(&*shared.store, correlation).await?
+        {
+            return Ok(repeat::outcome(
+                &*shared.store,
+                &stream,
+                record.version(),
+                correlation,
+                causation,
+            )
+            .await);
+        }
+        if !shared.filter.maybe(index::mark_of(correlation)) {
+            return Ok(None);
+        }
+        let reader = shared
+            .view
+            .reader()
+            .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+        let places = tokio::task::spawn_blocking(move || index::find_id(&reader, correlation))
+            .await
+            .map_err(|error| CommandError::Unreadable(error.to_string()))?
+            .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+        for (stream, version) in places {
+            let found =
+                repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a command to its worker.
+    fn dispatch(&self, prepared: Prepared, reply: Reply) -> Result<(), CommandError> {
+        let shared = &self.inner.shared;
+        let Prepared {
+            envelope:
+                Envelope {
+                    actor,
+                    command_id,
+                    at,
+                    command,
+                },
+            correlation,
+            causation,
+            claim,
+        } = prepared;
+        let (stream, task) = of_command(command, &actor, &command_id, &shared.facts.policy());
+        let waiting = &shared.lane(&stream).waiting;
+        let place = Place::take(
+            waiting,
+            shared.options.waiting_per_worker_max,
+            &shared.in_flight,
+        )
+        .ok_or(CommandError::Busy)?;
+        let origin = Origin::Command {
+            actor,
+            command_id,
+            correlation,
+            causation,
+            step: false,
+        };
+        let at = at.map_or(At::Clock, At::Given);
+        let mut job = Job::new(stream, task, origin, at, reply, place);
+        job.claim = Some(claim);
+        shared.dispatch(Box::new(job));
+        Ok(())
+    }
+}
+
+/// Fires timers as the clock says, until told to stop.
+async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
+    loop {
+        let now = shared.options.clock.now();
+        let sleep_ms = match run_timers(shared, now).await {
+            Ok(()) => shared
+                .timers
+                .next()
+                .map(|due| due.since_ms(now).clamp(1, TIMER_SLEEP_MS_MAX)),
+            Err(error) => {
+                tracing::warn!(%error, "a timer tries again");
+                Some(TIMER_SLEEP_MS_MAX)
+            }
+        };
+        let due = async {
+            match sleep_ms.and_then(|ms| u64::try_from(ms).ok()) {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = shared.timers.changed() => {}
+            () = due => {}
+        }
+    }
+}
+
+/// Ends every suspension whose end is `until` or before, in the order of their ends.
+async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), CommandError> {
+    while let Some((member, suspension)) = shared.timers.first_due(until) {
+        let origin = Origin::Event {
+            actor: Arc::from(TIMER_ACTOR),
+            name: TIMER,
+            cause: suspension.cause,
+            correlation: suspension.correlation,
+            command_id: Arc::from(TIMER),
+        };
+        let decided = shared
+            .decide(|reply, place| {
+                let stream = stream_name(member::stream(&member));
+                let at = suspension.until;
+                let task = Task::Member(member::Command::EndSuspension {
+                    member: member.clone(),
+                    at,
+                });
+                Job::new(stream, task, origin, At::NotBefore(at), reply, place)
+            })
+            .await;
+        if decided.result?.kind == Kind::Unchanged {
+            // Nothing is left to end: somebody was faster, or it was changed meanwhile.
+            shared.timers.forget(&member, suspension);
+        }
+    }
+    Ok(())
 }

@@ -6,10 +6,32 @@
 //! [`CommandHandler`] is the door. What may happen is the domain's to decide, who may ask is the API's; the tables in
 //! here serve no query.
 
+mod acks;
+mod aggregate;
+mod archive;
+mod as_of;
 mod command;
+mod counters;
+mod deciding;
+mod facts;
+mod filter;
 mod handler;
+mod idempotency;
+mod index;
+mod job;
+mod messages;
 mod options;
 mod outcome;
+mod outcomes;
+mod reactors;
+mod refusals;
+mod repeat;
+mod routing;
+mod shared;
+mod starting;
+mod task;
+mod timers;
+mod worker;
 
 pub use command::{Command, Envelope, Target};
 pub use handler::{CommandHandler, Pending, ReactorStatus, StartError};

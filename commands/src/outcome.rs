@@ -108,6 +108,9 @@ pub enum CommandError {
     /// Too much is waiting, or the write side stops. Nothing was written.
     #[error("busy")]
     Busy,
+    /// It would make an event beyond the store's bounds. Nothing was written.
+    #[error("too large")]
+    TooLarge,
     /// The disk is full. Nothing was written.
     #[error("the disk is full")]
     StorageFull,

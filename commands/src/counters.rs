@@ -1,0 +1,179 @@
+//! What the write side counts, by the `metrics` crate. No label holds a member, a stream or a key.
+
+use domain::rejection::CommandName;
+use domain::{case, member};
+use metrics::{Counter, counter};
+
+use crate::task::Task;
+use crate::{CommandError, Kind, Outcome};
+
+/// The classes of outcomes, as labels.
+const OUTCOMES: [&str; 11] = [
+    "done",
+    "unchanged",
+    "refused",
+    "not_found",
+    "command_id_reused",
+    "invalid_time",
+    "rate_limited",
+    "busy",
+    "storage_full",
+    "outcome_unknown",
+    "failed",
+];
+
+/// The commands and steps, as labels.
+const COMMANDS: [&str; 26] = [
+    "SendMessage",
+    "AcceptRequest",
+    "DeleteRequest",
+    "RestoreRequest",
+    "ReportMessage",
+    "ChangeDmSetting",
+    "UnsendMessage",
+    "MarkRead",
+    "BlockMember",
+    "UnblockMember",
+    "MuteConversation",
+    "UnmuteConversation",
+    "MoveToRequests",
+    "RecordRelationship",
+    "RegisterMember",
+    "ChangePolicy",
+    "SuspendMember",
+    "ReinstateMember",
+    "DiscloseCase",
+    "EndSuspension",
+    "TakeRequestSlot",
+    "ReturnRequestSlot",
+    "CountReport",
+    "JoinReport",
+    "Checkpoint",
+    "Other",
+];
+
+/// Handles made once, so that counting costs an addition.
+pub(crate) struct Counters {
+    outcomes: Vec<Counter>,
+    repeated: Counter,
+    conflicts: Counter,
+    recorded: Counter,
+    not_recorded: Counter,
+}
+
+impl Counters {
+    /// Handles of the recorder installed now.
+    pub(crate) fn new() -> Self {
+        let outcomes = COMMANDS.iter().flat_map(|command| {
+            OUTCOMES.iter().map(|outcome| counter!("doorstep_commands_total", "command" => *command, "outcome" => *outcome))
+        });
+        Self {
+            outcomes: outcomes.collect(),
+            repeated: counter!("doorstep_commands_repeated_total"),
+            conflicts: counter!("doorstep_commands_conflicts_total"),
+            recorded: counter!("doorstep_commands_refusals_recorded_total"),
+            not_recorded: counter!("doorstep_commands_refusals_not_recorded_total"),
+        }
+    }
+
+    /// Counts a decided task.
+    pub(crate) fn outcome(&self, task: &Task, result: &Result<Outcome, CommandError>) {
+        let (command, outcome) = (index_of(&name_of(task)), class_of(result));
+        if let Some(counter) = self.outcomes.get(command * OUTCOMES.len() + outcome) {
+            counter.increment(1);
+        }
+    }
+
+    /// Counts a command answered with its first outcome.
+    pub(crate) fn repeated(&self) {
+        self.repeated.increment(1);
+    }
+
+    /// Counts a mismatch of versions.
+    pub(crate) fn conflict(&self) {
+        self.conflicts.increment(1);
+    }
+
+    /// Counts a refusal that becomes an event.
+    pub(crate) fn refusal_recorded(&self) {
+        self.recorded.increment(1);
+    }
+
+    /// Counts a refusal beyond its member's limit.
+    pub(crate) fn refusal_not_recorded(&self) {
+        self.not_recorded.increment(1);
+    }
+}
+
+fn class_of(result: &Result<Outcome, CommandError>) -> usize {
+    match result {
+        Ok(outcome) => match outcome.kind {
+            Kind::Done => 0,
+            Kind::Unchanged => 1,
+        },
+        Err(CommandError::Refused(_)) => 2,
+        Err(CommandError::NotFound) => 3,
+        Err(CommandError::CommandIdReused) => 4,
+        Err(CommandError::InvalidTime) => 5,
+        Err(CommandError::RateLimited) => 6,
+        Err(CommandError::Busy) => 7,
+        Err(CommandError::StorageFull) => 8,
+        Err(CommandError::OutcomeUnknown) => 9,
+        Err(CommandError::TooLarge | CommandError::Unreadable(_)) => 10,
+    }
+}
+
+/// A name by its place in [`COMMANDS`].
+fn index_of(name: &Named) -> usize {
+    match name {
+        Named::Client(name) => match name {
+            CommandName::SendMessage => 0,
+            CommandName::AcceptRequest => 1,
+            CommandName::DeleteRequest => 2,
+            CommandName::RestoreRequest => 3,
+            CommandName::ReportMessage => 4,
+            CommandName::ChangeDmSetting => 5,
+            CommandName::UnsendMessage => 6,
+            CommandName::MarkRead => 7,
+            CommandName::BlockMember => 8,
+            CommandName::UnblockMember => 9,
+            CommandName::MuteConversation => 10,
+            CommandName::UnmuteConversation => 11,
+            CommandName::MoveToRequests => 12,
+            CommandName::RecordRelationship => 13,
+            CommandName::RegisterMember => 14,
+            CommandName::ChangePolicy => 15,
+            CommandName::SuspendMember => 16,
+            CommandName::ReinstateMember => 17,
+        },
+        Named::Other(name) => COMMANDS
+            .iter()
+            .position(|command| command == name)
+            .unwrap_or(COMMANDS.len() - 1),
+    }
+}
+
+enum Named {
+    Client(CommandName),
+    Other(&'static str),
+}
+
+fn name_of(task: &Task) -> Named {
+    match task {
+        Task::Conversation(command) => Named::Client(command.name()),
+        Task::Member(command) => match command {
+            member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
+            member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
+            member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
+            member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
+            member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
+            member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
+            member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
+            member::Command::CountReport { .. } => Named::Other("CountReport"),
+        },
+        Task::Case(case::Command::JoinReport(_)) => Named::Other("JoinReport"),
+        Task::Case(case::Command::DiscloseCase { .. }) => Named::Other("DiscloseCase"),
+        Task::Policy(_) => Named::Client(CommandName::ChangePolicy),
+        Task::Reactor(_) => Named::Other("Checkpoint"),
+    }
+}

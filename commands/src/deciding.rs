@@ -1,0 +1,557 @@
+//! One decision: facts, the domain's answer, the append, and what comes of each.
+//!
+//! Everything here runs in the worker between two messages. What has to be read is read elsewhere and comes back as a
+//! message; until then the aggregate is busy, and commands of its stream wait in order. A mismatch of versions is
+//! decided again on what is true now, at most [`ATTEMPTS_MAX`] times.
+
+use std::sync::Arc;
+
+use domain::conversation::{Command as ConversationCommand, Event as ConversationEvent, Slot};
+use domain::event::Event;
+use domain::ids::MemberId;
+use domain::member;
+use domain::rejection::{Code, Rejection};
+use domain::time::Timestamp;
+use event_store::{Append, AppendError, Position, StreamName, Ticket};
+use futures::FutureExt;
+use uuid::Uuid;
+
+use crate::acks::Ack;
+use crate::facts::MemberFact;
+use crate::idempotency::Claim;
+use crate::job::{At, Job, Named, Origin, Place, Reply};
+use crate::outcomes::Told;
+use crate::shared::{Shared, answer};
+use crate::task::{FactsInHand, Task, conversation_of};
+use crate::worker::{Desk, Entry, Landed, Message};
+use crate::{CommandError, Kind, Outcome, Refusal, messages, repeat};
+
+/// Decisions of one command at most, each after a mismatch of versions.
+const ATTEMPTS_MAX: u8 = 5;
+/// Steps on other streams that one command takes at most: one, and one more where it lost a race.
+const STEPS_MAX: u8 = 4;
+
+/// Events on their way into the log.
+pub(crate) struct Appending {
+    pub(crate) job: Box<Job>,
+    events: Vec<Event<'static>>,
+    at: Timestamp,
+    first_id: Uuid,
+    decided_on: Position,
+}
+
+impl Desk<'_> {
+    /// Decides a job on its aggregate. Whether the aggregate is busy now.
+    pub(crate) fn advance(&mut self, entry: &mut Entry, mut job: Box<Job>) -> bool {
+        if self.shared.others_write()
+            && let Some(seen) = job.claim.as_ref().and_then(Claim::noted)
+        {
+            self.answer_repeated(job, seen.stream, seen.version);
+            return false;
+        }
+        let needed = job.task.members_needed(&entry.aggregate.state);
+        let policy = job.task.needs_policy();
+        let read_now = self.shared.others_write() && (policy || needed.iter().any(Option::is_some));
+        let Some(facts) = self
+            .facts(&needed, policy)
+            .filter(|_| !read_now || job.facts_read)
+        else {
+            self.fetch_facts(job, needed);
+            return true;
+        };
+        job.facts_read = false;
+        let aggregate = &entry.aggregate;
+        let decided_on = job.floor.max(aggregate.position).max(facts.position());
+        let Some(at) = job.time(aggregate, self.shared.options.clock.now()) else {
+            self.conclude(*job, Err(CommandError::InvalidTime), decided_on);
+            return false;
+        };
+        if job.named == Named::Wanted {
+            if job.task.messages_named().is_some() {
+                self.look_up_messages(job, aggregate.version, aggregate.position);
+                return true;
+            }
+            job.named = Named::Put;
+        }
+        let Job { task, origin, .. } = &mut *job;
+        task.put_facts(&facts, at, origin.command_id());
+        match job.task.decide(&aggregate.state) {
+            Ok(events) if events.is_empty() => {
+                self.unchanged(entry, *job, decided_on);
+                false
+            }
+            Ok(events) => self.append(entry, job, events, at, &facts, decided_on),
+            Err(rejection) => self.rejected(entry, job, &rejection, at, &facts, decided_on),
+        }
+    }
+
+    fn rejected(
+        &mut self,
+        entry: &mut Entry,
+        mut job: Box<Job>,
+        rejection: &Rejection,
+        at: Timestamp,
+        facts: &FactsInHand,
+        decided_on: Position,
+    ) -> bool {
+        let code = rejection.code();
+        if matches!(code, Code::SlotNeeded | Code::CountNeeded) {
+            self.take_step(job, facts, decided_on);
+            return false;
+        }
+        if code == Code::NotFound {
+            self.conclude(*job, Err(CommandError::NotFound), decided_on);
+            return false;
+        }
+        let recorded = rejection.recorded().then(|| job.refusal()).flatten();
+        let Some((name, by, other)) = recorded else {
+            let refusal = Refusal {
+                rejection: rejection.clone(),
+                position: decided_on,
+                repeated: false,
+            };
+            self.give_slot_back(&job, &[]);
+            self.conclude(
+                *job,
+                Err(CommandError::Refused(Box::new(refusal))),
+                decided_on,
+            );
+            return false;
+        };
+        if !std::mem::replace(&mut job.counted, true)
+            && !self
+                .shared
+                .refusals
+                .admit(by.as_arc(), self.shared.options.clock.now())
+        {
+            self.shared.counters.refusal_not_recorded();
+            self.give_slot_back(&job, &[]);
+            self.conclude(*job, Err(CommandError::RateLimited), decided_on);
+            return false;
+        }
+        self.shared.counters.refusal_recorded();
+        let refused = Event::Refused(rejection.to_event(name, &by, other.as_ref()));
+        self.append(entry, job, vec![refused], at, facts, decided_on)
+    }
+
+    fn append(
+        &mut self,
+        entry: &mut Entry,
+        job: Box<Job>,
+        events: Vec<Event<'static>>,
+        at: Timestamp,
+        facts: &FactsInHand,
+        decided_on: Position,
+    ) -> bool {
+        let stored = job
+            .origin
+            .new_events(&job.stream, &entry.aggregate, at, &events);
+        let first_id = stored.first().map_or(Uuid::nil(), |event| event.event_id);
+        let append = Append {
+            stream: job.stream.clone(),
+            expected: entry.aggregate.expected(),
+            events: stored,
+            reads: facts.reads(self.shared.facts.policy_stream()),
+        };
+        let appending = Appending {
+            job,
+            events,
+            at,
+            first_id,
+            decided_on,
+        };
+        let store = &self.shared.store;
+        let mut append = store.append(append);
+        if let Some(result) = (&mut append).now_or_never() {
+            return self.appended(entry, appending, result);
+        }
+        self.appends.push(
+            async move {
+                Landed {
+                    result: append.await,
+                    appending,
+                }
+            }
+            .boxed(),
+        );
+        true
+    }
+
+    /// Takes in what became of an append. Whether the aggregate is busy now.
+    pub(crate) fn appended(
+        &mut self,
+        entry: &mut Entry,
+        appending: Appending,
+        result: Result<Ticket, AppendError>,
+    ) -> bool {
+        let Appending {
+            mut job,
+            events,
+            at,
+            first_id,
+            decided_on,
+        } = appending;
+        let error = match result {
+            Ok(ticket) => {
+                self.take_place(entry, job, &events, at, first_id, decided_on, &ticket);
+                return false;
+            }
+            Err(AppendError::WrongVersion {
+                stream,
+                actual,
+                position,
+                ..
+            }) => {
+                self.shared.counters.conflict();
+                job.attempts += 1;
+                if job.attempts <= ATTEMPTS_MAX {
+                    job.named = Named::Wanted;
+                    self.read_again(entry, job, stream, actual, position);
+                    return true;
+                }
+                CommandError::Busy
+            }
+            Err(AppendError::StorageFull) => CommandError::StorageFull,
+            Err(AppendError::Closed) => CommandError::OutcomeUnknown,
+            Err(AppendError::TooLarge { .. } | AppendError::Empty) => CommandError::TooLarge,
+            Err(AppendError::Read(error)) => error.into(),
+        };
+        self.conclude(*job, Err(error), decided_on);
+        false
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one append that took its place"
+    )]
+    fn take_place(
+        &mut self,
+        entry: &mut Entry,
+        mut job: Box<Job>,
+        events: &[Event<'static>],
+        at: Timestamp,
+        first_id: Uuid,
+        decided_on: Position,
+        ticket: &Ticket,
+    ) {
+        let stream = job.stream.clone();
+        let position = ticket.last_position;
+        let mut told = Told::by(&stream);
+        for (event, version) in events.iter().zip(ticket.first_version..) {
+            entry.aggregate.evolve(version, at, position, event);
+            told.event(event, version, at);
+            if let Event::Member(event) = event {
+                self.shared
+                    .timers
+                    .observe(event, first_id, job.origin.ids().0);
+            }
+        }
+        self.shared.facts.publish(&stream, &entry.aggregate);
+        if let Some(claim) = job.claim.take() {
+            claim.decided(&stream, ticket.first_version, position);
+        }
+        self.give_slot_back(&job, events);
+        self.conclude(
+            *job,
+            told.outcome(position, false),
+            decided_on.max(position),
+        );
+    }
+
+    /// A command that is so already: it is answered with the position of the event that made it so.
+    fn unchanged(&mut self, entry: &Entry, job: Job, decided_on: Position) {
+        let policy = self.shared.facts.policy();
+        let aggregate = &entry.aggregate;
+        let answer = job
+            .task
+            .answer_unchanged(&aggregate.state, &job.stream, &policy);
+        let outcome = |position| Outcome {
+            position,
+            kind: Kind::Unchanged,
+            repeated: false,
+            answer,
+        };
+        self.give_slot_back(&job, &[]);
+        match job.task.already(&aggregate.state) {
+            None => self.conclude(job, Ok(outcome(Position::START)), decided_on),
+            Some(version) if aggregate.version == Some(version) => {
+                self.conclude(job, Ok(outcome(aggregate.position)), decided_on);
+            }
+            Some(version) => {
+                let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
+                tokio::spawn(async move {
+                    let position = position_of(&shared, &job.stream, version, decided_on).await;
+                    let _ = messages.send(Message::Concluded(
+                        Box::new(job),
+                        position.map(outcome),
+                        decided_on,
+                    ));
+                });
+            }
+        }
+    }
+
+    /// A slot was taken, but the message opened nothing: the slot goes back.
+    fn give_slot_back(&self, job: &Job, events: &[Event<'static>]) {
+        let Task::Conversation(ConversationCommand::SendMessage(send)) = &job.task else {
+            return;
+        };
+        let opened = events.iter().any(|event| {
+            matches!(
+                event,
+                Event::Conversation(ConversationEvent::RequestOpened(_))
+            )
+        });
+        if send.slot != Slot::Taken || opened {
+            return;
+        }
+        let Some(command_id) = job.origin.command_id().cloned() else {
+            return;
+        };
+        let command = member::Command::ReturnRequestSlot {
+            member: send.from.clone(),
+            command_id,
+        };
+        let stream = crate::aggregate::stream_name(member::stream(&send.from));
+        self.shared
+            .dispatch(Box::new(self.step(job, stream, command, Reply::Nobody)));
+    }
+
+    /// Sends a job on to a step on its actor's stream, after which it is decided again.
+    fn take_step(&mut self, mut job: Box<Job>, facts: &FactsInHand, decided_on: Position) {
+        job.steps += 1;
+        job.floor = job.floor.max(decided_on);
+        let step = match (&job.task, &facts.by, &facts.policy) {
+            (Task::Conversation(command), Some(by), Some(policy)) if job.steps <= STEPS_MAX => {
+                step_of(command, &job, policy.in_force.clone())
+                    .map(|step| (by.stream.clone(), step))
+            }
+            _ => None,
+        };
+        let Some((stream, command)) = step else {
+            self.conclude(*job, Err(CommandError::Busy), decided_on);
+            return;
+        };
+        let mut step = self.step(&job, stream, command, Reply::Nobody);
+        step.reply = Reply::Resume(job);
+        self.shared.dispatch(Box::new(step));
+    }
+
+    fn step(&self, job: &Job, stream: StreamName, command: member::Command, reply: Reply) -> Job {
+        let mut origin = job.origin.clone();
+        if let Origin::Command { step, .. } = &mut origin {
+            *step = true;
+        }
+        let at = match job.at {
+            At::Clock => At::Clock,
+            At::Given(at) | At::NotBefore(at) => At::NotBefore(at),
+        };
+        Job::new(
+            stream,
+            Task::Member(command),
+            origin,
+            at,
+            reply,
+            Place::beyond(&self.shared.in_flight),
+        )
+    }
+
+    /// Gives a decision to who waits for it. Nothing is answered before `position` is durable.
+    pub(crate) fn conclude(
+        &mut self,
+        mut job: Job,
+        result: Result<Outcome, CommandError>,
+        position: Position,
+    ) {
+        if let Reply::Resume(parent) = job.reply {
+            self.resume(parent, result, position);
+            return;
+        }
+        self.shared.counters.outcome(&job.task, &result);
+        if let (Some(claim), Ok(outcome)) = (job.claim.take(), &result)
+            && outcome.kind == Kind::Unchanged
+        {
+            claim.unchanged(position, outcome);
+        }
+        match job.reply {
+            Reply::Durable(caller) => self.acks.push(Ack {
+                position,
+                result,
+                caller,
+            }),
+            reply @ (Reply::Decided(_) | Reply::Resume(_) | Reply::Nobody) => {
+                answer(reply, result, position);
+            }
+        }
+    }
+
+    /// A step is decided: the command that wanted it is decided again, unless the step could not be tried.
+    fn resume(
+        &mut self,
+        mut parent: Box<Job>,
+        result: Result<Outcome, CommandError>,
+        position: Position,
+    ) {
+        parent.floor = parent.floor.max(position);
+        match result {
+            // A refused slot is seen in the facts: the rule that refuses is the conversation's.
+            Ok(_) | Err(CommandError::Refused(_)) => self.shared.dispatch(parent),
+            Err(error) => self.conclude(*parent, Err(error), position),
+        }
+    }
+
+    fn facts(&self, needed: &[Option<MemberId>; 2], policy: bool) -> Option<FactsInHand> {
+        let [by, other] = needed;
+        let member = |member: &Option<MemberId>| -> Option<Option<Arc<MemberFact>>> {
+            match member {
+                None => Some(None),
+                Some(member) => self.shared.facts.member(member).map(Some),
+            }
+        };
+        Some(FactsInHand {
+            by: member(by)?,
+            other: member(other)?,
+            policy: policy.then(|| self.shared.facts.policy()),
+        })
+    }
+
+    fn fetch_facts(&self, mut job: Box<Job>, needed: [Option<MemberId>; 2]) {
+        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
+        tokio::spawn(async move {
+            let mut result = Ok(());
+            let refresh = shared.others_write();
+            for member in needed.iter().flatten() {
+                if result.is_ok() && (refresh || shared.facts.member(member).is_none()) {
+                    result = shared.facts.load_member(member).await.map(drop);
+                }
+            }
+            if result.is_ok() && refresh && job.task.needs_policy() {
+                result = shared.facts.load_policy().await;
+            }
+            job.facts_read = true;
+            let _ = messages.send(Message::Ready(
+                job,
+                None,
+                result.map_err(CommandError::from),
+            ));
+        });
+    }
+
+    fn look_up_messages(&self, mut job: Box<Job>, head: Option<u64>, position: Position) {
+        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
+        tokio::spawn(async move {
+            let result = look_up(&shared, &mut job, head, position).await;
+            job.named = Named::Put;
+            let _ = messages.send(Message::Ready(job, None, result));
+        });
+    }
+
+    /// Reads again what an append found to be elsewhere, once that is durable.
+    fn read_again(
+        &self,
+        entry: &Entry,
+        job: Box<Job>,
+        stream: StreamName,
+        actual: Option<u64>,
+        position: Position,
+    ) {
+        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
+        let own = (stream == job.stream).then(|| entry.aggregate.clone());
+        tokio::spawn(async move {
+            let message = match own {
+                None => {
+                    let result = shared.facts.refresh(&stream, actual, position).await;
+                    Message::Ready(job, None, result.map_err(CommandError::from))
+                }
+                Some(mut aggregate) => {
+                    let result = async {
+                        shared.store.wait_durable(position).await?;
+                        let note = |record: &_| shared.note(&stream, record);
+                        aggregate
+                            .catch_up(&*shared.store, &stream, None, note)
+                            .await?;
+                        Ok::<_, CommandError>(())
+                    };
+                    let result = result.await;
+                    Message::Ready(job, result.is_ok().then(|| Box::new(aggregate)), result)
+                }
+            };
+            let _ = messages.send(message);
+        });
+    }
+
+    fn answer_repeated(&self, job: Box<Job>, stream: StreamName, version: u64) {
+        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
+        tokio::spawn(async move {
+            let (correlation, causation) = job.origin.ids();
+            let result =
+                repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
+            let result = result.unwrap_or(Err(CommandError::OutcomeUnknown));
+            let _ = messages.send(Message::Concluded(job, result, Position::START));
+        });
+    }
+}
+
+/// The step that this command needs on its actor's stream.
+fn step_of(
+    command: &ConversationCommand,
+    job: &Job,
+    policy: domain::policy::InForce,
+) -> Option<member::Command> {
+    let at = Timestamp::EPOCH;
+    if let ConversationCommand::SendMessage(send) = command {
+        let (member, conversation) = (send.from.clone(), conversation_of(&job.stream)?);
+        let command_id = job.origin.command_id()?.clone();
+        Some(member::Command::TakeRequestSlot {
+            member,
+            conversation,
+            command_id,
+            policy,
+            at,
+        })
+    } else if let ConversationCommand::ReportMessage(report) = command {
+        let (member, report_id) = (report.by.clone(), report.report_id);
+        Some(member::Command::CountReport {
+            member,
+            report_id,
+            policy,
+            at,
+        })
+    } else {
+        None
+    }
+}
+
+async fn position_of(
+    shared: &Shared,
+    stream: &StreamName,
+    version: u64,
+    decided_on: Position,
+) -> Result<Position, CommandError> {
+    shared.store.wait_durable(decided_on).await?;
+    let record = shared.store.read_one(stream, version).await?;
+    Ok(record.map_or(Position::START, |record| record.position()))
+}
+
+async fn look_up(
+    shared: &Shared,
+    job: &mut Job,
+    head: Option<u64>,
+    position: Position,
+) -> Result<(), CommandError> {
+    shared.store.wait_durable(position).await?;
+    let Some((numbers, asking)) = job.task.messages_named() else {
+        return Ok(());
+    };
+    let found = messages::look_up(
+        &*shared.store,
+        &shared.view,
+        &job.stream,
+        head,
+        &numbers,
+        asking,
+    )
+    .await?;
+    job.task.put_messages(found);
+    Ok(())
+}

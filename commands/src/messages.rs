@@ -1,0 +1,186 @@
+//! What the log says of a message named by its number.
+//!
+//! A message is found by bisection over the versions of its conversation: each event's header holds the number of the
+//! last message then. What was done with it since (unsent, reported) is in the write side's view up to its checkpoint,
+//! and in the stream's events after it. Everything read here is durable: the caller has waited for the state it decides
+//! on.
+
+use domain::codec;
+use domain::conversation::{Event as ConversationEvent, MessageFacts, Reported};
+use domain::event::Event;
+use domain::ids::MemberId;
+use domain::time::Timestamp;
+use event_store::{
+    Direction, EventStore, Position, ReadError, RecordedEvent, StreamFrom, StreamName,
+};
+use rustc_hash::FxHashMap;
+use tables::{TableError, ViewHandle, WaitError};
+
+use crate::index::{self, MessageMarks};
+
+/// Events read at once of what the view has not applied.
+const TAIL_PAGE_EVENTS: usize = 256;
+
+/// Why a message could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookUpError {
+    /// The stream cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The view cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The view is not there.
+    #[error(transparent)]
+    View(#[from] WaitError),
+    /// An event does not decode.
+    #[error(transparent)]
+    Decode(#[from] codec::DecodeError),
+}
+
+/// What is known of the messages with these numbers, for `asking`, in a conversation up to the version `head`.
+pub(crate) async fn look_up(
+    store: &dyn EventStore,
+    view: &ViewHandle,
+    stream: &StreamName,
+    head: Option<u64>,
+    numbers: &[u64],
+    asking: &MemberId,
+) -> Result<Vec<Option<MessageFacts>>, LookUpError> {
+    let reader = view.reader()?;
+    let applied = index::applied(&reader);
+    let tail = marks_after(store, stream, applied, head).await?;
+    let mut found = Vec::with_capacity(numbers.len());
+    for &number in numbers {
+        let Some(record) = find(store, stream, head, number).await? else {
+            found.push(None);
+            continue;
+        };
+        let mut marks = index::message_marks(&reader, stream, number)?;
+        if let Some(later) = tail.get(&number) {
+            marks.unsent = marks.unsent.or(later.unsent);
+            marks.reported = marks.reported.or(later.reported);
+        }
+        // What came after the version asked for was not known then.
+        let known = |version: u64| head.is_some_and(|head| version <= head);
+        marks.unsent = marks.unsent.filter(|version| known(*version));
+        marks.reported = marks.reported.filter(|(_, version)| known(*version));
+        found.push(facts(&record, marks, asking)?);
+    }
+    Ok(found)
+}
+
+fn facts(
+    record: &RecordedEvent,
+    marks: MessageMarks,
+    asking: &MemberId,
+) -> Result<Option<MessageFacts>, codec::DecodeError> {
+    let (from, text, withheld) = match codec::decode(record.event_type(), record.data())? {
+        Event::Conversation(ConversationEvent::MessageSent(sent)) => (sent.from, sent.text, false),
+        Event::Conversation(ConversationEvent::MessageWithheld(withheld)) => {
+            (withheld.from, withheld.text, true)
+        }
+        Event::Conversation(_)
+        | Event::Member(_)
+        | Event::Case(_)
+        | Event::Policy(_)
+        | Event::Reactor(_)
+        | Event::Refused(_) => return Ok(None),
+    };
+    // A message is reported by the member it was written to, and by nobody else.
+    let reported = marks
+        .reported
+        .filter(|_| from != *asking)
+        .map(|(report_id, version)| Reported { report_id, version });
+    Ok(Some(MessageFacts {
+        from,
+        sent_at: Timestamp(record.at_ms()),
+        text: text.into_cow().into_owned(),
+        withheld,
+        unsent: marks.unsent,
+        reported,
+    }))
+}
+
+/// The event that wrote message `number`: the first whose header says that so many are there. Message *n* cannot stand
+/// before version *n* - 1.
+pub(crate) async fn find(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    head: Option<u64>,
+    number: u64,
+) -> Result<Option<RecordedEvent>, ReadError> {
+    let Some(head) = head else { return Ok(None) };
+    if number == 0 || number - 1 > head {
+        return Ok(None);
+    }
+    let (mut low, mut high) = (number - 1, head);
+    let mut found = None;
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        let Some(record) = store.read_one(stream, middle).await? else {
+            return Ok(None);
+        };
+        if record.last_number().unwrap_or(0) >= number {
+            found = Some(record);
+            if middle == low {
+                break;
+            }
+            high = middle - 1;
+        } else {
+            low = middle + 1;
+        }
+    }
+    // Where the last number passes over it there is no such message.
+    Ok(found.filter(|record| record.last_number() == Some(number)))
+}
+
+/// What was done with messages by the stream's events after a position, up to a version.
+async fn marks_after(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    after: Position,
+    head: Option<u64>,
+) -> Result<FxHashMap<u64, MessageMarks>, LookUpError> {
+    let mut marks: FxHashMap<u64, MessageMarks> = FxHashMap::default();
+    let mut from = head.map_or(StreamFrom::End, StreamFrom::Version);
+    loop {
+        let page = store
+            .read_stream(stream, from, Direction::Backward, TAIL_PAGE_EVENTS)
+            .await?;
+        for record in &page {
+            if record.position() <= after {
+                return Ok(marks);
+            }
+            if !matches!(
+                record.event_type(),
+                "message-unsent.v1" | "messages-reported.v1"
+            ) {
+                continue;
+            }
+            match codec::decode(record.event_type(), record.data())? {
+                Event::Conversation(ConversationEvent::MessageUnsent(unsent)) => {
+                    marks.entry(unsent.number).or_default().unsent = Some(record.version());
+                }
+                Event::Conversation(ConversationEvent::MessagesReported(reported)) => {
+                    for message in &reported.messages {
+                        marks.entry(message.number).or_default().reported =
+                            Some((reported.report_id, record.version()));
+                    }
+                }
+                Event::Conversation(_)
+                | Event::Member(_)
+                | Event::Case(_)
+                | Event::Policy(_)
+                | Event::Reactor(_)
+                | Event::Refused(_) => {}
+            }
+        }
+        match page.last().map(RecordedEvent::version) {
+            Some(version) if version > 0 && page.len() == TAIL_PAGE_EVENTS => {
+                from = StreamFrom::Version(version - 1);
+            }
+            _ => return Ok(marks),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What follows in another stream: the reactor `cases` brings each report into its case.
+//!
+//! Promise: at least once, its effect once. Causes are found through the write side's view, in the order of the log;
+//! the case itself decides whether a report has joined already, and the event ids follow from the cause. The checkpoint
+//! is an event of `reactor-cases`, at most one a second of the causes' own time, so that the log of an import does not
+//! depend on when it was killed; while a target is parked none is taken. A cause that cannot be handled parks the later
+//! causes of its conversation, in order, and shows in the status.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::case::{self, JoinReport};
+use domain::conversation::Event as ConversationEvent;
+use domain::ids::CaseId;
+use domain::time::Timestamp;
+use domain::{Event, codec, reactor};
+use event_store::{Position, RecordedEvent, StreamName};
+use metrics::{Gauge, gauge};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::aggregate::{Aggregate, State, stream_name};
+use crate::job::{At, Job, Origin};
+use crate::shared::Shared;
+use crate::task::{Task, conversation_of};
+use crate::{CommandError, ReactorStatus, StartError, index};
+
+/// The reactor's name.
+const CASES: &str = "cases";
+/// Its stream.
+pub(crate) const CASES_STREAM: &str = "reactor-cases";
+/// Who acts in its events; no member's id, by its `/`.
+const CASES_ACTOR: &str = "reactor/cases";
+/// Between two checkpoints, by the causes' time.
+const CHECKPOINT_EVERY_MS: i64 = 1_000;
+/// Causes read at once.
+const CAUSES_MAX: usize = 256;
+/// Causes that wait for parked ones at most; beyond it the reactor stands still before the next.
+const PARKED_MAX: usize = 10_000;
+/// For how long the view may be behind a durable cause.
+const VIEW_WITHIN: Duration = Duration::from_secs(30);
+/// After a failure that may pass, and between two tries of what is parked.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Different reporters counted at most: beyond it a priority does not rise.
+const REPORTERS_MAX: usize = 65_535;
+
+/// The reactor.
+pub(crate) struct Cases {
+    shared: Arc<Shared>,
+    causes: watch::Receiver<Position>,
+    state: tokio::sync::Mutex<Progress>,
+    status: Mutex<ReactorStatus>,
+    parked: Gauge,
+    handled: Gauge,
+}
+
+struct Progress {
+    /// The last cause taken up.
+    taken: Position,
+    /// The time of the last checkpoint.
+    checkpoint_at: Timestamp,
+    parked: BTreeMap<StreamName, VecDeque<RecordedEvent>>,
+}
+
+/// A cause that was not handled.
+enum Trouble {
+    /// It may be later.
+    Passing(CommandError),
+    /// It is not, as it stands.
+    Lasting(String),
+}
+
+impl Cases {
+    /// The reactor where its checkpoint left it.
+    pub(crate) async fn open(
+        shared: Arc<Shared>,
+        causes: watch::Receiver<Position>,
+    ) -> Result<Self, StartError> {
+        let stream = stream_name(CASES_STREAM);
+        let log = |what: String| StartError::Log(what);
+        let mut aggregate =
+            Aggregate::empty(&stream).ok_or_else(|| log("no reactor".to_owned()))?;
+        aggregate
+            .catch_up(&*shared.store, &stream, None, |_| {})
+            .await
+            .map_err(|error| log(error.to_string()))?;
+        let position = match &aggregate.state {
+            State::Reactor(state) => state.position(shared.store.log_id().0).unwrap_or(0),
+            State::Conversation(_) | State::Member(_) | State::Case(_) | State::Policy(_) => 0,
+        };
+        let taken = Position(position);
+        Ok(Self {
+            shared,
+            causes,
+            state: tokio::sync::Mutex::new(Progress {
+                taken,
+                checkpoint_at: aggregate.at,
+                parked: BTreeMap::new(),
+            }),
+            status: Mutex::new(ReactorStatus {
+                name: CASES,
+                handled: taken,
+                parked: 0,
+            }),
+            parked: gauge!("doorstep_reactor_parked_targets", "reactor" => CASES),
+            handled: gauge!("doorstep_reactor_handled_position", "reactor" => CASES),
+        })
+    }
+
+    /// How it is.
+    pub(crate) fn status(&self) -> ReactorStatus {
+        self.status.lock().clone()
+    }
+
+    /// Handles what comes, until told to stop.
+    pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut causes = self.causes.clone();
+        loop {
+            causes.borrow_and_update();
+            let retry = match self.advance().await {
+                Ok(()) => self.status().parked > 0,
+                Err(error) => {
+                    tracing::warn!(reactor = CASES, %error, "the reactor tries again");
+                    true
+                }
+            };
+            let again = async {
+                if retry {
+                    tokio::time::sleep(RETRY_AFTER).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                changed = causes.changed() => if changed.is_err() { return },
+                () = again => {}
+            }
+        }
+    }
+
+    /// Handles every cause that was durable when it was called.
+    pub(crate) async fn drain(&self) -> Result<(), CommandError> {
+        let durable = self.shared.store.durable_position();
+        self.wait_for_view(durable).await?;
+        self.advance().await
+    }
+
+    /// Handles the causes that the view has.
+    async fn advance(&self) -> Result<(), CommandError> {
+        let told = *self.causes.borrow();
+        self.wait_for_view(told).await?;
+        let mut state = self.state.lock().await;
+        self.retry_parked(&mut state).await?;
+        loop {
+            let reader = self
+                .shared
+                .view
+                .reader()
+                .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+            let found = index::causes(&reader, state.taken, CAUSES_MAX)
+                .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+            if found.is_empty() {
+                self.report(&state, reader.checkpoint().position);
+                return Ok(());
+            }
+            for (position, stream, version) in found {
+                let record = self.shared.store.read_one(&stream, version).await?;
+                if let Some(record) = record {
+                    self.take(&mut state, &stream, record).await?;
+                }
+                state.taken = position;
+            }
+            self.report(&state, state.taken);
+        }
+    }
+
+    async fn wait_for_view(&self, position: Position) -> Result<(), CommandError> {
+        self.shared
+            .view
+            .wait(position, VIEW_WITHIN)
+            .await
+            .map_err(|error| CommandError::Unreadable(error.to_string()))
+    }
+
+    fn report(&self, state: &Progress, handled: Position) {
+        let mut status = self.status.lock();
+        status.handled = handled;
+        status.parked = state.parked.len();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        {
+            self.parked.set(state.parked.len() as f64);
+            self.handled.set(handled.0 as f64);
+        }
+    }
+
+    async fn take(
+        &self,
+        state: &mut Progress,
+        stream: &StreamName,
+        record: RecordedEvent,
+    ) -> Result<(), CommandError> {
+        if let Some(waiting) = state.parked.get_mut(stream) {
+            if waiting.len() >= PARKED_MAX {
+                return Err(CommandError::Busy);
+            }
+            waiting.push_back(record);
+            return Ok(());
+        }
+        match self.handle(&record).await {
+            Ok(()) => self.checkpoint(state, &record).await,
+            Err(Trouble::Passing(error)) => Err(error),
+            Err(Trouble::Lasting(what)) => {
+                tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
+                state
+                    .parked
+                    .insert(stream.clone(), VecDeque::from([record]));
+                Ok(())
+            }
+        }
+    }
+
+    async fn retry_parked(&self, state: &mut Progress) -> Result<(), CommandError> {
+        let streams: Vec<StreamName> = state.parked.keys().cloned().collect();
+        for stream in streams {
+            while let Some(record) = state.parked.get(&stream).and_then(VecDeque::front).cloned() {
+                match self.handle(&record).await {
+                    Ok(()) => {
+                        if let Some(waiting) = state.parked.get_mut(&stream) {
+                            waiting.pop_front();
+                        }
+                    }
+                    Err(Trouble::Passing(error)) => return Err(error),
+                    Err(Trouble::Lasting(_)) => break,
+                }
+            }
+            state.parked.retain(|_, waiting| !waiting.is_empty());
+        }
+        Ok(())
+    }
+
+    /// Brings one report into its case.
+    async fn handle(&self, record: &RecordedEvent) -> Result<(), Trouble> {
+        let lasting = |error: &dyn std::fmt::Display| Trouble::Lasting(error.to_string());
+        let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
+        let event =
+            codec::decode(record.event_type(), record.data()).map_err(|error| lasting(&error))?;
+        let (
+            Event::Conversation(ConversationEvent::MessagesReported(reported)),
+            Some(conversation),
+        ) = (event, conversation_of(&stream))
+        else {
+            return Err(Trouble::Lasting("no report".to_owned()));
+        };
+        let at = Timestamp(record.at_ms());
+        let join = JoinReport {
+            conversation,
+            conversation_version: record.version(),
+            report_id: reported.report_id,
+            reporter: reported.reporter,
+            category: reported.category,
+            messages: u32::try_from(reported.messages.len()).unwrap_or(u32::MAX),
+            over_limit: reported.over_limit,
+            reporters: self.reporters(&reported.reported, at)?,
+            reported: reported.reported,
+        };
+        let case = CaseId::of(conversation, &join.reported);
+        let origin = origin(record);
+        let decided = self
+            .shared
+            .decide(|reply, place| {
+                let stream = stream_name(case::stream(case));
+                let task = Task::Case(case::Command::JoinReport(join));
+                Job::new(stream, task, origin, At::NotBefore(at), reply, place)
+            })
+            .await;
+        match decided.result {
+            Ok(_) => Ok(()),
+            Err(CommandError::Unreadable(what)) => Err(Trouble::Lasting(what)),
+            Err(
+                error
+                @ (CommandError::TooLarge | CommandError::NotFound | CommandError::Refused(_)),
+            ) => Err(lasting(&error)),
+            Err(
+                error @ (CommandError::Busy
+                | CommandError::StorageFull
+                | CommandError::OutcomeUnknown
+                | CommandError::InvalidTime
+                | CommandError::RateLimited
+                | CommandError::CommandIdReused),
+            ) => Err(Trouble::Passing(error)),
+        }
+    }
+
+    /// Different members who reported this member within 90 days, as of a report that the view has.
+    fn reporters(&self, reported: &domain::MemberId, at: Timestamp) -> Result<u32, Trouble> {
+        let unreadable = |what: String| Trouble::Passing(CommandError::Unreadable(what));
+        let reader = self
+            .shared
+            .view
+            .reader()
+            .map_err(|error| unreadable(error.to_string()))?;
+        let since = Timestamp(at.0.saturating_sub(
+            i64::from(case::PriorityInputs::REPORTERS_DAYS) * domain::time::DAY_MS,
+        ));
+        index::reporters(&reader, reported, since, at, REPORTERS_MAX)
+            .map_err(|error| unreadable(error.to_string()))
+    }
+
+    /// Takes a checkpoint where one is due.
+    async fn checkpoint(
+        &self,
+        state: &mut Progress,
+        record: &RecordedEvent,
+    ) -> Result<(), CommandError> {
+        let at = Timestamp(record.at_ms());
+        if !state.parked.is_empty() || at.since_ms(state.checkpoint_at) < CHECKPOINT_EVERY_MS {
+            return Ok(());
+        }
+        let command = reactor::Command::Checkpoint {
+            log_id: self.shared.store.log_id().0,
+            position: record.position().0,
+        };
+        let origin = origin(record);
+        let decided = self
+            .shared
+            .decide(|reply, place| {
+                let stream = stream_name(CASES_STREAM);
+                Job::new(
+                    stream,
+                    Task::Reactor(command),
+                    origin,
+                    At::NotBefore(at),
+                    reply,
+                    place,
+                )
+            })
+            .await;
+        decided.result?;
+        state.checkpoint_at = at;
+        Ok(())
+    }
+}
+
+fn origin(record: &RecordedEvent) -> Origin {
+    Origin::Event {
+        actor: Arc::from(CASES_ACTOR),
+        name: CASES,
+        cause: record.event_id(),
+        correlation: record.correlation_id(),
+        command_id: Arc::from(record.command_id()),
+    }
+}

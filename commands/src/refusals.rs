@@ -1,0 +1,59 @@
+//! How many refusals of one member are recorded: enough to explain them, too few to fill a disk with.
+//!
+//! Counted in memory by windows of 24 hours of the node's clock, for the members refused most recently; a restart
+//! forgives. What is beyond the limit is answered as such and writes nothing.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use domain::time::{DAY_MS, Timestamp};
+use lru::LruCache;
+use parking_lot::Mutex;
+use rustc_hash::FxBuildHasher;
+
+/// Members whose refusals are counted; beyond it the one refused longest ago is forgiven.
+const MEMBERS_MAX: usize = 65_536;
+
+/// The counts.
+pub(crate) struct RefusalLimit {
+    per_day_max: Option<u32>,
+    counts: Mutex<LruCache<Arc<str>, Count, FxBuildHasher>>,
+}
+
+#[derive(Clone, Copy)]
+struct Count {
+    since: Timestamp,
+    refusals: u32,
+}
+
+impl RefusalLimit {
+    /// No count yet. Without a limit everything is recorded.
+    pub(crate) fn new(per_day_max: Option<u32>) -> Self {
+        let bound = NonZeroUsize::new(MEMBERS_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            per_day_max,
+            counts: Mutex::new(LruCache::with_hasher(bound, FxBuildHasher)),
+        }
+    }
+
+    /// Counts a refusal that is about to be recorded, and says whether it may be.
+    pub(crate) fn admit(&self, actor: &Arc<str>, now: Timestamp) -> bool {
+        let Some(max) = self.per_day_max else {
+            return true;
+        };
+        let mut counts = self.counts.lock();
+        let fresh = || Count {
+            since: now,
+            refusals: 0,
+        };
+        let count = counts.get_or_insert_mut(Arc::clone(actor), fresh);
+        if now.since_ms(count.since) >= DAY_MS {
+            *count = fresh();
+        }
+        let admitted = count.refusals < max;
+        if admitted {
+            count.refusals += 1;
+        }
+        admitted
+    }
+}
