@@ -281,6 +281,26 @@ fn for_each_record(bytes: &[u8], header: &BatchHeader, mut each: impl FnMut(usiz
     }
 }
 
+/// Where in a batch that does not check the damage is: its first record whose own checksum differs, or
+/// else the batch's beginning; behind zeros, the first byte that is none.
+pub(crate) fn narrow(segment: &[u8], batch: usize) -> usize {
+    let rest = segment.get(batch..).unwrap_or_default();
+    let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+    if zeros >= BATCH_HEADER {
+        return batch + zeros;
+    }
+    let mut at = batch + BATCH_HEADER;
+    while let Some(rest) = segment.get(at..)
+        && let Some(record) = record::stored_len(rest).and_then(|len| rest.get(..len))
+    {
+        if record::check(record).is_err() {
+            return at;
+        }
+        at += record.len();
+    }
+    batch
+}
+
 /// The offset and header of the first batch of this log, at or after `from`, whose first position
 /// is `position` or later and that checks by itself: where one stands behind bytes that do not
 /// check, those bytes are damage and not the end of the log.

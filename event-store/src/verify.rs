@@ -126,7 +126,11 @@ pub(crate) fn check_log(
         if first == last && end.is_none() && header.log_id == identity.log_id {
             verified.torn = check_tail(&path, &bytes, &header, walked, stop, mark)?;
         } else if let Some(stop) = stop {
-            return Err(damaged(&path, stop.offset, stop.what));
+            return Err(damaged(
+                &path,
+                batch::narrow(&bytes, stop.offset),
+                stop.what,
+            ));
         } else if walked.offset != bytes.len() {
             return Err(damaged(&path, walked.offset, "zeros where a batch follows"));
         }
@@ -241,7 +245,7 @@ fn check_tail(
                 "the log ends here, the mark says later".to_owned(),
             )
         },
-        |stop| (stop.offset, stop.what.clone()),
+        |stop| (batch::narrow(bytes, stop.offset), stop.what.clone()),
     );
     if let Some(mark) = mark {
         let same_place = index(mark.offset) == link.offset;
@@ -260,7 +264,7 @@ fn check_tail(
     let Some(stop) = stop else { return Ok(None) };
     let next = Position(link.position);
     if batch::find_later(bytes, header.log_id, link.offset, next).is_some() {
-        return Err(damaged(path, stop.offset, stop.what));
+        return Err(damaged(path, batch::narrow(bytes, stop.offset), stop.what));
     }
     let rest = bytes.get(link.offset..).unwrap_or_default();
     let used = rest

@@ -1,0 +1,134 @@
+//! A copy taken while the store writes comes back with the same events, as another log.
+
+use std::path::Path;
+
+use event_store::{
+    BackupError, EmbeddedStore, EventStore, OpenError, Options, Position, backup, restore, verify,
+};
+use tests::store::{Model, all_events, event, stream};
+
+fn open(dir: &Path) -> EmbeddedStore {
+    let options = Options { segment_bytes: 32 * 1024, reserve_bytes: 0, ..Options::default() };
+    EmbeddedStore::open(dir, options).unwrap()
+}
+
+async fn fill(store: &EmbeddedStore, model: &mut Model, from: u64, count: u64) {
+    for number in from..from + count {
+        let append = model.append(&stream(number % 9), vec![event(number, 500)]);
+        store.append(append).await.unwrap().durable().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_comes_back_as_another_log_and_goes_on() {
+    let dirs = tempfile::tempdir().unwrap();
+    let (source, copy) = (dirs.path().join("source"), dirs.path().join("copy"));
+    let mut model = Model::default();
+    let store = open(&source);
+    fill(&store, &mut model, 0, 200).await;
+    let at_least = store.durable_position();
+
+    // It is written on while it is copied.
+    let (writing, mut later) = (store.clone(), model.clone());
+    let writer = tokio::spawn(async move {
+        fill(&writing, &mut later, 1_000, 200).await;
+        later
+    });
+    let manifest = backup(&store, &copy).unwrap();
+    let later = writer.await.unwrap();
+    assert!(manifest.durable_position >= at_least);
+    assert_eq!(manifest.log_id, store.log_id());
+
+    let mut copied = later.clone();
+    assert!(copied.cut(usize::try_from(manifest.durable_position.0).unwrap()));
+    let mut before = store.log_id();
+    let mut from = copy;
+    // Back, written on, copied again, and back again: each is a log of its own.
+    for round in 0..3 {
+        let restored_dir = dirs.path().join(format!("restored-{round}"));
+        let restored = restore(&from, &restored_dir).unwrap();
+        assert_eq!(restored.copy_of, before);
+        assert_ne!(restored.log_id, before);
+        assert_eq!(restored.position.0, copied.events().count() as u64);
+        let log = verify(&restored_dir).unwrap();
+        assert_eq!((log.log_id, log.position), (restored.log_id, restored.position));
+
+        let back = open(&restored_dir);
+        assert_eq!(back.log_id(), restored.log_id);
+        copied.compare(&back).await;
+        let originals = all_events(&store).await;
+        for (a, b) in all_events(&back).await.iter().zip(&originals).take(200) {
+            assert_eq!(a.bytes(), b.bytes(), "byte for byte");
+        }
+        fill(&back, &mut copied, 5_000 + round * 100, 30).await;
+        copied.compare(&back).await;
+        back.verify().unwrap();
+        back.close();
+        verify(&restored_dir).unwrap();
+        let back = open(&restored_dir);
+        copied.compare(&back).await;
+        from = dirs.path().join(format!("copy-{round}"));
+        backup(&back, &from).unwrap();
+        before = back.log_id();
+    }
+    later.compare(&store).await;
+}
+
+#[tokio::test]
+async fn an_empty_log_is_copied_and_comes_back() {
+    let dirs = tempfile::tempdir().unwrap();
+    let store = open(&dirs.path().join("source"));
+    let copy = dirs.path().join("copy");
+    assert_eq!(backup(&store, &copy).unwrap().durable_position, Position::START);
+    let back = dirs.path().join("back");
+    let restored = restore(&copy, &back).unwrap();
+    assert_eq!(restored.position, Position::START);
+    let store = open(&back);
+    let mut model = Model::default();
+    fill(&store, &mut model, 0, 5).await;
+    model.compare(&store).await;
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_left_alone() {
+    let dirs = tempfile::tempdir().unwrap();
+    let source = dirs.path().join("source");
+    let store = open(&source);
+    fill(&store, &mut Model::default(), 0, 5).await;
+    let copy = dirs.path().join("copy");
+    backup(&store, &copy).unwrap();
+    assert!(matches!(backup(&store, &copy), Err(BackupError::NotEmpty(dir)) if dir == copy));
+    let held = restore(&copy, &source).unwrap_err();
+    assert!(matches!(held, BackupError::Log(OpenError::Locked { .. })), "{held}");
+    store.close();
+    assert!(matches!(restore(&copy, &source), Err(BackupError::NotEmpty(_))));
+    assert_eq!(open(&source).durable_position(), Position(5));
+}
+
+#[tokio::test]
+async fn a_changed_copy_does_not_come_back() {
+    let dirs = tempfile::tempdir().unwrap();
+    let store = open(&dirs.path().join("source"));
+    fill(&store, &mut Model::default(), 0, 100).await;
+    let copy = dirs.path().join("copy");
+    let manifest = backup(&store, &copy).unwrap();
+    assert!(manifest.files.len() > 3);
+    for (number, file) in manifest.files.iter().enumerate() {
+        let path = copy.join("log").join(&file.name);
+        let bytes = std::fs::read(&path).unwrap();
+        let mut changed = bytes.clone();
+        let at = bytes.len() / 2;
+        changed[at] ^= 4;
+        let mut longer = bytes.clone();
+        longer.push(0);
+        for (kind, bad) in [changed, longer, bytes[1..].to_vec()].into_iter().enumerate() {
+            std::fs::write(&path, bad).unwrap();
+            let back = dirs.path().join(format!("back-{number}-{kind}"));
+            let refused = restore(&copy, &back).unwrap_err();
+            assert!(matches!(&refused, BackupError::Differs { file, .. } if *file == path));
+            assert!(EmbeddedStore::open(&back, Options::default()).is_err() || number == 0);
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    restore(&copy, dirs.path().join("back")).unwrap();
+}

@@ -1,0 +1,131 @@
+//! The folder and its disk: one process to a folder, missing rights, a full disk, a reserve.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use event_store::faults::FaultyBackend;
+use event_store::{AppendError, EmbeddedStore, EventStore, OpenError, Options, verify};
+use tests::store::{DATA_DIR, Model, event, open_small, options, stream};
+
+#[test]
+fn a_folder_in_use_is_refused_with_its_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { segment_bytes: 64 * 1024, ..Options::default() };
+    let store = EmbeddedStore::open(dir.path(), options()).unwrap();
+    let own = std::process::id().to_string();
+    let second = EmbeddedStore::open(dir.path(), options()).err().unwrap();
+    for refused in [second, verify(dir.path()).unwrap_err()] {
+        let OpenError::Locked { pid, .. } = &refused else { panic!("{refused}") };
+        assert_eq!(pid, &own);
+        assert!(refused.to_string().contains(&own));
+    }
+    store.close();
+    EmbeddedStore::open(dir.path(), options()).unwrap();
+}
+
+#[test]
+fn a_folder_without_rights_is_a_clear_error() {
+    let backend = FaultyBackend::new();
+    backend.fail_from(1, ErrorKind::PermissionDenied);
+    let refused = open_small(&backend).err().unwrap();
+    let OpenError::Permission { path, .. } = &refused else { panic!("{refused}") };
+    assert!(path.starts_with(DATA_DIR));
+    assert!(refused.to_string().starts_with("no permission: /data"), "{refused}");
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for segment_bytes in [0, 100, 2 * 1024 * 1024 * 1024] {
+        let options = Options { segment_bytes, ..Options::default() };
+        let refused = EmbeddedStore::open(dir.path(), options).err().unwrap();
+        assert!(matches!(refused, OpenError::Option { name: "segment_bytes", .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_log_of_a_higher_schema_level_is_refused() {
+    let backend = FaultyBackend::new();
+    let mut newer = options(Arc::new(backend.clone()));
+    newer.schema_level = 2;
+    drop(EmbeddedStore::open(DATA_DIR, newer).unwrap());
+    let refused = open_small(&backend).err().unwrap();
+    assert!(matches!(refused, OpenError::SchemaLevel { found: 2, known: 1 }), "{refused}");
+}
+
+/// Appends until one is refused; gives the refusal.
+async fn append_until_refused(
+    store: &EmbeddedStore,
+    model: &mut Model,
+    at_most: u64,
+) -> Option<AppendError> {
+    for number in 0..at_most {
+        let mut tried = model.clone();
+        let append = tried.append(&stream(number % 3), vec![event(number, 900)]);
+        match store.append(append).await {
+            Ok(ticket) => {
+                ticket.durable().await.unwrap();
+                *model = tried;
+            }
+            Err(refused) => return Some(refused),
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_until_there_is_room_again() {
+    let backend = FaultyBackend::new();
+    let store = open_small(&backend).unwrap();
+    let mut model = Model::default();
+    backend.set_bytes_max(Some(60 * 1024));
+    let refused = append_until_refused(&store, &mut model, 1_000).await;
+    assert_eq!(refused, Some(AppendError::StorageFull));
+    assert!(model.appends.len() > 15, "the room there was is used");
+    model.compare(&store).await;
+    store.verify().unwrap();
+
+    backend.set_bytes_max(None);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while append_until_refused(&store, &mut model, 60).await.is_some() {
+        assert!(std::time::Instant::now() < until, "room is noticed without a restart");
+        tokio::task::yield_now().await;
+    }
+    model.compare(&store).await;
+    drop(store);
+    model.compare(&open_small(&backend).unwrap()).await;
+}
+
+#[tokio::test]
+async fn below_the_reserve_appends_are_refused_and_readings_go_on() {
+    let backend = FaultyBackend::new();
+    let mut options = options(Arc::new(backend.clone()));
+    options.reserve_bytes = 1_000_000;
+    backend.set_free(Some(1_000_000));
+    let store = EmbeddedStore::open(DATA_DIR, options).unwrap();
+    let mut model = Model::default();
+    assert_eq!(append_until_refused(&store, &mut model, 5).await, None);
+    assert_eq!(store.free_bytes(), 1_000_000);
+
+    backend.set_free(Some(999_999));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let refused = loop {
+        if let Some(refused) = append_until_refused(&store, &mut model, 5).await {
+            break refused;
+        }
+        assert!(std::time::Instant::now() < until, "the reserve is noticed");
+    };
+    assert_eq!(refused, AppendError::StorageFull);
+    model.compare(&store).await;
+    // What is there already is still told: nothing would be written.
+    let mut first = Model::default();
+    let (name, events) = model.appends[0].clone();
+    assert!(store.append(first.append(&name, events)).await.unwrap().repeated);
+
+    backend.set_free(None);
+    while append_until_refused(&store, &mut model, 1).await.is_some() {
+        assert!(std::time::Instant::now() < until, "room is noticed without a restart");
+        tokio::task::yield_now().await;
+    }
+    model.compare(&store).await;
+}
