@@ -1,4 +1,18 @@
 //! Every test that needs a store, HTTP or a process, linked as one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test finds wrong ends it"
+)]
+
 mod commands_rules;
+mod store_backup;
 mod store_conformance;
 mod store_crash;
+mod store_damage;
+mod store_disk;
+mod store_kill;
+mod store_model;

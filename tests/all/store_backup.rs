@@ -8,7 +8,11 @@ use event_store::{
 use tests::store::{Model, all_events, event, stream};
 
 fn open(dir: &Path) -> EmbeddedStore {
-    let options = Options { segment_bytes: 32 * 1024, reserve_bytes: 0, ..Options::default() };
+    let options = Options {
+        segment_bytes: 32 * 1024,
+        reserve_bytes: 0,
+        ..Options::default()
+    };
     EmbeddedStore::open(dir, options).unwrap()
 }
 
@@ -51,7 +55,10 @@ async fn a_copy_comes_back_as_another_log_and_goes_on() {
         assert_ne!(restored.log_id, before);
         assert_eq!(restored.position.0, copied.events().count() as u64);
         let log = verify(&restored_dir).unwrap();
-        assert_eq!((log.log_id, log.position), (restored.log_id, restored.position));
+        assert_eq!(
+            (log.log_id, log.position),
+            (restored.log_id, restored.position)
+        );
 
         let back = open(&restored_dir);
         assert_eq!(back.log_id(), restored.log_id);
@@ -79,7 +86,10 @@ async fn an_empty_log_is_copied_and_comes_back() {
     let dirs = tempfile::tempdir().unwrap();
     let store = open(&dirs.path().join("source"));
     let copy = dirs.path().join("copy");
-    assert_eq!(backup(&store, &copy).unwrap().durable_position, Position::START);
+    assert_eq!(
+        backup(&store, &copy).unwrap().durable_position,
+        Position::START
+    );
     let back = dirs.path().join("back");
     let restored = restore(&copy, &back).unwrap();
     assert_eq!(restored.position, Position::START);
@@ -99,9 +109,15 @@ async fn what_is_there_already_is_left_alone() {
     backup(&store, &copy).unwrap();
     assert!(matches!(backup(&store, &copy), Err(BackupError::NotEmpty(dir)) if dir == copy));
     let held = restore(&copy, &source).unwrap_err();
-    assert!(matches!(held, BackupError::Log(OpenError::Locked { .. })), "{held}");
+    assert!(
+        matches!(held, BackupError::Log(OpenError::Locked { .. })),
+        "{held}"
+    );
     store.close();
-    assert!(matches!(restore(&copy, &source), Err(BackupError::NotEmpty(_))));
+    assert!(matches!(
+        restore(&copy, &source),
+        Err(BackupError::NotEmpty(_))
+    ));
     assert_eq!(open(&source).durable_position(), Position(5));
 }
 
@@ -121,7 +137,10 @@ async fn a_changed_copy_does_not_come_back() {
         changed[at] ^= 4;
         let mut longer = bytes.clone();
         longer.push(0);
-        for (kind, bad) in [changed, longer, bytes[1..].to_vec()].into_iter().enumerate() {
+        for (kind, bad) in [changed, longer, bytes[1..].to_vec()]
+            .into_iter()
+            .enumerate()
+        {
             std::fs::write(&path, bad).unwrap();
             let back = dirs.path().join(format!("back-{number}-{kind}"));
             let refused = restore(&copy, &back).unwrap_err();

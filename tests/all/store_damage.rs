@@ -23,7 +23,12 @@ async fn small_log() -> (FaultyBackend, Vec<RecordedEvent>, Model) {
     let store = open_small(&backend).unwrap();
     store.close();
     let names: Vec<_> = backend.files().into_keys().collect();
-    let ending = |end: &str| names.iter().filter(|name| name.to_str().unwrap().ends_with(end)).count();
+    let ending = |end: &str| {
+        names
+            .iter()
+            .filter(|name| name.to_str().unwrap().ends_with(end))
+            .count()
+    };
     assert_eq!((ending(".seg"), ending(".idx")), (2, 1), "{names:?}");
     (backend, events, model)
 }
@@ -119,7 +124,10 @@ async fn served_right(store: &EmbeddedStore, events: &[RecordedEvent]) {
         }
     }
     for wanted in events {
-        match store.read_one(&wanted.stream_name().unwrap(), wanted.version()).await {
+        match store
+            .read_one(&wanted.stream_name().unwrap(), wanted.version())
+            .await
+        {
             Ok(read) => assert_eq!(read.as_ref(), Some(wanted)),
             Err(ReadError::Damaged { .. }) => {}
             Err(other) => panic!("{other}"),
@@ -130,8 +138,11 @@ async fn served_right(store: &EmbeddedStore, events: &[RecordedEvent]) {
 #[tokio::test]
 async fn random_bits_of_a_bigger_log_are_reported() {
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        || Options { segment_bytes: 256 * 1024, reserve_bytes: 0, ..Options::default() };
+    let options = || Options {
+        segment_bytes: 256 * 1024,
+        reserve_bytes: 0,
+        ..Options::default()
+    };
     let store = EmbeddedStore::open(dir.path(), options()).unwrap();
     let mut model = Model::default();
     let mut last = None;
@@ -175,7 +186,9 @@ async fn indexes_that_are_gone_or_damaged_are_built_again() {
     let derived: Vec<_> = backend
         .files()
         .into_keys()
-        .filter(|path| path.to_str().unwrap().contains("idx") || path.to_str().unwrap().contains("streams"))
+        .filter(|path| {
+            path.to_str().unwrap().contains("idx") || path.to_str().unwrap().contains("streams")
+        })
         .collect();
     assert_eq!(derived.len(), 2);
     let files = backend.files();
@@ -209,8 +222,10 @@ async fn indexes_that_are_gone_or_damaged_are_built_again() {
 async fn missing_segments_are_reported() {
     let (backend, ..) = small_log().await;
     let files = backend.files();
-    let segments: Vec<_> =
-        files.keys().filter(|path| path.extension().is_some_and(|e| e == "seg")).collect();
+    let segments: Vec<_> = files
+        .keys()
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .collect();
     for missing in segments {
         let left = FaultyBackend::new();
         event_store::backend::Backend::create_dir(&left, Path::new("/data/log")).unwrap();
@@ -221,7 +236,9 @@ async fn missing_segments_are_reported() {
             open_small(&left).err().unwrap(),
             verify_with(&left, DATA_DIR.as_ref()).unwrap_err(),
         ] {
-            let OpenError::Damaged { file, .. } = refused else { panic!("{refused}") };
+            let OpenError::Damaged { file, .. } = refused else {
+                panic!("{refused}")
+            };
             assert_eq!(&file, missing);
         }
     }

@@ -10,12 +10,17 @@ use tests::store::{DATA_DIR, Model, event, open_small, options, stream};
 #[test]
 fn a_folder_in_use_is_refused_with_its_process() {
     let dir = tempfile::tempdir().unwrap();
-    let options = || Options { segment_bytes: 64 * 1024, ..Options::default() };
+    let options = || Options {
+        segment_bytes: 64 * 1024,
+        ..Options::default()
+    };
     let store = EmbeddedStore::open(dir.path(), options()).unwrap();
     let own = std::process::id().to_string();
     let second = EmbeddedStore::open(dir.path(), options()).err().unwrap();
     for refused in [second, verify(dir.path()).unwrap_err()] {
-        let OpenError::Locked { pid, .. } = &refused else { panic!("{refused}") };
+        let OpenError::Locked { pid, .. } = &refused else {
+            panic!("{refused}")
+        };
         assert_eq!(pid, &own);
         assert!(refused.to_string().contains(&own));
     }
@@ -28,18 +33,35 @@ fn a_folder_without_rights_is_a_clear_error() {
     let backend = FaultyBackend::new();
     backend.fail_from(1, ErrorKind::PermissionDenied);
     let refused = open_small(&backend).err().unwrap();
-    let OpenError::Permission { path, .. } = &refused else { panic!("{refused}") };
+    let OpenError::Permission { path, .. } = &refused else {
+        panic!("{refused}")
+    };
     assert!(path.starts_with(DATA_DIR));
-    assert!(refused.to_string().starts_with("no permission: /data"), "{refused}");
+    assert!(
+        refused.to_string().starts_with("no permission: /data"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn options_out_of_range_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for segment_bytes in [0, 100, 2 * 1024 * 1024 * 1024] {
-        let options = Options { segment_bytes, ..Options::default() };
+        let options = Options {
+            segment_bytes,
+            ..Options::default()
+        };
         let refused = EmbeddedStore::open(dir.path(), options).err().unwrap();
-        assert!(matches!(refused, OpenError::Option { name: "segment_bytes", .. }), "{refused}");
+        assert!(
+            matches!(
+                refused,
+                OpenError::Option {
+                    name: "segment_bytes",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
     }
 }
 
@@ -50,7 +72,10 @@ fn a_log_of_a_higher_schema_level_is_refused() {
     newer.schema_level = 2;
     drop(EmbeddedStore::open(DATA_DIR, newer).unwrap());
     let refused = open_small(&backend).err().unwrap();
-    assert!(matches!(refused, OpenError::SchemaLevel { found: 2, known: 1 }), "{refused}");
+    assert!(
+        matches!(refused, OpenError::SchemaLevel { found: 2, known: 1 }),
+        "{refused}"
+    );
 }
 
 /// Appends until one is refused; gives the refusal.
@@ -88,7 +113,10 @@ async fn a_full_disk_refuses_appends_until_there_is_room_again() {
     backend.set_bytes_max(None);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while append_until_refused(&store, &mut model, 60).await.is_some() {
-        assert!(std::time::Instant::now() < until, "room is noticed without a restart");
+        assert!(
+            std::time::Instant::now() < until,
+            "room is noticed without a restart"
+        );
         tokio::task::yield_now().await;
     }
     model.compare(&store).await;
@@ -120,11 +148,20 @@ async fn below_the_reserve_appends_are_refused_and_readings_go_on() {
     // What is there already is still told: nothing would be written.
     let mut first = Model::default();
     let (name, events) = model.appends[0].clone();
-    assert!(store.append(first.append(&name, events)).await.unwrap().repeated);
+    assert!(
+        store
+            .append(first.append(&name, events))
+            .await
+            .unwrap()
+            .repeated
+    );
 
     backend.set_free(None);
     while append_until_refused(&store, &mut model, 1).await.is_some() {
-        assert!(std::time::Instant::now() < until, "room is noticed without a restart");
+        assert!(
+            std::time::Instant::now() < until,
+            "room is noticed without a restart"
+        );
         tokio::task::yield_now().await;
     }
     model.compare(&store).await;

@@ -25,13 +25,22 @@ const TASKS: u64 = 8;
 const EVENTS_OF_APPEND: u64 = 3;
 
 fn options() -> Options {
-    Options { segment_bytes: 64 * 1024, reserve_bytes: 0, ..Options::default() }
+    Options {
+        segment_bytes: 64 * 1024,
+        reserve_bytes: 0,
+        ..Options::default()
+    }
 }
 
 #[test]
 fn the_child_that_is_killed() {
-    let Ok(dir) = std::env::var(CHILD_DIR) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let Ok(dir) = std::env::var(CHILD_DIR) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
     runtime.block_on(write_for_ever(Path::new(&dir)));
 }
 
@@ -53,7 +62,12 @@ async fn write_for_ever(dir: &Path) {
                     new.correlation_id = append;
                     events.push(new);
                 }
-                let append_of = Append { stream: stream.clone(), expected, events, reads: vec![] };
+                let append_of = Append {
+                    stream: stream.clone(),
+                    expected,
+                    events,
+                    reads: vec![],
+                };
                 let ticket = store.append(append_of).await.unwrap();
                 let first = ticket.first_version;
                 ticket.durable().await.unwrap();
@@ -71,7 +85,11 @@ async fn write_for_ever(dir: &Path) {
 /// Runs a child until so many lines came, kills it, and gives all it acknowledged.
 fn run_and_kill(dir: &Path, lines: usize) -> Vec<(StreamName, u64, Uuid)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["store_kill::the_child_that_is_killed", "--exact", "--nocapture"])
+        .args([
+            "store_kill::the_child_that_is_killed",
+            "--exact",
+            "--nocapture",
+        ])
         .env(CHILD_DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -82,7 +100,9 @@ fn run_and_kill(dir: &Path, lines: usize) -> Vec<(StreamName, u64, Uuid)> {
     for line in BufReader::new(child.stdout.take().unwrap()).split(b'\n') {
         let line = String::from_utf8(line.unwrap()).unwrap();
         // The test harness writes lines of its own, and one may begin in the middle.
-        let Some(at) = line.find("durable ") else { continue };
+        let Some(at) = line.find("durable ") else {
+            continue;
+        };
         let mut parts = line[at..].split(' ').skip(1);
         let (Some(stream), Some(version), Some(append)) =
             (parts.next(), parts.next(), parts.next())
@@ -90,7 +110,11 @@ fn run_and_kill(dir: &Path, lines: usize) -> Vec<(StreamName, u64, Uuid)> {
             continue;
         };
         let Ok(append) = append.parse() else { continue };
-        acknowledged.push((StreamName::new(stream).unwrap(), version.parse().unwrap(), append));
+        acknowledged.push((
+            StreamName::new(stream).unwrap(),
+            version.parse().unwrap(),
+            append,
+        ));
         if acknowledged.len() >= lines && !killed {
             child.kill().unwrap();
             killed = true;
@@ -118,7 +142,11 @@ async fn a_killed_process_loses_nothing_and_leaves_nothing_half() {
                 .read_stream(&stream, StreamFrom::Version(first), Direction::Forward, 3)
                 .await
                 .unwrap();
-            assert_eq!(stored.len(), 3, "kill {kill}: {stream} from {first} is there");
+            assert_eq!(
+                stored.len(),
+                3,
+                "kill {kill}: {stream} from {first} is there"
+            );
             assert!(stored.iter().all(|event| event.correlation_id() == append));
         }
         let events = all_events(&store).await;
@@ -131,10 +159,16 @@ async fn a_killed_process_loses_nothing_and_leaves_nothing_half() {
                     && event.stream() == three[0].stream()
             }));
         }
-        let mut ids: Vec<_> = events.iter().map(event_store::RecordedEvent::event_id).collect();
+        let mut ids: Vec<_> = events
+            .iter()
+            .map(event_store::RecordedEvent::event_id)
+            .collect();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), events.len(), "nothing is there twice");
     }
-    assert!(verify(dir.path()).unwrap().segments > 1, "the log grew over segments");
+    assert!(
+        verify(dir.path()).unwrap().segments > 1,
+        "the log grew over segments"
+    );
 }

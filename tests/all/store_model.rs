@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use event_store::faults::{FaultyBackend, Survives};
-use event_store::{
-    AppendError, Direction, EmbeddedStore, EventStore, ExpectedVersion, StreamFrom,
-};
+use event_store::{AppendError, Direction, EmbeddedStore, EventStore, ExpectedVersion, StreamFrom};
 use proptest::prelude::*;
 use tests::store::{DATA_DIR, Model, event, open_small, options, stream};
 
 #[derive(Clone, Debug)]
 enum Step {
     /// Events of this size to a stream, where it is.
-    Append { stream: u64, events: u64, bytes: usize },
+    Append {
+        stream: u64,
+        events: u64,
+        bytes: usize,
+    },
     /// Where it is not.
     Misplaced { stream: u64, by: u64 },
     /// With a fact that does not hold.
@@ -30,8 +32,12 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let append = (0..40_u64, 1..4_u64, 0..2_500_usize)
-        .prop_map(|(stream, events, bytes)| Step::Append { stream, events, bytes });
+    let append =
+        (0..40_u64, 1..4_u64, 0..2_500_usize).prop_map(|(stream, events, bytes)| Step::Append {
+            stream,
+            events,
+            bytes,
+        });
     prop_oneof![
         30 => append,
         2 => (0..40_u64, 1..3_u64).prop_map(|(stream, by)| Step::Misplaced { stream, by }),
@@ -59,8 +65,14 @@ impl World {
 
     async fn take(&mut self, step: &Step) {
         match step {
-            Step::Append { stream: name, events, bytes } => {
-                let new = (0..*events).map(|n| event(self.number + n, *bytes)).collect();
+            Step::Append {
+                stream: name,
+                events,
+                bytes,
+            } => {
+                let new = (0..*events)
+                    .map(|n| event(self.number + n, *bytes))
+                    .collect();
                 self.number += events;
                 let append = self.model.append(&stream(*name), new);
                 let ticket = self.store().append(append).await.unwrap();
@@ -70,8 +82,10 @@ impl World {
             Step::Misplaced { stream: name, by } => {
                 let held = self.model.expected(&stream(*name));
                 let wrong = ExpectedVersion::Exact(held.next() + by - 1);
-                let mut append =
-                    self.model.clone().append(&stream(*name), vec![event(u64::MAX - 9, 5)]);
+                let mut append = self
+                    .model
+                    .clone()
+                    .append(&stream(*name), vec![event(u64::MAX - 9, 5)]);
                 append.expected = wrong;
                 let refused = self.store().append(append).await.unwrap_err();
                 let AppendError::WrongVersion { actual, .. } = refused else {
@@ -81,14 +95,21 @@ impl World {
             }
             Step::Misread { stream: name, read } => {
                 let held = self.model.expected(&stream(*read));
-                let mut append =
-                    self.model.clone().append(&stream(*name), vec![event(u64::MAX - 9, 5)]);
+                let mut append = self
+                    .model
+                    .clone()
+                    .append(&stream(*name), vec![event(u64::MAX - 9, 5)]);
                 append.reads = vec![(stream(*read), ExpectedVersion::Exact(held.next()))];
                 let refused = self.store().append(append).await.unwrap_err();
-                assert!(matches!(refused, AppendError::WrongVersion { .. }), "{refused}");
+                assert!(
+                    matches!(refused, AppendError::WrongVersion { .. }),
+                    "{refused}"
+                );
             }
             Step::Repeat { append } => {
-                let Some((name, events)) = self.model.appends.get(*append).cloned() else { return };
+                let Some((name, events)) = self.model.appends.get(*append).cloned() else {
+                    return;
+                };
                 let mut before = self.model.clone();
                 before.appends.truncate(*append);
                 let mut replayed = Model::default();
@@ -100,7 +121,11 @@ impl World {
                 assert!(ticket.repeated);
                 ticket.durable().await.unwrap();
             }
-            Step::Page { stream: name, from, max } => {
+            Step::Page {
+                stream: name,
+                from,
+                max,
+            } => {
                 let name = stream(*name);
                 let page = self
                     .store()
@@ -109,10 +134,12 @@ impl World {
                     .unwrap();
                 let last = self.model.expected(&name).version();
                 let top = last.map(|last| last.min(*from));
-                let wanted: Vec<_> = top.map_or(Vec::new(), |top| {
-                    (0..=top).rev().take(*max).collect()
-                });
-                let got: Vec<_> = page.iter().map(event_store::RecordedEvent::version).collect();
+                let wanted: Vec<_> =
+                    top.map_or(Vec::new(), |top| (0..=top).rev().take(*max).collect());
+                let got: Vec<_> = page
+                    .iter()
+                    .map(event_store::RecordedEvent::version)
+                    .collect();
                 assert_eq!(got, wanted);
             }
             Step::Reopen => {
@@ -178,7 +205,12 @@ async fn reads_any_version_of_streams_spread_over_merged_levels() {
     model.compare(&store).await;
     store.close();
     let names: Vec<_> = backend.files().into_keys().collect();
-    let count = |part: &str| names.iter().filter(|name| name.to_str().unwrap().contains(part)).count();
+    let count = |part: &str| {
+        names
+            .iter()
+            .filter(|name| name.to_str().unwrap().contains(part))
+            .count()
+    };
     assert!(count("streams-1-") >= 2, "levels were merged: {names:?}");
     assert!(count(".seg") > 40);
 }
