@@ -75,7 +75,18 @@ impl Desk<'_> {
         }
         let Job { task, origin, .. } = &mut *job;
         task.put_facts(&facts, at, origin.command_id());
-        match job.task.decide(&aggregate.state) {
+        let decided = job.task.decide(&aggregate.state);
+        // An append finds out whether the aggregate is the newest; what writes nothing has to read that first, where
+        // others write too.
+        let writes = decided
+            .as_ref()
+            .map_or_else(Rejection::recorded, |events| !events.is_empty());
+        if self.shared.others_write() && !writes && !std::mem::replace(&mut job.own_read, true) {
+            let (stream, position) = (job.stream.clone(), aggregate.position);
+            self.read_again(entry, job, stream, None, position);
+            return true;
+        }
+        match decided {
             Ok(events) if events.is_empty() => {
                 self.unchanged(entry, *job, decided_on);
                 false

@@ -118,6 +118,8 @@ pub(crate) struct Job {
     pub(crate) named: Named,
     /// Whether the facts were read for this very decision, where the store's grade demands it.
     pub(crate) facts_read: bool,
+    /// Whether its own stream was read again for it, where others write too.
+    pub(crate) own_read: bool,
     /// Whether it was counted among its actor's refusals.
     pub(crate) counted: bool,
     /// Its place among those that wait; held until it is decided.
@@ -317,6 +319,7 @@ impl Job {
             floor: Position::START,
             named: Named::Wanted,
             facts_read: false,
+            own_read: false,
             counted: false,
             place,
         }

@@ -25,15 +25,18 @@ pub(crate) async fn outcome(
         Ok(events) => events,
         Err(error) => return Some(Err(CommandError::Unreadable(error.to_string()))),
     };
+    let first = events
+        .first()
+        .filter(|record| record.correlation_id() == correlation)?;
+    if first.causation_id() != causation {
+        return Some(Err(CommandError::CommandIdReused));
+    }
     let mut told = Told::by(stream);
     let mut last = Position::START;
-    for record in events
-        .iter()
-        .take_while(|record| record.correlation_id() == correlation)
-    {
-        if record.causation_id() != causation {
-            return Some(Err(CommandError::CommandIdReused));
-        }
+    // What followed from the command on the same stream has its correlation, but another cause.
+    for record in events.iter().take_while(|record| {
+        record.correlation_id() == correlation && record.causation_id() == causation
+    }) {
         match codec::decode(record.event_type(), record.data()) {
             Ok(event) => told.event(&event, record.version(), Timestamp(record.at_ms())),
             Err(error) => return Some(Err(CommandError::Unreadable(error.to_string()))),

@@ -8,6 +8,10 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod commands_facts;
+mod commands_follow_ups;
+mod commands_ids;
+mod commands_limits;
 mod commands_rules;
 mod store_backup;
 mod store_conformance;

@@ -3,9 +3,13 @@
 //! [`Desk`] opens, closes and opens again; its short words send the commands that most tests begin with. What is in the
 //! log is read back from the store, never from the write side.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
+use bytes::Bytes;
 use commands::{
     Answer, Clock, Command, CommandError, CommandHandler, Envelope, Mode, Options, Outcome, Target,
 };
@@ -14,7 +18,11 @@ use domain::ids::{CommandId, MemberId};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::{DAY_MS, Timestamp};
-use event_store::{EmbeddedStore, EventStore, Position, RecordedEvent};
+use event_store::backend::{self, Backend, BackendFile, RealBackend};
+use event_store::{
+    Append, EmbeddedStore, EventStore, ExpectedVersion, Members, NewEvent, Position, RecordedEvent,
+    StreamName,
+};
 use tempfile::TempDir;
 
 /// When the tests' clock starts: some days after everybody's registration.
@@ -285,5 +293,166 @@ pub fn code(outcome: &Result<Outcome, CommandError>) -> String {
         Ok(_) => "ok".to_owned(),
         Err(CommandError::Refused(refusal)) => refusal.code().as_str().to_owned(),
         Err(other) => other.to_string(),
+    }
+}
+
+/// The event as it would be appended again.
+pub fn copy_of(record: &RecordedEvent) -> NewEvent {
+    let mut members = record.members();
+    let members = match (members.next(), members.next()) {
+        (Some(one), Some(other)) => Members::two(one, other),
+        (Some(one), None) => Members::one(one),
+        (None, _) => Members::none(),
+    };
+    NewEvent {
+        event_id: record.event_id(),
+        event_type: Cow::Owned(record.event_type().to_owned()),
+        at_ms: record.at_ms(),
+        command_id: Arc::from(record.command_id()),
+        correlation_id: record.correlation_id(),
+        causation_id: record.causation_id(),
+        actor: Arc::from(record.actor()),
+        members,
+        last_number: record.last_number(),
+        data: Bytes::copy_from_slice(record.data()),
+    }
+}
+
+/// Appends copies of another log's events, each at its own version, as another node would; those of one append
+/// together.
+pub async fn append_copy(store: &dyn EventStore, records: &[RecordedEvent]) {
+    for append in appends_of(records) {
+        store.append(append).await.unwrap().durable().await.unwrap();
+    }
+}
+
+/// The appends that wrote these events: neighbours on one stream with one cause.
+pub fn appends_of(records: &[RecordedEvent]) -> Vec<Append> {
+    let mut appends: Vec<Append> = Vec::new();
+    let mut last: Option<&RecordedEvent> = None;
+    for record in records {
+        let together = last.is_some_and(|last| {
+            last.stream() == record.stream()
+                && last.correlation_id() == record.correlation_id()
+                && last.causation_id() == record.causation_id()
+        });
+        match appends.last_mut() {
+            Some(append) if together => append.events.push(copy_of(record)),
+            _ => appends.push(Append {
+                stream: StreamName::new(record.stream()).unwrap(),
+                expected: ExpectedVersion::of(record.version().checked_sub(1)),
+                events: vec![copy_of(record)],
+                reads: Vec::new(),
+            }),
+        }
+        last = Some(record);
+    }
+    appends
+}
+
+/// Holds back every sync of a file system while it is closed.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<GateState>);
+
+#[derive(Default)]
+struct GateState {
+    closed: Mutex<bool>,
+    opened: Condvar,
+    reached: tokio::sync::Notify,
+}
+
+impl Gate {
+    /// An open gate.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Holds back syncs from now on.
+    pub fn close(&self) {
+        *self.0.closed.lock().unwrap() = true;
+    }
+
+    /// Lets them go.
+    pub fn open(&self) {
+        *self.0.closed.lock().unwrap() = false;
+        self.0.opened.notify_all();
+    }
+
+    /// Ends when a sync is held back.
+    pub async fn reached(&self) {
+        self.0.reached.notified().await;
+    }
+
+    /// The machine's file system behind this gate.
+    pub fn backend(&self) -> GatedBackend {
+        GatedBackend { gate: self.clone() }
+    }
+
+    fn pass(&self) {
+        let mut closed = self.0.closed.lock().unwrap();
+        while *closed {
+            self.0.reached.notify_one();
+            closed = self.0.opened.wait(closed).unwrap();
+        }
+    }
+}
+
+/// The machine's file system behind a gate.
+pub struct GatedBackend {
+    gate: Gate,
+}
+
+struct GatedFile {
+    gate: Gate,
+    file: Arc<dyn BackendFile>,
+}
+
+impl Backend for GatedBackend {
+    fn open(&self, path: &Path, mode: backend::Mode) -> io::Result<Arc<dyn BackendFile>> {
+        let file = RealBackend.open(path, mode)?;
+        Ok(Arc::new(GatedFile {
+            gate: self.gate.clone(),
+            file,
+        }))
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        RealBackend.list(dir)
+    }
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        RealBackend.create_dir(dir)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealBackend.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealBackend.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealBackend.sync_dir(dir)
+    }
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        RealBackend.free_bytes(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        RealBackend.lock(path)
+    }
+}
+
+impl BackendFile for GatedFile {
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(out, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.gate.pass();
+        self.file.sync()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
     }
 }

@@ -1,0 +1,200 @@
+//! Promises over many streams and many callers: the daily slots, the counted reports, recorded refusals, busy queues.
+
+use std::sync::Arc;
+
+use commands::{Command, CommandError};
+use domain::case::Category;
+use domain::conversation::Also;
+use tests::commands::{Desk, code, member, message, with};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_storm_of_first_contacts_never_opens_more_than_the_day_allows() {
+    let desk = Arc::new(Desk::open_with(|options| options.workers = 4).await);
+    let recipients: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
+    desk.members(&["bob"]).await;
+    desk.members(&recipients.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    let mut calls = tokio::task::JoinSet::new();
+    for to in recipients.clone() {
+        let desk = Arc::clone(&desk);
+        calls.spawn(async move {
+            loop {
+                // Lost races end as busy: the caller repeats with the same id, as clients do.
+                let outcome = desk
+                    .send_as("bob", &format!("to-{to}"), message(&to, "hi"))
+                    .await;
+                if outcome != Err(CommandError::Busy) {
+                    return code(&outcome);
+                }
+            }
+        });
+    }
+    let codes = calls.join_all().await;
+    let of = |code: &str| codes.iter().filter(|got| *got == code).count();
+    assert_eq!((of("ok"), of("limit_reached")), (20, 40), "{codes:?}");
+    assert_eq!(desk.count("request-opened.v1").await, 20);
+    let taken = desk.count("request-slot-taken.v1").await;
+    assert_eq!(taken - desk.count("request-slot-returned.v1").await, 20);
+
+    desk.clock.advance_ms(24 * 60 * 60 * 1000);
+    assert_eq!(code(&desk.message("bob", "m59", "hi").await), "ok");
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_a_crash_left_is_found_by_the_retry() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    // What a crash between the slot and the message leaves: the slot's event alone.
+    let other = Desk::open().await;
+    other.members(&["ann", "bob"]).await;
+    other
+        .send_as("bob", "m1", message("ann", "hi"))
+        .await
+        .unwrap();
+    let slot = other
+        .log()
+        .await
+        .into_iter()
+        .find(|record| record.event_type() == "request-slot-taken.v1")
+        .unwrap();
+    tests::commands::append_copy(&*desk.store, &[slot]).await;
+    let sent = desk.send_as("bob", "m1", message("ann", "hi")).await;
+    assert_eq!(tests::commands::number(&sent), 1);
+    assert_eq!(desk.count("request-slot-taken.v1").await, 1);
+    assert_eq!(desk.count("request-slot-returned.v1").await, 0);
+    desk.handler.stop().await;
+    other.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_opened_nothing_goes_back() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    let other = Desk::open().await;
+    other.members(&["ann", "bob"]).await;
+    other
+        .send_as("bob", "m1", message("ann", "hi"))
+        .await
+        .unwrap();
+    let slot = other
+        .log()
+        .await
+        .into_iter()
+        .find(|record| record.event_type() == "request-slot-taken.v1")
+        .unwrap();
+    tests::commands::append_copy(&*desk.store, &[slot]).await;
+    let desk = desk.reopen().await;
+    // Between the crash and the retry the recipient blocks the sender.
+    desk.send(
+        "ann",
+        Command::BlockMember {
+            other: member("bob"),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        code(&desk.send_as("bob", "m1", message("ann", "hi")).await),
+        "not_allowed"
+    );
+    desk.handler.stop().await;
+    assert_eq!(desk.count("request-slot-returned.v1").await, 1);
+    other.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_beyond_fifty_a_day_are_kept_and_marked() {
+    let desk = Desk::open().await;
+    let senders: Vec<String> = (0..52).map(|n| format!("m{n}")).collect();
+    desk.members(&["ann"]).await;
+    desk.members(&senders.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    for from in &senders {
+        desk.message(from, "ann", "buy").await.unwrap();
+        let report = Command::ReportMessage {
+            target: with(from),
+            messages: vec![1],
+            category: Category::Spam,
+            comment: String::new(),
+            also: Also::None,
+        };
+        desk.send("ann", report).await.unwrap();
+    }
+    let marked = desk
+        .log()
+        .await
+        .iter()
+        .filter(|record| {
+            record.event_type() == "messages-reported.v1"
+                && String::from_utf8_lossy(record.data()).contains("\"over_limit\":true")
+        })
+        .count();
+    assert_eq!(marked, 2);
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_beyond_the_limit_are_told_and_not_written() {
+    let desk = Desk::open_with(|options| options.recorded_refusals_per_day_max = 3).await;
+    desk.members(&["ann", "bob", "eve"]).await;
+    desk.send(
+        "ann",
+        Command::BlockMember {
+            other: member("bob"),
+        },
+    )
+    .await
+    .unwrap();
+    for _ in 0..3 {
+        assert_eq!(code(&desk.message("bob", "ann", "hi").await), "not_allowed");
+    }
+    assert_eq!(
+        desk.message("bob", "ann", "hi").await,
+        Err(CommandError::RateLimited)
+    );
+    assert_eq!(desk.count("command-refused.v1").await, 3);
+    // Others have a limit of their own, and what the command alone refuses is not counted.
+    desk.send(
+        "ann",
+        Command::BlockMember {
+            other: member("eve"),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        code(&desk.message("eve", "ann", " ").await),
+        "invalid_message"
+    );
+    assert_eq!(code(&desk.message("eve", "ann", "hi").await), "not_allowed");
+    assert_eq!(desk.count("command-refused.v1").await, 4);
+    desk.clock.advance_ms(24 * 60 * 60 * 1000);
+    assert_eq!(code(&desk.message("bob", "ann", "hi").await), "not_allowed");
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_ahead_of_the_clock_or_before_its_stream_is_refused() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    let at = |id: &str, ms: i64| {
+        let mut envelope = tests::commands::envelope("bob", id, message("ann", "hi"));
+        envelope.at = Some(domain::Timestamp(tests::commands::START.0 + ms));
+        envelope
+    };
+    assert_eq!(
+        desk.handler.handle(at("m1", 5_001)).await,
+        Err(CommandError::InvalidTime)
+    );
+    desk.handler.handle(at("m1", 5_000)).await.unwrap();
+    assert_eq!(
+        desk.handler.handle(at("m2", 4_999)).await,
+        Err(CommandError::InvalidTime)
+    );
+    // Without a time of its own a command is never before its stream.
+    desk.message("bob", "ann", "hi").await.unwrap();
+    let last = desk.log().await.last().unwrap().at_ms();
+    assert_eq!(last, tests::commands::START.0 + 5_000);
+    desk.handler.stop().await;
+}
