@@ -316,3 +316,118 @@ fn join(state: &State, report: &JoinReport) -> Vec<Event> {
     }));
     events
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn id(name: &str) -> MemberId {
+        MemberId::new(name).unwrap()
+    }
+
+    fn conversation() -> ConversationId {
+        ConversationId::of(&id("ann"), &id("bob"))
+    }
+
+    fn report(conversation_version: u64) -> Command {
+        Command::JoinReport(JoinReport {
+            conversation: conversation(),
+            conversation_version,
+            report_id: ReportId(uuid::Uuid::from_u64_pair(0, conversation_version)),
+            reporter: id("ann"),
+            reported: id("bob"),
+            category: Category::Scam,
+            messages: 1,
+            over_limit: false,
+            reporters: 1,
+        })
+    }
+
+    fn disclose() -> Command {
+        Command::DiscloseCase {
+            by: id("mod"),
+            purpose: ReasonCode::new("review").unwrap(),
+        }
+    }
+
+    /// The state after these commands, all of them carried out.
+    fn given(commands: &[Command]) -> State {
+        let mut state = State::default();
+        let mut version = 0;
+        for command in commands {
+            for event in decide(&state, command).unwrap() {
+                evolve(
+                    &mut state,
+                    Recorded {
+                        version,
+                        at: Timestamp(9),
+                    },
+                    &event,
+                );
+                version += 1;
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn opens_a_case_with_its_first_report() {
+        let events = decide(&State::default(), &report(4)).unwrap();
+        assert!(matches!(events.as_slice(), [
+            Event::CaseOpened(opened),
+            Event::ReportJoined(joined),
+        ] if opened.case == CaseId::of(conversation(), &id("bob")) && joined.conversation_version == 4));
+    }
+
+    #[test]
+    fn joins_a_later_report() {
+        let state = given(&[report(4)]);
+        let events = decide(&state, &report(7)).unwrap();
+        assert!(matches!(events.as_slice(), [Event::ReportJoined(_)]));
+        assert_eq!((state.reports(), state.severity()), (1, 2));
+    }
+
+    #[test]
+    fn stays_quiet_at_a_report_brought_again() {
+        let state = given(&[report(4), report(7)]);
+        for version in [4, 7] {
+            assert_eq!(decide(&state, &report(version)), Ok(Vec::new()));
+            assert_eq!(already(&state, &report(version)), Some(2));
+        }
+    }
+
+    #[test]
+    fn discloses_an_open_case_each_time_anew() {
+        let state = given(&[report(4), disclose()]);
+        let events = decide(&state, &disclose()).unwrap();
+        assert!(
+            matches!(events.as_slice(), [Event::ContentDisclosed(disclosed)] if disclosed.reported == id("bob"))
+        );
+    }
+
+    #[test]
+    fn knows_no_case_without_a_report() {
+        assert_eq!(
+            decide(&State::default(), &disclose()),
+            Err(Rejection::not_found())
+        );
+    }
+
+    #[test]
+    fn ranks_by_severity_then_reporters_then_upheld_and_what_is_over_the_limit_last() {
+        let inputs = |severity, reporters, upheld, over_limit| {
+            PriorityInputs {
+                severity,
+                reporters,
+                upheld,
+                over_limit,
+            }
+            .rank()
+        };
+        assert!(inputs(1, 1, 0, false) > inputs(5, 100, 9, true));
+        assert!(inputs(3, 1, 0, false) > inputs(2, 100_000, 1_000, false));
+        assert!(inputs(3, 2, 0, false) > inputs(3, 1, 255, false));
+        assert!(inputs(3, 2, 1, false) > inputs(3, 2, 0, false));
+        assert_eq!(inputs(3, 65_535, 0, false), inputs(3, u32::MAX, 0, false));
+    }
+}

@@ -282,3 +282,93 @@ fn derive(namespace: &Uuid, parts: &[&str]) -> Uuid {
     }
     Uuid::new_v5(namespace, &name)
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn member(id: &str) -> MemberId {
+        MemberId::new(id).unwrap()
+    }
+
+    #[test]
+    fn takes_a_uuid_a_snowflake_and_a_did_as_member_ids() {
+        for id in [
+            "5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c01",
+            "1146012345678901234",
+            "did:plc:z72i7_h.x",
+            &"x".repeat(128),
+        ] {
+            assert_eq!(member(id).as_str(), id);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_member_id() {
+        for id in ["", "a b", "a/b", "\u{e4}", "a\0", "a@b", &"x".repeat(129)] {
+            assert!(MemberId::new(id).is_err(), "{id:?}");
+            assert!(
+                serde_json::from_value::<MemberId>(serde_json::json!(id)).is_err(),
+                "{id:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_a_conversation_alike_from_both_sides() {
+        let id = ConversationId::of(&member("ann"), &member("bob"));
+        assert_eq!(id, ConversationId::of(&member("bob"), &member("ann")));
+        assert_eq!(id.0, Uuid::new_v5(&CONVERSATION_NAMESPACE, b"ann\0bob"));
+        assert_ne!(id, ConversationId::of(&member("an"), &member("nbob")));
+    }
+
+    /// These are stored in logs: none may ever change.
+    #[test]
+    fn derives_the_ids_that_are_stored() {
+        let conversation = ConversationId::of(&member("ann"), &member("bob"));
+        let command = CommandId::new("c1").unwrap();
+        let derived = [
+            conversation.0,
+            CaseId::of(conversation, &member("bob")).0,
+            ReportId::of(&member("ann"), &command).0,
+            event_id("ann", "c1", "member-ann", 0),
+            reactor_event_id("cases", Uuid::nil(), "case-x", 1),
+            correlation_id("ann", "c1"),
+            causation_id("ann", "c1", b"{}"),
+        ];
+        let expected: [&str; 7] = [
+            "14d1d27c-98f6-50b4-a228-93c749ff66dc",
+            "238eae41-3f63-571e-8282-bf1e2e58322f",
+            "d94492e7-72dc-56dd-84db-8778dddb51bd",
+            "18a0a930-e05b-512e-aba7-83368ee33103",
+            "6ecfffce-1f3a-5ddb-8cbe-a9a3c548dac5",
+            "44b6b676-d4d0-5bea-b942-ffdecf70fd50",
+            "e4242f08-b57f-5a23-a94c-ccd1e22141b4",
+        ];
+        assert_eq!(derived.map(|id| id.to_string()), expected);
+    }
+
+    #[test]
+    fn takes_command_ids_of_any_printable_kind() {
+        assert!(CommandId::new("key/\u{e4} 1").is_ok());
+        for id in ["", "a\nb", "a\0b", &"x".repeat(129)] {
+            assert!(CommandId::new(id).is_err(), "{id:?}");
+        }
+        let item = CommandId::new(&"x".repeat(128)).unwrap().item(7);
+        assert!(item.as_str().ends_with("x/7"));
+        let read: CommandId = serde_json::from_str(&serde_json::to_string(&item).unwrap()).unwrap();
+        assert_eq!(read, item);
+    }
+
+    #[test]
+    fn tells_a_reused_command_by_its_content() {
+        assert_ne!(
+            causation_id("ann", "c1", b"a"),
+            causation_id("ann", "c1", b"b")
+        );
+        assert_eq!(
+            causation_id("ann", "c1", b"a"),
+            causation_id("ann", "c1", b"a")
+        );
+    }
+}

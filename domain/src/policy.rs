@@ -417,3 +417,162 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
         }
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn change(state: &State, change: impl FnOnce(&mut Rules)) -> Result<Vec<Event>, Rejection> {
+        let mut rules = Rules::default();
+        change(&mut rules);
+        decide(
+            state,
+            &Command::ChangePolicy {
+                rules: Arc::new(rules),
+            },
+        )
+    }
+
+    fn in_force(version: u64) -> State {
+        let mut state = State::default();
+        let set = Event::PolicySet(PolicySet {
+            rules: Arc::new(Rules::default()),
+        });
+        evolve(
+            &mut state,
+            Recorded {
+                version,
+                at: Timestamp::EPOCH,
+            },
+            &set,
+        );
+        state
+    }
+
+    #[test]
+    fn sets_the_first_policy() {
+        let events = change(&State::default(), |_| {}).unwrap();
+        assert_eq!(
+            events,
+            [Event::PolicySet(PolicySet {
+                rules: Arc::new(Rules::default())
+            })]
+        );
+    }
+
+    #[test]
+    fn changes_a_policy_whole_and_names_it_by_its_version() {
+        let mut state = in_force(0);
+        let events = change(&state, |rules| rules.requests_per_day = 10).unwrap();
+        evolve(
+            &mut state,
+            Recorded {
+                version: 1,
+                at: Timestamp(9),
+            },
+            &events[0],
+        );
+        let now = state.in_force().unwrap();
+        assert_eq!(
+            (
+                now.version,
+                now.rules.requests_per_day,
+                now.rules.restore_days
+            ),
+            (1, 10, 30)
+        );
+    }
+
+    #[test]
+    fn stays_quiet_at_the_rules_in_force() {
+        let state = in_force(4);
+        let command = Command::ChangePolicy {
+            rules: Arc::new(Rules::default()),
+        };
+        assert_eq!(decide(&state, &command), Ok(Vec::new()));
+        assert_eq!(already(&state, &command), Some(4));
+    }
+
+    #[test]
+    fn refuses_values_that_no_policy_may_have() {
+        let refuses = |edit: fn(&mut Rules), field: &str| {
+            let rejection = change(&in_force(0), edit).unwrap_err();
+            assert_eq!(
+                (rejection.code(), rejection.field()),
+                (Code::InvalidPolicy, Some(field))
+            );
+            assert!(!rejection.recorded());
+        };
+        refuses(|rules| rules.text_graphemes_max = 0, "text_graphemes_max");
+        refuses(
+            |rules| rules.text_bytes_max = TEXT_BYTES_MAX + 1,
+            "text_bytes_max",
+        );
+        refuses(|rules| rules.requests_per_day = 1_001, "requests_per_day");
+        refuses(
+            |rules| rules.requests_per_day_new = 1_001,
+            "requests_per_day_new",
+        );
+        refuses(
+            |rules| rules.new_member_days = DAYS_MAX + 1,
+            "new_member_days",
+        );
+        refuses(
+            |rules| rules.request_messages_max = 0,
+            "request_messages_max",
+        );
+        refuses(|rules| rules.cooldown_days = vec![1; 17], "cooldown_days");
+        refuses(|rules| rules.restore_days = DAYS_MAX + 1, "restore_days");
+        refuses(|rules| rules.reports_per_day = 0, "reports_per_day");
+        refuses(
+            |rules| rules.report_messages_max = 21,
+            "report_messages_max",
+        );
+        refuses(
+            |rules| rules.comment_bytes_max = COMMENT_BYTES_MAX + 1,
+            "comment_bytes_max",
+        );
+        refuses(
+            |rules| rules.audience_table.no_one.friend = Admission::Inbox,
+            "audience_table.no_one",
+        );
+    }
+
+    #[test]
+    fn reads_rules_of_an_older_policy_with_the_defaults_of_what_it_lacks() {
+        let rules: Rules = serde_json::from_str(r#"{"restore_days": 9, "of_later": 1}"#).unwrap();
+        assert_eq!(
+            rules,
+            Rules {
+                restore_days: 9,
+                ..Rules::default()
+            }
+        );
+    }
+
+    #[test]
+    fn names_the_closer_class_between_equals() {
+        let table = Rules::default().audience_table;
+        let all = Relationship {
+            recipient_follows: true,
+            sender_follows: true,
+            suggested: true,
+        };
+        assert_eq!(
+            table.admit(Audience::FriendsAndSuggested, all),
+            (Admission::Inbox, Class::Friend)
+        );
+        assert_eq!(
+            table.admit(Audience::Everyone, all),
+            (Admission::Inbox, Class::Friend)
+        );
+        let suggested = Relationship {
+            suggested: true,
+            ..Relationship::default()
+        };
+        assert_eq!(
+            table.admit(Audience::Everyone, suggested),
+            (Admission::Request, Class::Suggested)
+        );
+    }
+}

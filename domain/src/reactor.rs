@@ -81,3 +81,54 @@ pub fn evolve(state: &mut State, _recorded: Recorded, event: &Event) {
         Event::ReactorCheckpoint(checkpoint) => state.last = Some(checkpoint.clone()),
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const HERE: Uuid = Uuid::from_u128(1);
+    const ELSEWHERE: Uuid = Uuid::from_u128(2);
+
+    fn at(log_id: Uuid, position: u64) -> State {
+        let mut state = State::default();
+        let checkpoint = Event::ReactorCheckpoint(ReactorCheckpoint { log_id, position });
+        evolve(
+            &mut state,
+            Recorded {
+                version: 0,
+                at: Timestamp(0),
+            },
+            &checkpoint,
+        );
+        state
+    }
+
+    #[test]
+    fn advances_and_stays_quiet_where_it_would_not() {
+        let checkpoint = |position| Command::Checkpoint {
+            log_id: HERE,
+            position,
+        };
+        assert_eq!(decide(&State::default(), &checkpoint(0)).len(), 1);
+        assert_eq!(decide(&at(HERE, 5), &checkpoint(6)).len(), 1);
+        assert_eq!(decide(&at(HERE, 5), &checkpoint(5)), []);
+        assert_eq!(decide(&at(HERE, 5), &checkpoint(4)), []);
+    }
+
+    #[test]
+    fn trusts_no_checkpoint_of_another_log() {
+        assert_eq!(at(ELSEWHERE, 5).position(HERE), None);
+        assert_eq!(
+            decide(
+                &at(ELSEWHERE, 5),
+                &Command::Checkpoint {
+                    log_id: HERE,
+                    position: 1
+                }
+            )
+            .len(),
+            1
+        );
+    }
+}

@@ -101,3 +101,47 @@ pub fn check_nonempty(text: &str, limits: Limits) -> Result<(), TextProblem> {
     }
     check(text, limits)
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        graphemes_max: 3,
+        bytes_max: 12,
+    };
+
+    #[test]
+    fn counts_graphemes_not_code_points() {
+        assert_eq!(
+            check("\u{1f1e9}\u{1f1ea}abc", LIMITS),
+            Err(TextProblem::GraphemesMax(3))
+        );
+        assert_eq!(check("\u{1f1e9}\u{1f1ea}ab", LIMITS), Ok(()));
+        assert_eq!(check("a\r\nb", LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn counts_bytes_before_anything_else() {
+        assert_eq!(
+            check("0123456789abc", LIMITS),
+            Err(TextProblem::BytesMax(12))
+        );
+    }
+
+    #[test]
+    fn takes_an_empty_text_only_where_it_may_be() {
+        assert_eq!(check("", LIMITS), Ok(()));
+        assert_eq!(
+            check_nonempty("\u{2003}\t", LIMITS),
+            Err(TextProblem::Empty)
+        );
+        // A zero-width space is no white space to Unicode: something is left.
+        assert_eq!(check_nonempty("\u{200b}", LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn does_not_print_what_was_written() {
+        assert_eq!(format!("{:?}", Text::from("secret")), "Text(6 bytes)");
+    }
+}

@@ -19,6 +19,9 @@ mod command;
 mod event;
 mod state;
 
+#[cfg(test)]
+mod spec;
+
 pub use command::Command;
 pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,

@@ -3,8 +3,10 @@
 //! A [`Story`] is the two members Ann and Bob; events and refusals are told in short words, so that a spec reads as its
 //! rule does. A row of the rules has at least one spec here.
 
+mod deletions;
 mod reports;
 mod requests;
+mod routes;
 mod send;
 mod sides;
 
@@ -398,23 +400,22 @@ pub(super) fn report_id(version: u64) -> ReportId {
 }
 
 fn refusal(rejection: &Rejection) -> String {
-    let mut told = rejection.code().as_str().to_owned();
-    if let Some(rule) = rejection.rule() {
-        told += &format!(" by rule {rule}");
-    }
-    if let Some(cause) = rejection.cause() {
-        told += &format!(" ({})", cause_word(cause));
-    }
-    if let Some(field) = rejection.field() {
-        told += &format!(" for {field}");
-    }
-    if let Some(problem) = rejection.problem() {
-        told += &format!(" {problem:?}");
-    }
-    if let Some(until) = rejection.restorable_until() {
-        told += &format!(" until day {}", until.0 / crate::time::DAY_MS);
-    }
-    told
+    let mut told = vec![rejection.code().as_str().to_owned()];
+    told.extend(rejection.rule().map(|rule| format!("by rule {rule}")));
+    told.extend(
+        rejection
+            .cause()
+            .map(|cause| format!("({})", cause_word(cause))),
+    );
+    told.extend(rejection.field().map(|field| format!("for {field}")));
+    told.extend(rejection.problem().map(|problem| format!("{problem:?}")));
+    let day = |until: Timestamp| until.0 / crate::time::DAY_MS;
+    told.extend(
+        rejection
+            .restorable_until()
+            .map(|until| format!("until day {}", day(until))),
+    );
+    told.join(" ")
 }
 
 fn cause_word(cause: Cause) -> String {
@@ -484,14 +485,14 @@ fn brief(event: &Event<'_>, now: Timestamp) -> String {
                 .iter()
                 .map(|message| message.number)
                 .collect();
-            let mut told = format!("reported {numbers:?}");
-            if report.over_limit {
-                told += " over limit";
-            }
-            if let Some(outcome) = report.also_outcome {
-                told += &format!(", {:?} {outcome:?}", report.also);
-            }
-            told
+            let over_limit = if report.over_limit { " over limit" } else { "" };
+            let also = report
+                .also_outcome
+                .map(|outcome| format!(", {:?} {outcome:?}", report.also));
+            format!(
+                "reported {numbers:?}{over_limit}{}",
+                also.unwrap_or_default()
+            )
         }
     }
 }

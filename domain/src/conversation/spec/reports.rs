@@ -4,6 +4,10 @@ use super::*;
 
 const HI: Act = Act::Send("hi");
 
+const ALL: [u64; 20] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+];
+
 fn report(numbers: &'static [u64]) -> Act {
     Act::Report(numbers, Also::None)
 }
@@ -136,9 +140,6 @@ fn refuses_a_comment_over_its_limits() {
 fn refuses_copies_that_no_event_holds() {
     let text: &'static str =
         Box::leak(format!("{}e{}", "\u{1}".repeat(999), "\u{301}".repeat(3_590)).into_boxed_str());
-    const ALL: [u64; 20] = [
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-    ];
     let story = open_door()
         .and(BOB, HI)
         .and(ANN, Act::Accept)
