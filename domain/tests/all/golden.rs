@@ -1,0 +1,123 @@
+//! The stored contract: every event type and version ever stored decodes, for ever.
+//!
+//! `golden/events.ndjson` holds at least one sample of each, its `data` byte for byte as the log holds it. Lines are
+//! added, never changed. A type that is written today must also encode to the very same bytes.
+
+use std::collections::BTreeSet;
+
+use domain::codec;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// One line of the golden file.
+#[derive(Deserialize)]
+struct Sample<'a> {
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+fn samples() -> impl Iterator<Item = Sample<'static>> {
+    include_str!("../../golden/events.ndjson")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a sample per line"))
+}
+
+#[test]
+fn decodes_every_sample_and_encodes_it_to_the_same_bytes() {
+    for sample in samples() {
+        let data = sample.data.get();
+        let event = codec::decode(sample.event_type, data.as_bytes()).expect(data);
+        assert_eq!(codec::event_type(&event), sample.event_type);
+        let encoded = String::from_utf8(codec::encode(&event)).expect("JSON is UTF-8");
+        assert_eq!(encoded, data);
+        let owned = event.clone().into_owned();
+        assert_eq!(owned, event);
+    }
+}
+
+#[test]
+fn has_a_sample_of_every_type_and_no_other() {
+    let sampled: BTreeSet<&str> = samples().map(|sample| sample.event_type).collect();
+    let known: BTreeSet<&str> = codec::TYPES.iter().map(|known| known.name).collect();
+    assert_eq!(sampled, known);
+    assert_eq!(known.len(), codec::TYPES.len(), "a type is listed twice");
+}
+
+#[test]
+fn names_types_in_kebab_case_with_a_version() {
+    for known in codec::TYPES {
+        let (name, version) = known.name.rsplit_once(".v").expect("a version");
+        assert!(
+            version.parse::<u32>().is_ok_and(|version| version > 0),
+            "{name}"
+        );
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+            "{name}"
+        );
+    }
+}
+
+/// A later program may add fields; this one reads on.
+#[test]
+fn ignores_fields_it_does_not_know() {
+    for sample in samples() {
+        let data = sample.data.get();
+        let extended = format!(
+            r#"{{"of_later":[{{"x":null}}],{}"#,
+            data.trim_start_matches('{')
+        );
+        let event = codec::decode(sample.event_type, extended.as_bytes()).expect(&extended);
+        assert_eq!(
+            String::from_utf8(codec::encode(&event)).expect("JSON is UTF-8"),
+            data
+        );
+    }
+}
+
+#[test]
+fn tells_an_unknown_type_from_data_that_do_not_fit() {
+    assert!(matches!(
+        codec::decode("message-sent.v9", b"{}"),
+        Err(codec::DecodeError::UnknownType(_))
+    ));
+    assert!(matches!(
+        codec::decode("message-sent.v1", b"{}"),
+        Err(codec::DecodeError::Data { .. })
+    ));
+    assert!(matches!(
+        codec::decode("request-withdrawn.v1", br#"{"from":"a b","to":"c"}"#),
+        Err(codec::DecodeError::Data { .. })
+    ));
+}
+
+#[test]
+fn borrows_a_text_without_escapes() {
+    let data =
+        br#"{"number":1,"from":"bob","to":"ann","text":"hi","evidence":{"policy_version":0}}"#;
+    let event = codec::decode("message-withheld.v1", data).expect("decodes");
+    let domain::Event::Conversation(domain::conversation::Event::MessageWithheld(withheld)) = event
+    else {
+        panic!("another event");
+    };
+    assert!(matches!(
+        withheld.text.into_cow(),
+        std::borrow::Cow::Borrowed("hi")
+    ));
+}
+
+/// Type and data of every sample that belongs to a conversation.
+pub(crate) fn conversation_samples() -> Vec<(&'static str, &'static str)> {
+    samples()
+        .map(|sample| (sample.event_type, sample.data.get()))
+        .filter(|(event_type, data)| {
+            matches!(
+                codec::decode(event_type, data.as_bytes()),
+                Ok(domain::Event::Conversation(_))
+            )
+        })
+        .collect()
+}
