@@ -29,6 +29,8 @@ mod recovery;
 mod shared;
 mod store;
 mod types;
+#[cfg(test)]
+mod vectors;
 mod verify;
 mod wire;
 mod writer;

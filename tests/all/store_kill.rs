@@ -51,7 +51,8 @@ async fn write_for_ever(dir: &Path) {
         let store = store.clone();
         tasks.push(tokio::spawn(async move {
             let stream = StreamName::new(format!("task-{task}")).unwrap();
-            loop {
+            // Until it is killed.
+            for _ in 0..u64::MAX {
                 let head = store.head(&stream).await.unwrap();
                 let expected = ExpectedVersion::of(head.map(|head| head.version));
                 let append = Uuid::new_v4();
