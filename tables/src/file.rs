@@ -6,20 +6,29 @@
 //! (`.building`) and gets its real one when it has caught up, so that nobody reads half of a view.
 
 use std::fs;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use event_store::{LogId, Position};
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
-use crate::{Reader, TableError};
+use crate::{Order, Reader, Span, TableError};
 
-/// The table of what a file says about itself; no view's table may bear the name.
-pub(crate) const META: &str = "_meta";
+/// The table of what a file says about itself. Names of views' tables do not begin with `_`.
+const META: &str = "_meta";
+/// The name of a table that is being written anew.
+const NEXT: &str = "_next";
+/// A table is written anew when there are at least so many changes, and no more than so many rows to each of them.
+const REWRITE_CHANGES_MIN: usize = if cfg!(test) { 3 } else { 1_024 };
+const REWRITE_ROWS: u64 = 8;
 const CHECKPOINT: &[u8] = b"checkpoint";
 const FORMAT: &[u8] = b"format";
 /// The version of this crate's own layout: the names in [`META`] and how keys are stored.
@@ -316,17 +325,21 @@ impl ViewFile {
             let mut meta = transaction.open_table(row_table(META))?;
             meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
         }
-        for (name, changes) in self.names.iter().zip(overlay.drain()) {
+        for (at, (name, changes)) in self.names.iter().zip(overlay.drain()).enumerate() {
             if changes.is_empty() {
                 continue;
             }
             let mut table = transaction.open_table(row_table(name))?;
-            for (key, change) in changes {
-                match change {
-                    Change::Put(value) => drop(table.insert(&*key, &*value)?),
-                    Change::Delete => drop(table.remove(&*key)?),
-                    Change::Nothing => {}
-                }
+            let rows = table.len()?;
+            if rows == 0 {
+                load(&mut table, &changes)?;
+            } else if changes.len() < REWRITE_CHANGES_MIN
+                || changes.len() as u64 * REWRITE_ROWS < rows
+            {
+                merge(&mut table, &changes)?;
+            } else {
+                drop(table);
+                self.rewrite(&transaction, at, name, changes)?;
             }
         }
         transaction.commit()?;
@@ -335,6 +348,43 @@ impl ViewFile {
             self.names,
             checkpoint,
         )?);
+        Ok(())
+    }
+
+    /// Writes a table anew, its rows and the changes merged in key order: where the changes touch most leaves, this
+    /// costs less than to seek each of them.
+    fn rewrite(
+        &self,
+        transaction: &WriteTransaction,
+        at: usize,
+        name: &'static str,
+        changes: Vec<(Box<[u8]>, Change)>,
+    ) -> Result<(), TableError> {
+        let mut next = transaction.open_table(row_table(NEXT))?;
+        let mut end = next.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+        let mut changes = changes.into_iter().peekable();
+        for row in self.snapshot.scan(at, &Span::all(), Order::Ascending)? {
+            let (key, value) = row?;
+            while let Some((new, change)) = changes.next_if(|(new, _)| **new < *key) {
+                if let Change::Put(value) = change {
+                    end.insert_before(&*new, &*value)?;
+                }
+            }
+            match changes.next_if(|(new, _)| **new == *key) {
+                Some((_, Change::Put(value))) => end.insert_before(&*key, &*value)?,
+                Some((_, Change::Delete)) => {}
+                Some((_, Change::Nothing)) | None => end.insert_before(&*key, &*value)?,
+            }
+        }
+        for (new, change) in changes {
+            if let Change::Put(value) = change {
+                end.insert_before(&*new, &*value)?;
+            }
+        }
+        end.close()?;
+        drop(next);
+        transaction.delete_table(row_table(name))?;
+        transaction.rename_table(row_table(NEXT), row_table(name))?;
         Ok(())
     }
 
@@ -355,6 +405,31 @@ impl ViewFile {
         }
         Ok(())
     }
+}
+
+type RowTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+
+/// Writes rows in key order into an empty table, each leaf once.
+fn load(table: &mut RowTable<'_>, changes: &[(Box<[u8]>, Change)]) -> Result<(), TableError> {
+    let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+    for (key, change) in changes {
+        if let Change::Put(value) = change {
+            end.insert_before(&**key, &**value)?;
+        }
+    }
+    Ok(end.close()?)
+}
+
+/// Writes rows in key order into a table that has some.
+fn merge(table: &mut RowTable<'_>, changes: &[(Box<[u8]>, Change)]) -> Result<(), TableError> {
+    for (key, change) in changes {
+        match change {
+            Change::Put(value) => drop(table.insert(&**key, &**value)?),
+            Change::Delete => drop(table.remove(&**key)?),
+            Change::Nothing => {}
+        }
+    }
+    Ok(())
 }
 
 /// Deletes a file, if there is one.

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use crate::feed::{Feed, Taken};
-use crate::file::{META, Synced, file_path};
+use crate::file::{Synced, file_path};
 use crate::follower::{Decoded, Follower, Home};
 use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
 use crate::status::distance;
@@ -160,8 +160,7 @@ impl Runner {
 
 /// Names of views and tables become names of files and labels.
 pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name != META
+    name.starts_with(|first: char| first.is_ascii_lowercase())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
