@@ -133,7 +133,9 @@ impl ViewFile {
             {
                 continue;
             }
-            match Self::open_existing(&path, names, log_id, durable, cache_bytes)? {
+            match Self::trusted(&path, names, log_id, durable, || {
+                builder(cache_bytes).open(&path)
+            })? {
                 Ok((database, snapshot)) => {
                     let place = Some(Place {
                         served: served.to_path_buf(),
@@ -227,17 +229,17 @@ impl ViewFile {
         })
     }
 
-    /// The inner result says why a file that is there cannot be trusted.
-    fn open_existing(
+    /// What `open` gives, if it can be trusted. The inner result says why it cannot.
+    fn trusted(
         path: &Path,
         names: &'static [&'static str],
         log_id: LogId,
         durable: Position,
-        cache_bytes: usize,
+        open: impl FnOnce() -> Result<Database, DatabaseError>,
     ) -> Result<Result<(Database, Snapshot), String>, TableError> {
         // A damaged page may also make redb panic.
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let database = builder(cache_bytes).open(path)?;
+            let database = open()?;
             let transaction = database.begin_read()?;
             let meta = transaction.open_table(row_table(META))?;
             let format = meta
@@ -278,6 +280,32 @@ impl ViewFile {
             },
             Err(_) => Ok(Err("it is damaged: reading it ended in a panic".to_owned())),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn on(
+        backend: impl redb::StorageBackend,
+        names: &'static [&'static str],
+        log_id: LogId,
+    ) -> Result<Self, TableError> {
+        let database = builder(1 << 16).create_with_backend(backend)?;
+        Self::fresh(database, names, log_id, None)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn again_on(
+        backend: impl redb::StorageBackend,
+        names: &'static [&'static str],
+        log_id: LogId,
+    ) -> Result<Result<Self, String>, TableError> {
+        let open = || builder(1 << 16).create_with_backend(backend);
+        let found = Self::trusted(Path::new(""), names, log_id, Position(u64::MAX), open)?;
+        Ok(found.map(|(database, snapshot)| Self {
+            snapshot: Arc::new(snapshot),
+            database,
+            names,
+            place: None,
+        }))
     }
 
     /// Deletes the file at `served`, and an unfinished one beside it.

@@ -86,6 +86,16 @@ impl RunnerHandle {
         Ok(())
     }
 
+    /// Waits until all views have caught up with the log; an error as soon as one stops.
+    pub async fn wait_live(&self, within: Duration) -> Result<(), WaitError> {
+        let until = tokio::time::Instant::now() + within;
+        for view in &self.inner.views {
+            view.wait_live(until.saturating_duration_since(tokio::time::Instant::now()))
+                .await?;
+        }
+        Ok(())
+    }
+
     /// The last event that `view` has applied.
     pub fn applied(&self, view: &str) -> Option<Position> {
         self.view(view).map(|view| view.applied())
@@ -185,33 +195,48 @@ impl ViewHandle {
 
     /// Waits until `position` is in the rows that [`Self::reader`] gives.
     pub async fn wait(&self, position: Position, within: Duration) -> Result<(), WaitError> {
-        let there =
-            |published: &Published| published.applied >= position && published.reader.is_some();
+        self.until(within, |published| {
+            published.applied >= position && published.reader.is_some()
+        })
+        .await
+    }
+
+    /// Waits until the view has caught up with the log and follows it.
+    pub async fn wait_live(&self, within: Duration) -> Result<(), WaitError> {
+        self.until(within, |published| published.state == ViewState::Live)
+            .await
+    }
+
+    async fn until(
+        &self,
+        within: Duration,
+        there: impl Fn(&Published) -> bool,
+    ) -> Result<(), WaitError> {
+        let ended = |published: &Published| {
+            matches!(
+                published.state,
+                ViewState::Stopped { .. } | ViewState::Closed
+            )
+        };
         let mut published = self.shared.published.subscribe();
-        let ended = timeout(
+        let waited = timeout(
             within,
-            published.wait_for(|published| {
-                there(published)
-                    || matches!(
-                        published.state,
-                        ViewState::Stopped { .. } | ViewState::Closed
-                    )
-            }),
+            published.wait_for(|published| there(published) || ended(published)),
         )
         .await;
-        match ended {
+        match waited {
             Ok(Ok(published)) if there(&published) => Ok(()),
-            Ok(Ok(published)) => match &published.state {
-                ViewState::Stopped { position, cause } => Err(WaitError::Stopped {
+            Ok(Ok(published)) => Err(match &published.state {
+                ViewState::Stopped { position, cause } => WaitError::Stopped {
                     view: self.name(),
                     position: *position,
                     cause: cause.clone(),
-                }),
+                },
                 ViewState::Building
                 | ViewState::CatchingUp
                 | ViewState::Live
-                | ViewState::Closed => Err(WaitError::Closed),
-            },
+                | ViewState::Closed => WaitError::Closed,
+            }),
             Ok(Err(_)) => Err(WaitError::Closed),
             Err(_) => Err(WaitError::Timeout {
                 view: self.name(),

@@ -28,6 +28,7 @@ async fn follows_history_and_then_what_comes() {
     }
     assert_eq!(rows(&runner, "counter"), expected(&events(1..=150)));
     assert_eq!(view.applied(), 150);
+    runner.wait_live(LONG).await.unwrap();
     assert_eq!(state(&runner, "counter"), ViewState::Live);
     assert_eq!(runner.lag_events(), 0);
     runner.stop().await.unwrap();
@@ -261,6 +262,7 @@ async fn writers_wait_while_a_live_view_is_too_far_behind() {
     .await
     .unwrap();
     runner.wait_all(Position(5), LONG).await.unwrap();
+    runner.wait_live(LONG).await.unwrap();
     runner.room().await;
     let held = gate.lock();
     log.push(events(6..=14));

@@ -1,5 +1,6 @@
 //! What running views promise, on a log in memory: following, stopping, going on, starting over.
 
+mod crashes;
 mod files;
 mod following;
 
