@@ -36,7 +36,7 @@ pub use members::{DmSetting, Member, Suspension};
 pub use moderation_queue::{CaseState, QueueFilter, QueueItem, QueueSort};
 pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
 pub use read_side::{Options, ReadSide};
-pub use registry::ViewName;
+pub use registry::{ViewName, views};
 pub use reports::{ReportItem, ReportState};
 pub use requests::{Relationship, RequestItem};
 pub use unread::Unread;

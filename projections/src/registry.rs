@@ -17,8 +17,8 @@ use crate::reports::Reports;
 use crate::requests::Requests;
 use crate::unread::UnreadCounts;
 
-/// The views to run.
-pub(crate) fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
+/// All views, to be run or rebuilt.
+pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
     vec![
         Arc::new(Inbox),
         Arc::new(Requests),

@@ -20,3 +20,7 @@ mod store_damage;
 mod store_disk;
 mod store_kill;
 mod store_model;
+mod views_conversation;
+mod views_inbox;
+mod views_moderation;
+mod views_requests;

@@ -11,3 +11,4 @@
 
 pub mod commands;
 pub mod store;
+pub mod views;

@@ -9,23 +9,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use domain::case::Category;
-use domain::conversation::{self, Also, Command, Count, DeleteMode, MessageFacts, NamedMessage, RelationshipKind, Slot};
+use domain::conversation::{
+    self, Also, Command, Count, DeleteMode, MessageFacts, NamedMessage, RelationshipKind, Slot,
+};
 use domain::event::{Event, Recorded};
 use domain::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
 use domain::member::{self, AgeBand};
 use domain::policy::{self, Audience, InForce, Rules};
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
-use event_store::{
-    Append, AppendError, Direction, EventStore, Grade, LogId, Members, NewEvent, OutcomeUnknown, Position, ReadError,
-    RecordedEvent, StreamFrom, StreamHead, StreamName, Subscription, Ticket,
-};
+use event_store::{LogId, Members, NewEvent, Position, RecordedEvent, StreamName};
 use projections::{DomainCodec, Options, ReadSide, ViewName};
-use tokio::sync::watch;
 use uuid::Uuid;
+
+mod log;
+
+pub use log::Log;
 
 /// The id of such a world's log.
 pub const LOG_ID: LogId = LogId(Uuid::nil());
@@ -49,7 +50,8 @@ pub struct World {
     conversations: HashMap<ConversationId, conversation::State>,
     members: HashMap<MemberId, member::State>,
     policy: policy::State,
-    messages: BTreeMap<(ConversationId, u64), (MessageFacts, HashMap<MemberId, conversation::Reported>)>,
+    messages:
+        BTreeMap<(ConversationId, u64), (MessageFacts, HashMap<MemberId, conversation::Reported>)>,
     commands: u64,
 }
 
@@ -105,28 +107,45 @@ impl World {
 
     /// What a conversation's decisions are made on.
     pub fn state(&self, one: &str, other: &str) -> conversation::State {
-        self.conversations.get(&conversation_of(one, other)).cloned().unwrap_or_default()
+        self.conversations
+            .get(&conversation_of(one, other))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The rules in force.
     pub fn policy(&self) -> InForce {
-        self.policy.in_force().cloned().unwrap_or_else(|| InForce { version: 0, rules: Arc::default() })
+        self.policy.in_force().cloned().unwrap_or_else(|| InForce {
+            version: 0,
+            rules: Arc::default(),
+        })
     }
 
     /// What other streams' decisions see of a member now.
     pub fn facts(&self, member: &MemberId) -> Option<member::Facts> {
-        let version = self.versions.get(&member::stream(member)).copied().unwrap_or(0);
-        self.members.get(member)?.facts(&self.policy().rules, version, Timestamp(self.now))
+        let version = self
+            .versions
+            .get(&member::stream(member))
+            .copied()
+            .unwrap_or(0);
+        self.members
+            .get(member)?
+            .facts(&self.policy().rules, version, Timestamp(self.now))
     }
 
     /// What is known of both sides of a request.
     pub fn standing(&self, from: &MemberId, to: &MemberId) -> conversation::Standing {
-        conversation::Standing { sender: self.facts(from), recipient: self.facts(to) }
+        conversation::Standing {
+            sender: self.facts(from),
+            recipient: self.facts(to),
+        }
     }
 
     /// Changes the policy.
     pub fn set_policy(&mut self, rules: Rules) {
-        let command = policy::Command::ChangePolicy { rules: Arc::new(rules) };
+        let command = policy::Command::ChangePolicy {
+            rules: Arc::new(rules),
+        };
         for event in policy::decide(&self.policy, &command).unwrap() {
             let recorded = self.append(policy::STREAM, &Event::Policy(event.clone()));
             policy::evolve(&mut self.policy, recorded, &event);
@@ -137,14 +156,26 @@ impl World {
     pub fn register(&mut self, member: &str, age_band: AgeBand) {
         let at = Timestamp(self.now);
         let member = id(member);
-        let command = member::Command::RegisterMember { member: member.clone(), age_band, registered_at: None, at };
+        let command = member::Command::RegisterMember {
+            member: member.clone(),
+            age_band,
+            registered_at: None,
+            at,
+        };
         self.of_member(&member, &command).unwrap();
     }
 
     /// Changes a member's audience.
     pub fn audience(&mut self, member: &str, audience: Audience) {
         let (member, at) = (id(member), Timestamp(self.now));
-        let _ = self.of_member(&member.clone(), &member::Command::ChangeDmSetting { member, audience, at });
+        let _ = self.of_member(
+            &member.clone(),
+            &member::Command::ChangeDmSetting {
+                member,
+                audience,
+                at,
+            },
+        );
     }
 
     /// Suspends a member for good.
@@ -166,15 +197,25 @@ impl World {
     pub fn reinstate(&mut self, member: &str) {
         let (member, at) = (id(member), Timestamp(self.now));
         let by = id("moderator");
-        let _ = self.of_member(&member.clone(), &member::Command::ReinstateMember { member, by, at });
+        let _ = self.of_member(
+            &member.clone(),
+            &member::Command::ReinstateMember { member, by, at },
+        );
     }
 
     /// Sends a message; its number, or the code of the refusal.
     pub fn send(&mut self, from: &str, to: &str, text: &str) -> Result<u64, Code> {
         let (from, to) = (id(from), id(to));
-        let state = self.conversations.get(&ConversationId::of(&from, &to)).cloned().unwrap_or_default();
+        let state = self
+            .conversations
+            .get(&ConversationId::of(&from, &to))
+            .cloned()
+            .unwrap_or_default();
         let command_id = self.command_id();
-        let used = self.members.get(&from).map_or(0, |member| member.slots_used(Timestamp(self.now), None));
+        let used = self
+            .members
+            .get(&from)
+            .map_or(0, |member| member.slots_used(Timestamp(self.now), None));
         let mut command = conversation::SendMessage {
             sender: self.facts(&from),
             recipient: self.facts(&to),
@@ -197,7 +238,8 @@ impl World {
             command.slot = Slot::Taken;
         }
         let (from, to) = (command.from.clone(), command.to.clone());
-        self.of_conversation(&from, &to, &Command::SendMessage(command)).map_err(|refused| refused.code())?;
+        self.of_conversation(&from, &to, &Command::SendMessage(command))
+            .map_err(|refused| refused.code())?;
         Ok(self.state(from.as_str(), to.as_str()).last_number())
     }
 
@@ -215,7 +257,12 @@ impl World {
     /// Deletes the request of `from`.
     pub fn delete(&mut self, by: &str, from: &str, mode: DeleteMode) -> Result<(), Code> {
         let (at, policy) = (Timestamp(self.now), self.policy());
-        let command = conversation::DeleteRequest { by: id(by), mode, at, policy };
+        let command = conversation::DeleteRequest {
+            by: id(by),
+            mode,
+            at,
+            policy,
+        };
         self.between(by, from, &Command::DeleteRequest(command))
     }
 
@@ -232,51 +279,81 @@ impl World {
 
     /// Moves the thread with `from` back to the doorstep.
     pub fn move_to_requests(&mut self, by: &str, from: &str) -> Result<(), Code> {
-        let command = conversation::MoveToRequests { by: id(by), at: Timestamp(self.now) };
+        let command = conversation::MoveToRequests {
+            by: id(by),
+            at: Timestamp(self.now),
+        };
         self.between(by, from, &Command::MoveToRequests(command))
     }
 
     /// Takes an own message back.
     pub fn unsend(&mut self, by: &str, other: &str, number: u64) -> Result<(), Code> {
         let message = self.named(by, other, number);
-        let command = conversation::UnsendMessage { by: id(by), message, at: Timestamp(self.now) };
+        let command = conversation::UnsendMessage {
+            by: id(by),
+            message,
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::UnsendMessage(command))
     }
 
     /// Marks as read.
     pub fn read(&mut self, by: &str, other: &str, up_to: u64) -> Result<(), Code> {
-        let command = conversation::MarkRead { by: id(by), up_to, at: Timestamp(self.now) };
+        let command = conversation::MarkRead {
+            by: id(by),
+            up_to,
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::MarkRead(command))
     }
 
     /// Mutes.
     pub fn mute(&mut self, by: &str, other: &str) -> Result<(), Code> {
-        let command = conversation::MuteConversation { by: id(by), at: Timestamp(self.now) };
+        let command = conversation::MuteConversation {
+            by: id(by),
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::MuteConversation(command))
     }
 
     /// Unmutes.
     pub fn unmute(&mut self, by: &str, other: &str) -> Result<(), Code> {
-        let command = conversation::UnmuteConversation { by: id(by), at: Timestamp(self.now) };
+        let command = conversation::UnmuteConversation {
+            by: id(by),
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::UnmuteConversation(command))
     }
 
     /// Blocks.
     pub fn block(&mut self, by: &str, other: &str) -> Result<(), Code> {
-        let command = conversation::BlockMember { by: id(by), other: id(other), at: Timestamp(self.now) };
+        let command = conversation::BlockMember {
+            by: id(by),
+            other: id(other),
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::BlockMember(command))
     }
 
     /// Unblocks.
     pub fn unblock(&mut self, by: &str, other: &str) -> Result<(), Code> {
-        let command = conversation::UnblockMember { by: id(by), other: id(other), at: Timestamp(self.now) };
+        let command = conversation::UnblockMember {
+            by: id(by),
+            other: id(other),
+            at: Timestamp(self.now),
+        };
         self.between(by, other, &Command::UnblockMember(command))
     }
 
     /// Records a relationship of `member` to `other`.
     pub fn relate(&mut self, kind: RelationshipKind, member: &str, other: &str) {
         let at = Timestamp(self.now);
-        let command = conversation::RecordRelationship { kind, member: id(member), other: id(other), at };
+        let command = conversation::RecordRelationship {
+            kind,
+            member: id(member),
+            other: id(other),
+            at,
+        };
         let _ = self.between(member, other, &Command::RecordRelationship(command));
     }
 
@@ -301,7 +378,10 @@ impl World {
         let mut command = conversation::ReportMessage {
             by: reporter.clone(),
             report_id,
-            messages: numbers.iter().map(|number| self.named(by, other, *number)).collect(),
+            messages: numbers
+                .iter()
+                .map(|number| self.named(by, other, *number))
+                .collect(),
             category,
             comment: comment.to_owned(),
             also,
@@ -318,8 +398,15 @@ impl World {
                 at: command.at,
             };
             self.of_member(&reporter, &count).unwrap();
-            let over = self.members.get(&reporter).and_then(|member| member.counted(report_id));
-            command.count = if over == Some(true) { Count::Over } else { Count::Within };
+            let over = self
+                .members
+                .get(&reporter)
+                .and_then(|member| member.counted(report_id));
+            command.count = if over == Some(true) {
+                Count::Over
+            } else {
+                Count::Within
+            };
         }
         self.of_conversation(&reporter, &id(other), &Command::ReportMessage(command))
             .map_err(|refused| refused.code())?;
@@ -336,7 +423,8 @@ impl World {
     }
 
     fn between(&mut self, by: &str, other: &str, command: &Command) -> Result<(), Code> {
-        self.of_conversation(&id(by), &id(other), command).map_err(|refused| refused.code())
+        self.of_conversation(&id(by), &id(other), command)
+            .map_err(|refused| refused.code())
     }
 
     fn command_id(&mut self) -> CommandId {
@@ -355,12 +443,20 @@ impl World {
         decided.map(|_| ())
     }
 
-    fn of_conversation(&mut self, one: &MemberId, other: &MemberId, command: &Command) -> Result<(), Rejection> {
+    fn of_conversation(
+        &mut self,
+        one: &MemberId,
+        other: &MemberId,
+        command: &Command,
+    ) -> Result<(), Rejection> {
         let id = ConversationId::of(one, other);
         let mut state = self.conversations.remove(&id).unwrap_or_default();
         let decided = conversation::decide(&state, command);
         for event in decided.iter().flatten() {
-            let recorded = self.append(&conversation::stream(id), &Event::Conversation(event.clone()));
+            let recorded = self.append(
+                &conversation::stream(id),
+                &Event::Conversation(event.clone()),
+            );
             conversation::evolve(&mut state, recorded, event);
             self.remember(id, recorded, event);
         }
@@ -368,10 +464,17 @@ impl World {
         decided.map(|_| ())
     }
 
-    fn remember(&mut self, id: ConversationId, recorded: Recorded, event: &conversation::Event<'_>) {
+    fn remember(
+        &mut self,
+        id: ConversationId,
+        recorded: Recorded,
+        event: &conversation::Event<'_>,
+    ) {
         let (number, from, text, withheld) = match event {
             conversation::Event::MessageSent(sent) => (sent.number, &sent.from, &sent.text, false),
-            conversation::Event::MessageWithheld(held) => (held.number, &held.from, &held.text, true),
+            conversation::Event::MessageWithheld(held) => {
+                (held.number, &held.from, &held.text, true)
+            }
             conversation::Event::MessageUnsent(unsent) => {
                 if let Some((facts, _)) = self.messages.get_mut(&(id, unsent.number)) {
                     facts.unsent = Some(recorded.version);
@@ -381,13 +484,27 @@ impl World {
             conversation::Event::MessagesReported(reported) => {
                 for message in &reported.messages {
                     if let Some((_, reports)) = self.messages.get_mut(&(id, message.number)) {
-                        let report = conversation::Reported { report_id: reported.report_id, version: recorded.version };
+                        let report = conversation::Reported {
+                            report_id: reported.report_id,
+                            version: recorded.version,
+                        };
                         reports.entry(reported.reporter.clone()).or_insert(report);
                     }
                 }
                 return;
             }
-            _ => return,
+            conversation::Event::RequestOpened(_)
+            | conversation::Event::RequestAccepted(_)
+            | conversation::Event::RequestDeleted(_)
+            | conversation::Event::RequestRestored(_)
+            | conversation::Event::RequestWithdrawn(_)
+            | conversation::Event::MovedToRequests(_)
+            | conversation::Event::ReadMarked(_)
+            | conversation::Event::ConversationMuted(_)
+            | conversation::Event::ConversationUnmuted(_)
+            | conversation::Event::MemberBlocked(_)
+            | conversation::Event::MemberUnblocked(_)
+            | conversation::Event::RelationshipRecorded(_) => return,
         };
         let facts = MessageFacts {
             from: from.clone(),
@@ -423,8 +540,13 @@ impl World {
             data: Bytes::from(domain::codec::encode(event)),
         };
         let name = StreamName::new(stream).unwrap();
-        self.events.push(RecordedEvent::record(position, self.now, &name, version, &new));
-        Recorded { version, at: Timestamp(self.now) }
+        self.events.push(RecordedEvent::record(
+            position, self.now, &name, version, &new,
+        ));
+        Recorded {
+            version,
+            at: Timestamp(self.now),
+        }
     }
 
     /// A store over the events so far.
@@ -434,9 +556,14 @@ impl World {
 
     /// The views, come to the end of the events so far.
     pub async fn reads(&self) -> ReadSide {
-        let reads = ReadSide::open(Options::in_memory(), self.log()).await.unwrap();
+        let reads = ReadSide::open(Options::in_memory(), self.log())
+            .await
+            .unwrap();
         for view in ViewName::ALL {
-            reads.wait(*view, self.position(), Duration::from_secs(30)).await.unwrap();
+            reads
+                .wait(*view, self.position(), Duration::from_secs(30))
+                .await
+                .unwrap();
         }
         reads
     }
@@ -447,93 +574,5 @@ impl World {
             tables::testing::fold_twice(&DomainCodec, &view, &self.events)
                 .unwrap_or_else(|error| panic!("{}: {error}", view.name()));
         }
-    }
-}
-
-/// A log in memory: events that are there already.
-pub struct Log {
-    events: Vec<RecordedEvent>,
-    changes: watch::Sender<Position>,
-}
-
-impl Log {
-    /// A log of these events.
-    pub fn of(events: Vec<RecordedEvent>) -> Arc<Self> {
-        let (changes, _) = watch::channel(Position(events.len() as u64));
-        Arc::new(Self { events, changes })
-    }
-
-    fn stream(&self, stream: &StreamName) -> Vec<RecordedEvent> {
-        self.events.iter().filter(|event| event.stream() == stream.as_str()).cloned().collect()
-    }
-}
-
-#[async_trait]
-impl EventStore for Log {
-    fn log_id(&self) -> LogId {
-        LOG_ID
-    }
-
-    fn grade(&self) -> Grade {
-        Grade::Serializable
-    }
-
-    async fn append(&self, _append: Append) -> Result<Ticket, AppendError> {
-        Err(AppendError::Closed)
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamName,
-        from: StreamFrom,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        let mut events = self.stream(stream);
-        match (from, direction) {
-            (StreamFrom::Version(from), Direction::Forward) => events.retain(|event| event.version() >= from),
-            (StreamFrom::Version(from), Direction::Backward) => events.retain(|event| event.version() <= from),
-            (StreamFrom::Start, Direction::Backward) | (StreamFrom::End, Direction::Forward) => events.clear(),
-            (StreamFrom::Start, Direction::Forward) | (StreamFrom::End, Direction::Backward) => {}
-        }
-        if direction == Direction::Backward {
-            events.reverse();
-        }
-        events.truncate(max);
-        Ok(events)
-    }
-
-    async fn read_one(&self, stream: &StreamName, version: u64) -> Result<Option<RecordedEvent>, ReadError> {
-        Ok(self.stream(stream).into_iter().find(|event| event.version() == version))
-    }
-
-    async fn read_all(
-        &self,
-        after: Position,
-        max_events: usize,
-        _max_bytes: usize,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        Ok(self.events.iter().filter(|event| event.position() > after).take(max_events).cloned().collect())
-    }
-
-    async fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError> {
-        let last = self.stream(stream).pop();
-        Ok(last.map(|event| StreamHead { version: event.version(), position: event.position() }))
-    }
-
-    fn durable_position(&self) -> Position {
-        *self.changes.borrow()
-    }
-
-    fn durable_changes(&self) -> watch::Receiver<Position> {
-        self.changes.subscribe()
-    }
-
-    async fn wait_durable(&self, _position: Position) -> Result<(), OutcomeUnknown> {
-        Ok(())
-    }
-
-    async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError> {
-        Ok(Subscription::reading(Self::of(self.events.clone()), after))
     }
 }
