@@ -1,1 +1,101 @@
 //! The HTTP interface: routes, tokens, errors, OpenAPI.
+//!
+//! A request comes in at `server`, through `middleware` (ids, counts, the bodies of errors), to its file in `routes`.
+//! There `caller` says who asks and in which role, `body` and `query` what is asked, strictly; one command or one query
+//! answers; `problem` names every failure. Nothing here decides what may happen, and nothing here appends.
+//! Opaque positions and cursors are made in `seals`, tokens are checked in `tokens` against the set in `keys`.
+
+mod answers;
+mod app;
+mod body;
+mod caller;
+pub mod event_json;
+pub mod keys;
+pub mod limits;
+pub mod metering;
+mod middleware;
+mod openapi;
+pub mod problem;
+mod query;
+mod routes;
+mod seals;
+mod server;
+mod tar;
+mod time;
+pub mod tokens;
+mod words;
+
+use std::future::Future;
+use std::io;
+
+use axum::Router;
+use axum::extract::State as Extract;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use tokio::net::TcpListener;
+
+pub use app::{App, BackupPart, Options, StoreCare, StoreState};
+pub use keys::{KeyError, KeySet};
+pub use server::{ServeOptions, serve_router};
+pub use tokens::Role;
+
+use app::{Shared, State};
+use middleware::Outermost;
+use problem::{ApiError, Code};
+
+/// The OpenAPI document of the interface, as JSON that ends with a line.
+pub fn document() -> String {
+    let mut document = routes::all().into_openapi();
+    openapi::finish(&mut document);
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// All routes over an app.
+pub fn router(app: App) -> Router {
+    let document = document();
+    let (routes, documented) = routes::all().split_for_parts();
+    let undocumented = [openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
+    let layer = Outermost::new(
+        documented
+            .paths
+            .paths
+            .keys()
+            .map(String::as_str)
+            .chain(undocumented),
+    );
+    let shared = Shared::new(app, Bytes::from(document));
+    routes
+        .route(openapi::DOCUMENT_PATH, get(served_document))
+        .merge(openapi::page())
+        .fallback(|| async { ApiError::new(Code::NotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) })
+        .layer(axum::middleware::from_fn_with_state(
+            layer,
+            middleware::outermost,
+        ))
+        .with_state(shared)
+}
+
+async fn served_document(Extract(shared): Extract<State>) -> Response {
+    let mut response = shared.document.clone().into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// Serves an app until `shutdown` is done and everything accepted is answered.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    metering::install();
+    serve_router(listener, router(app), options, shutdown).await
+}

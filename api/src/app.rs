@@ -1,0 +1,235 @@
+//! What the interface stands on, and the few things that every route does with it.
+//!
+//! [`App`] is handed over by the binary; [`Shared`] is what the routes see of it. A command is carried out in one place
+//! ([`Shared::carry_out`]) and a view is waited for in one place ([`Shared::reached`]), so that a refusal cannot take
+//! another path because of the route it came by.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use commands::{CommandError, CommandHandler, Envelope, Outcome};
+use domain::time::Timestamp;
+use event_store::{Direction, EventStore, StreamFrom, StreamName};
+use projections::{ReadSide, ViewName, WaitError};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::caller::{Acting, ShownPosition};
+use crate::keys::KeySet;
+use crate::limits::{Limiter, RateLimits};
+use crate::problem::{ApiError, Code};
+use crate::tokens::{Principal, Tokens};
+
+/// More refused commands than this are not recorded of one who is not registered.
+const REFUSALS_BEFORE_REGISTRATION_MAX: usize = 256;
+
+/// How the interface behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much callers may ask.
+    pub rate_limits: RateLimits,
+    /// How long a query waits for its view to reach `min_position`.
+    pub view_wait: Duration,
+    /// A clock further than this from the log's is not ready.
+    pub clock_tolerance: Duration,
+    /// A view further behind than this many events is not ready.
+    pub lag_events_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            rate_limits: RateLimits::default(),
+            view_wait: Duration::from_secs(5),
+            clock_tolerance: Duration::from_secs(5),
+            lag_events_max: 100_000,
+        }
+    }
+}
+
+/// What an operator may ask of the store beyond the trait of all stores; the binary knows which engine runs.
+#[async_trait]
+pub trait StoreCare: Send + Sync + 'static {
+    /// Checks every record. An object that names what was checked and what is wrong; `ok` says whether nothing is.
+    async fn verify(&self) -> anyhow::Result<Value>;
+
+    /// Writes the files of a consistent copy of the log, one after the other.
+    async fn backup(&self, files: mpsc::Sender<BackupPart>) -> anyhow::Result<()>;
+
+    /// Whether the store takes commands now, and else why not.
+    fn state(&self) -> StoreState;
+}
+
+/// A piece of a backup.
+#[derive(Debug)]
+pub enum BackupPart {
+    /// A file begins: its path inside the backup, and exactly how many bytes follow.
+    File {
+        /// The path, relative, with `/`.
+        path: PathBuf,
+        /// The bytes that follow.
+        bytes: u64,
+    },
+    /// The next bytes of the file.
+    Bytes(bytes::Bytes),
+}
+
+/// Whether the store takes commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreState {
+    /// It does.
+    Writable,
+    /// The disk has less room than the reserve.
+    Full,
+    /// It ended after a failure.
+    Failed,
+}
+
+/// What the interface stands on.
+#[derive(Clone)]
+pub struct App {
+    /// The write side.
+    pub commands: CommandHandler,
+    /// The read side.
+    pub reads: ReadSide,
+    /// The log, for reading alone.
+    pub store: Arc<dyn EventStore>,
+    /// Verification and backup of the engine that runs.
+    pub care: Arc<dyn StoreCare>,
+    /// The signing keys.
+    pub keys: Arc<KeySet>,
+    /// How the interface behaves.
+    pub options: Options,
+}
+
+/// The state of all routes.
+pub(crate) struct Shared {
+    /// The write side.
+    pub(crate) commands: CommandHandler,
+    /// The read side.
+    pub(crate) reads: ReadSide,
+    /// The log.
+    pub(crate) store: Arc<dyn EventStore>,
+    /// Verification and backup.
+    pub(crate) care: Arc<dyn StoreCare>,
+    /// Tokens that are checked.
+    pub(crate) tokens: Tokens,
+    /// Rate limits.
+    pub(crate) limiter: Limiter,
+    /// How the interface behaves.
+    pub(crate) options: Options,
+    /// The OpenAPI document, as it is served.
+    pub(crate) document: bytes::Bytes,
+    /// One verification at a time: it reads the whole log.
+    pub(crate) verifying: tokio::sync::Semaphore,
+    /// One backup at a time.
+    pub(crate) backing_up: Arc<tokio::sync::Semaphore>,
+}
+
+/// The state as extractors and routes get it.
+pub(crate) type State = Arc<Shared>;
+
+impl Shared {
+    /// The state over an app, with the document it serves.
+    pub(crate) fn new(app: App, document: bytes::Bytes) -> State {
+        Arc::new(Shared {
+            commands: app.commands,
+            reads: app.reads,
+            store: app.store,
+            care: app.care,
+            tokens: Tokens::new(app.keys),
+            limiter: Limiter::new(app.options.rate_limits),
+            options: app.options,
+            document,
+            verifying: tokio::sync::Semaphore::new(1),
+            backing_up: Arc::new(tokio::sync::Semaphore::new(1)),
+        })
+    }
+
+    /// Carries a command out; the answer is durable.
+    pub(crate) async fn carry_out<A>(
+        &self,
+        acting: &Acting<A>,
+        command: commands::Command,
+    ) -> Result<(Outcome, ShownPosition), ApiError> {
+        let caller = &acting.caller;
+        let command_id = acting.command_id.clone();
+        let envelope = Envelope {
+            actor: caller.sub().clone(),
+            command_id,
+            at: acting.at,
+            command,
+        };
+        match self.commands.handle(envelope).await {
+            Ok(outcome) => {
+                let position = caller.shows(self, outcome.position);
+                Ok((outcome, position))
+            }
+            Err(error) => Err(self.refused(caller.principal(), error)),
+        }
+    }
+
+    /// The failure of a command as the caller is told it; counts what the rate limits count.
+    pub(crate) fn refused(&self, principal: &Principal, error: CommandError) -> ApiError {
+        let error = ApiError::from(error);
+        if error.code() == Code::NotAllowed {
+            self.limiter.not_allowed(principal.sub.as_str());
+        }
+        error
+    }
+
+    /// Waits until the view has come to `min_position`, if one was asked for.
+    pub(crate) async fn reached(
+        &self,
+        view: ViewName,
+        min_position: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let Some(text) = min_position else {
+            return Ok(());
+        };
+        let position = self.position_given("min_position", text)?;
+        match self
+            .reads
+            .wait(view, position, self.options.view_wait)
+            .await
+        {
+            Ok(()) => Ok(()),
+            Err(WaitError::Behind(_)) => Err(ApiError::new(Code::ViewBehind).retry_after_s(1)),
+            Err(WaitError::Stopped(_)) => Err(Code::NotReady.into()),
+        }
+    }
+
+    /// Whether the `sub` is a registered member, by the log itself, so that it holds at once after registration.
+    pub(crate) async fn registered(&self, principal: &Principal) -> Result<bool, ApiError> {
+        if principal.known_registered() {
+            return Ok(true);
+        }
+        let name = StreamName::new(domain::member::stream(&principal.sub))
+            .map_err(|error| ApiError::with_detail(Code::Internal, error.to_string()))?;
+        // Registration is the first event of a member's stream but for refusals of what came before it.
+        let events = self
+            .store
+            .read_stream(
+                &name,
+                StreamFrom::Start,
+                Direction::Forward,
+                REFUSALS_BEFORE_REGISTRATION_MAX,
+            )
+            .await
+            .map_err(|error| ApiError::with_detail(Code::Internal, error.to_string()))?;
+        let registered = events
+            .iter()
+            .any(|event| event.event_type().starts_with("member-registered."));
+        if registered {
+            principal.set_registered();
+        }
+        Ok(registered)
+    }
+}
+
+/// The time now, for queries that time takes part in.
+pub(crate) fn now() -> Timestamp {
+    Timestamp(crate::time::now_ms())
+}

@@ -1,0 +1,203 @@
+//! Strict bodies: JSON of exactly the fields a route takes, within its bounds of size and time.
+//!
+//! A body is read whole before anything is decided. Unknown fields are refused by the types (`deny_unknown_fields`), a
+//! body over its bound is 413, one that does not arrive is 408. Errors name the field.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt as _;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{ApiError, Code};
+
+/// A body of an ordinary route.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// A body of a bulk route.
+pub(crate) const BULK_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Items of a bulk body.
+pub(crate) const BULK_ITEMS_MAX: usize = 1_000;
+/// A body has this long to arrive; a bulk body six times as long.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A JSON body of at most [`BODY_BYTES_MAX`].
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        media_type(request.headers(), &["application/json"])?;
+        let bytes = read(request.into_body(), BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+        parse(&bytes).map(Json)
+    }
+}
+
+/// A newline-delimited body of at most [`BULK_BODY_BYTES_MAX`], not yet parsed.
+#[derive(Debug)]
+pub(crate) struct Lines(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Lines {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        media_type(
+            request.headers(),
+            &[
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/jsonl",
+                "application/json",
+            ],
+        )?;
+        read(request.into_body(), BULK_BODY_BYTES_MAX, BODY_TIMEOUT * 6)
+            .await
+            .map(Lines)
+    }
+}
+
+/// Parses one JSON object of exactly this type; the error names the field.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Derived types would take an array for an object with its fields in order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::with_detail(
+            Code::InvalidBody,
+            "It is an array where an object is needed.",
+        ));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(plain) => Err(locate::<T>(bytes, &plain)),
+    }
+}
+
+/// Parses once more, slowly, to find where it went wrong.
+fn locate<T: DeserializeOwned>(bytes: &[u8], plain: &serde_json::Error) -> ApiError {
+    if plain.is_syntax() || plain.is_eof() {
+        return ApiError::with_detail(Code::InvalidBody, format!("It is not JSON: {plain}"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) if error.path().iter().len() > 0 => ApiError::field(
+            Code::InvalidBody,
+            error.path().to_string(),
+            error.inner().to_string(),
+        ),
+        _ => ApiError::with_detail(Code::InvalidBody, plain.to_string()),
+    }
+}
+
+/// A request without a `Content-Type` is taken at its word; one with another is refused.
+fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), ApiError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let named = value
+        .to_str()
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim();
+    if taken.iter().any(|taken| named.eq_ignore_ascii_case(taken)) {
+        Ok(())
+    } else {
+        Err(Code::UnsupportedMediaType.into())
+    }
+}
+
+async fn read(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::with_detail(
+            Code::BodyTooLarge,
+            format!("The body is over {bytes_max} bytes."),
+        )
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let mut reading = pin!(collect(body, bytes_max));
+    // Most bodies are there already; only the others need a timer.
+    let collected = match reading.as_mut().now_or_never() {
+        Some(collected) => collected,
+        None => match tokio::time::timeout(timeout, reading).await {
+            Ok(collected) => collected,
+            Err(_) => return Err(Code::RequestTimeout.into()),
+        },
+    };
+    match collected {
+        Ok(bytes) => Ok(bytes),
+        Err(Unread::TooLarge) => Err(too_large()),
+        Err(Unread::Broken) => Err(ApiError::with_detail(
+            Code::InvalidBody,
+            "The body broke off.",
+        )),
+    }
+}
+
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) =
+        std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await
+    {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else {
+            continue;
+        };
+        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
+        if so_far + data.len() > bytes_max {
+            return Err(Unread::TooLarge);
+        }
+        if first.is_none() && rest.is_empty() {
+            first = Some(data);
+        } else {
+            if let Some(first) = first.take() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::problem::Code;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only its type matters")]
+        messages: Vec<u64>,
+    }
+
+    /// The field that is wrong and the words for it.
+    fn refusal(body: &str) -> String {
+        let error = parse::<Body>(body.as_bytes()).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidBody);
+        let field = error.errors().first().map_or("", |error| &error.field);
+        format!("{field}: {}", error.detail())
+    }
+
+    #[test]
+    fn names_the_field_that_is_wrong() {
+        assert!(refusal(r#"{"messages": [1, "two"]}"#).starts_with("messages[1]: "));
+        assert!(refusal(r#"{"messages": [1], "x": 1}"#).contains("unknown field"));
+        assert!(refusal("{}").contains("missing field"));
+        assert!(refusal(r#"{"messages": [1]"#).contains("not JSON"));
+        assert!(refusal(r#"{"messages": [1]} x"#).contains("not JSON"));
+        assert!(refusal("[[1]]").contains("an array"));
+    }
+}

@@ -1,0 +1,172 @@
+//! The outermost layer: request ids, the bodies of errors, panics, spans and counts.
+//!
+//! Every answer leaves with an `X-Request-Id`: the client's own if it is a plain token, else one made here. Errors get
+//! their body here, so that the request id is the only thing in which two like refusals differ. Nothing here looks at a
+//! body, a token or a query; spans carry the method, the route's template and the request id alone.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use metrics::{Counter, Histogram};
+use tracing::Instrument as _;
+
+use crate::problem::{ApiError, Code};
+
+/// The header with the id of a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES_MAX: usize = 64;
+const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+
+/// What the layer keeps: the request ids and the meters of all routes.
+pub(crate) struct Outermost {
+    seed: u64,
+    next: AtomicU64,
+    meters: HashMap<String, RouteMeter>,
+    unmatched: RouteMeter,
+}
+
+struct RouteMeter {
+    methods: [MethodMeter; METHODS.len()],
+    other: MethodMeter,
+}
+
+/// Answers by the first digit of their status, and how long they took.
+struct MethodMeter {
+    answers: [Counter; 5],
+    seconds: Histogram,
+}
+
+impl MethodMeter {
+    fn new(route: &str, method: &str) -> Self {
+        let answers = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|status| {
+            metrics::counter!("doorstep_http_answers_total",
+                "route" => route.to_owned(), "method" => method.to_owned(), "status" => status)
+        });
+        let seconds = metrics::histogram!("doorstep_http_answer_seconds",
+            "route" => route.to_owned(), "method" => method.to_owned());
+        MethodMeter { answers, seconds }
+    }
+
+    fn count(&self, response: &Response, started: Instant) {
+        let class = usize::from(response.status().as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.answers.get(class) {
+            counter.increment(1);
+        }
+        self.seconds.record(started.elapsed().as_secs_f64());
+    }
+}
+
+impl RouteMeter {
+    fn new(route: &str) -> Self {
+        RouteMeter {
+            methods: METHODS.map(|method| MethodMeter::new(route, method.as_str())),
+            other: MethodMeter::new(route, "other"),
+        }
+    }
+
+    fn method(&self, method: &Method) -> &MethodMeter {
+        METHODS
+            .iter()
+            .position(|known| known == method)
+            .and_then(|index| self.methods.get(index))
+            .unwrap_or(&self.other)
+    }
+}
+
+impl Outermost {
+    /// The layer over these route templates.
+    pub(crate) fn new<'a>(routes: impl Iterator<Item = &'a str>) -> Arc<Self> {
+        Arc::new(Outermost {
+            seed: RandomState::new().hash_one(std::process::id()),
+            next: AtomicU64::new(0),
+            meters: routes
+                .map(|route| (route.to_owned(), RouteMeter::new(route)))
+                .collect(),
+            unmatched: RouteMeter::new("unmatched"),
+        })
+    }
+
+    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        let given = headers.get(REQUEST_ID).filter(|value| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
+                && value
+                    .as_bytes()
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(byte))
+        });
+        if let Some(given) = given {
+            return given.clone();
+        }
+        let id = mix(self
+            .seed
+            .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed)));
+        HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("none"))
+    }
+}
+
+/// A permutation of the 64-bit numbers (the finalizer of `SplitMix64`), so that ids do not count requests.
+fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+/// The layer itself.
+pub(crate) async fn outermost(
+    State(layer): State<Arc<Outermost>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = layer.request_id(request.headers());
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let meter = layer
+        .meters
+        .get(route)
+        .unwrap_or(&layer.unmatched)
+        .method(&method);
+    let id_text = id.to_str().unwrap_or("none");
+
+    let span = tracing::debug_span!("request", request_id = id_text, %method, route);
+    let mut response = match AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span)
+        .await
+    {
+        Ok(response) => response,
+        Err(_) => ApiError::new(Code::Internal).into_response(),
+    };
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        if error.code() == Code::Internal {
+            tracing::error!(request_id = id_text, %method, route, detail = error.detail(), "a request failed");
+        }
+        let mut rendered = error.render(id_text);
+        if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+            rendered.headers_mut().insert(header::ALLOW, allow);
+        }
+        response = rendered;
+    }
+    meter.count(&response, started);
+    tracing::debug!(request_id = id_text, %method, route, status = response.status().as_u16(), "answered");
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}

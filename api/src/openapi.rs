@@ -1,0 +1,166 @@
+//! The OpenAPI document, made from the routes and served with a page to read it.
+//!
+//! What all routes share is added here and not at each of them: the token, the headers of commands, the header of
+//! positions, and the errors that any route can have. `docs/openapi.json` is this document, compared by a test. The page
+//! at `/docs` is part of the program and fetches nothing from anywhere else.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use utoipa::openapi::SchemaFormat;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::KnownFormat;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    ResponseBuilder,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::caller::ShownPosition;
+use crate::problem::{Code, FieldError, Problem};
+
+/// Where the document is.
+pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
+
+/// The document before the routes.
+pub(crate) fn base() -> OpenApi {
+    let description = "Direct messages with a doorstep: what a stranger writes waits until it is accepted, deleted or reported. \
+        Each route is for the role that it is tagged with (`auditor`: also `service`; `operator`: also `service`; `open`: anyone); \
+        roles do not include one another.";
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Doorstep")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(description))
+                .build(),
+        )
+        .components(Some(
+            ComponentsBuilder::new()
+                .schema(Problem::name(), Problem::schema())
+                .schema(Code::name(), Code::schema())
+                .schema(FieldError::name(), FieldError::schema())
+                .schema(ShownPosition::name(), ShownPosition::schema())
+                .security_scheme(
+                    "bearer",
+                    SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+                )
+                .build(),
+        ))
+        .security(Some([SecurityRequirement::new("bearer", [""; 0])]))
+        .build()
+}
+
+/// Adds to every operation what all of its kind share.
+pub(crate) fn finish(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let PathItem {
+            get,
+            put,
+            post,
+            delete,
+            ..
+        } = item;
+        for (operation, command) in [(get, false), (put, true), (post, true), (delete, true)] {
+            if let Some(operation) = operation.as_mut() {
+                finish_operation(operation, command);
+            }
+        }
+    }
+}
+
+fn finish_operation(operation: &mut Operation, command: bool) {
+    let tag = operation
+        .tags
+        .as_ref()
+        .and_then(|tags| tags.first())
+        .cloned()
+        .unwrap_or_default();
+    if tag == "open" {
+        return;
+    }
+    let parameters = operation.parameters.get_or_insert_default();
+    if command && tag != "operator" {
+        parameters.push(
+            ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some("The client's id of this command, 1-128 bytes: repeated, it takes effect once and answers alike."))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128))))
+                .build().into(),
+        );
+    }
+    if command && tag == "service" {
+        parameters.push(
+            ParameterBuilder::new()
+                .name("Doorstep-At")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some("When it happened, RFC 3339."))
+                .schema(Some(
+                    ObjectBuilder::new()
+                        .schema_type(Type::String)
+                        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+                ))
+                .build()
+                .into(),
+        );
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if status.starts_with('2') {
+            let position = HeaderBuilder::new()
+                .schema(Some(Ref::from_schema_name("Position")))
+                .description(Some(
+                    "The position a command reached, or how far the view of a query has come.",
+                ))
+                .build();
+            response
+                .headers
+                .insert("Doorstep-Position".to_owned(), position.into());
+        } else if let Some(content) = response.content.swap_remove("application/json") {
+            response
+                .content
+                .insert("application/problem+json".to_owned(), content);
+        }
+    }
+    let any_other = ResponseBuilder::new()
+        .description("Any other error; `code` says which.")
+        .content(
+            "application/problem+json",
+            Content::new(Some(Ref::from_schema_name("Problem"))),
+        )
+        .build();
+    operation
+        .responses
+        .responses
+        .insert("default".to_owned(), any_other.into());
+}
+
+/// The page at `/docs`.
+pub(crate) fn page<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let config = Config::new([DOCUMENT_PATH]).validator_url("none");
+    Router::from(SwaggerUi::new("/docs").config(config))
+        .layer(middleware::from_fn(fetch_nothing_elsewhere))
+}
+
+/// Holds the page to this origin, whatever its scripts might want.
+async fn fetch_nothing_elsewhere(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'",
+        ),
+    );
+    response
+}

@@ -1,0 +1,317 @@
+//! `GET /v1/events`: the log itself, for auditors and the host.
+//!
+//! As JSON a page: events after a position, filtered, with the position to go on from; a page looks at a bounded number of
+//! events, so that a filter that matches little answers in bounded time with fewer items. As `application/x-ndjson` every
+//! matching event up to the end of the log as it was when asked. Reading the log is noted in the access log.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use event_store::{
+    Direction, EventStore, LogId, Position, ReadError, RecordedEvent, StreamFrom, StreamName,
+};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::State;
+use crate::caller::{AsReader, Caller, DOORSTEP_POSITION, ShownPosition};
+use crate::event_json;
+use crate::problem::{ApiError, Code};
+use crate::query::Query;
+
+/// What cursors of this list are for.
+const SCOPE: &str = "events";
+/// Events that one page looks at, at most.
+const LOOKED_AT_MAX: usize = 20_000;
+/// Events and bytes of one reading of the log.
+const BLOCK_EVENTS: usize = 2_048;
+const BLOCK_BYTES: usize = 1024 * 1024;
+/// A page's bytes, beyond which it ends early.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::default().routes(routes!(events))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Events after this position; from the beginning when absent.
+    after: Option<String>,
+    /// `next_cursor` of the page before, instead of `after`.
+    cursor: Option<String>,
+    /// Items of a page, 1-200, 50 when absent. For `application/x-ndjson`: events at most, all when absent.
+    #[param(minimum = 1)]
+    limit: Option<usize>,
+    /// Of this stream alone.
+    stream: Option<String>,
+    /// Of this type alone, such as `message-sent.v1`; without `.v1`, of every version.
+    r#type: Option<String>,
+    /// Concerning this member.
+    member: Option<String>,
+}
+
+struct Filter {
+    stream: Option<StreamName>,
+    event_type: Option<String>,
+    member: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, event: &RecordedEvent) -> bool {
+        self.stream
+            .as_ref()
+            .is_none_or(|stream| event.stream() == stream.as_str())
+            && self.event_type.as_ref().is_none_or(|wanted| {
+                event.event_type() == wanted
+                    || event
+                        .event_type()
+                        .split_once(".v")
+                        .is_some_and(|(name, _)| name == wanted)
+            })
+            && self
+                .member
+                .as_ref()
+                .is_none_or(|wanted| event.members().any(|member| member == wanted))
+    }
+}
+
+/// Where a reading of the log is.
+struct Reading {
+    store: Arc<dyn EventStore>,
+    log_id: LogId,
+    filter: Filter,
+    after: Position,
+    /// The end of the log when asked.
+    end: Position,
+    /// The version to go on from, where one stream is read.
+    version: Option<u64>,
+    done: bool,
+}
+
+impl Reading {
+    /// The next events, matching or not, up to the end; none when there are no more.
+    async fn block(&mut self) -> Result<Vec<RecordedEvent>, ReadError> {
+        if self.done {
+            return Ok(Vec::new());
+        }
+        let mut events = match &self.filter.stream {
+            Some(stream) => {
+                let from = self.version.map_or(StreamFrom::Start, StreamFrom::Version);
+                self.store
+                    .read_stream(stream, from, Direction::Forward, BLOCK_EVENTS)
+                    .await?
+            }
+            None => {
+                self.store
+                    .read_all(self.after, BLOCK_EVENTS, BLOCK_BYTES)
+                    .await?
+            }
+        };
+        let last = events
+            .last()
+            .map(|event| (event.position(), event.version()));
+        match last {
+            Some((position, version)) if position < self.end => {
+                self.after = self.after.max(position);
+                self.version = version.checked_add(1);
+            }
+            _ => self.done = true,
+        }
+        events.retain(|event| event.position() <= self.end);
+        Ok(events)
+    }
+}
+
+/// Events of the log, in order.
+#[utoipa::path(get, path = "/v1/events", tag = "auditor", params(Asked), responses((status = 200,
+    description = "A page `{\"items\", \"next_cursor\"}`; with `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. `next_cursor` is null at the end.",
+    content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-ndjson")))))]
+async fn events(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsReader>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Response, ApiError> {
+    let invalid = |field: &'static str, detail: &'static str| {
+        ApiError::field(Code::InvalidQuery, field, detail)
+    };
+    let (after, version) = match (&asked.after, &asked.cursor) {
+        (Some(text), None) => (shared.position_given("after", text)?, None),
+        (None, Some(text)) => place(&shared.cursor_given(SCOPE, caller.sub().as_str(), text)?),
+        (None, None) => (Position::START, None),
+        (Some(_), Some(_)) => return Err(invalid("cursor", "It is given beside `after`.")),
+    };
+    let stream = match asked.stream {
+        Some(name) => Some(
+            StreamName::new(name).map_err(|_| invalid("stream", "It is not a stream's name."))?,
+        ),
+        None => None,
+    };
+    let lines = wants_lines(&headers)?;
+    let most = if lines {
+        usize::MAX
+    } else {
+        projections::LIMIT_MAX
+    };
+    let limit = asked.limit.unwrap_or(if lines {
+        usize::MAX
+    } else {
+        projections::LIMIT_DEFAULT
+    });
+    if !(1..=most).contains(&limit) {
+        return Err(invalid("limit", "A page has 1 to 200 items."));
+    }
+    let end = shared.store.durable_position();
+    tracing::info!(target: "doorstep::access", reader = caller.sub().as_str(), after = after.0, end = end.0, "the log is read");
+    let reading = Reading {
+        store: Arc::clone(&shared.store),
+        log_id: shared.store.log_id(),
+        filter: Filter {
+            stream,
+            event_type: asked.r#type,
+            member: asked.member,
+        },
+        after,
+        end,
+        version,
+        done: after >= end,
+    };
+    let shown = ShownPosition::Number(end.0);
+    let (body, media_type) = if lines {
+        (all_lines(reading, after, limit), "application/x-ndjson")
+    } else {
+        let (mut body, next) = page(reading, after, limit).await?;
+        match next {
+            Some(content) => {
+                body.push(b'"');
+                body.extend_from_slice(
+                    shared
+                        .cursor_shown(SCOPE, caller.sub().as_str(), &content)
+                        .as_bytes(),
+                );
+                body.extend_from_slice(b"\"}");
+            }
+            None => body.extend_from_slice(b"null}"),
+        }
+        (Body::from(body), "application/json")
+    };
+    let mut response = body.into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(DOORSTEP_POSITION, shown.to_header());
+    Ok(response)
+}
+
+/// Whether lines are wanted and not a page; what else may be asked for is not there yet.
+fn wants_lines(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(accept) = headers.get(header::ACCEPT) else {
+        return Ok(false);
+    };
+    let accept = accept.to_str().unwrap_or("");
+    let mut named = accept
+        .split(',')
+        .map(|part| part.split(';').next().unwrap_or("").trim());
+    if named.clone().any(|part| part == "application/x-ndjson") {
+        return Ok(true);
+    }
+    if named.any(|part| matches!(part, "application/json" | "application/*" | "*/*" | "")) {
+        return Ok(false);
+    }
+    Err(Code::NotAcceptable.into())
+}
+
+fn read_failed(error: &ReadError) -> ApiError {
+    ApiError::with_detail(Code::Internal, error.to_string())
+}
+
+/// The place that a cursor names: after which position, and in a stream from which version.
+fn place(content: &[u8]) -> (Position, Option<u64>) {
+    let number = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_be_bytes(*bytes));
+    let (position, rest) = content
+        .split_first_chunk::<8>()
+        .map_or((None, content), |(at, rest)| (Some(at), rest));
+    (
+        Position(number(position).unwrap_or(0)),
+        number(rest.first_chunk::<8>()),
+    )
+}
+
+/// A page but for its cursor, and the content of that.
+async fn page(
+    mut reading: Reading,
+    after: Position,
+    limit: usize,
+) -> Result<(Vec<u8>, Option<Vec<u8>>), ApiError> {
+    let mut body = b"{\"items\":[".to_vec();
+    let (mut items, mut looked_at) = (0, 0);
+    let mut came_to = None;
+    let mut more = true;
+    'reading: loop {
+        let events = reading.block().await.map_err(|error| read_failed(&error))?;
+        if events.is_empty() && reading.done {
+            more = false;
+            break;
+        }
+        for event in events {
+            if event.position() <= after {
+                continue;
+            }
+            if items == limit || looked_at == LOOKED_AT_MAX || body.len() > PAGE_BYTES {
+                break 'reading;
+            }
+            looked_at += 1;
+            came_to = Some((event.position(), event.version()));
+            if reading.filter.takes(&event) {
+                if items > 0 {
+                    body.push(b',');
+                }
+                event_json::write(reading.log_id, &event, &mut body);
+                items += 1;
+            }
+        }
+    }
+    body.extend_from_slice(b"],\"next_cursor\":");
+    let next = came_to.filter(|_| more).map(|(position, version)| {
+        let mut content = position.0.to_be_bytes().to_vec();
+        if reading.filter.stream.is_some() {
+            content.extend_from_slice(&version.saturating_add(1).to_be_bytes());
+        }
+        content
+    });
+    Ok((body, next))
+}
+
+fn all_lines(reading: Reading, after: Position, limit: usize) -> Body {
+    let blocks = futures::stream::try_unfold(
+        (reading, limit),
+        move |(mut reading, mut left)| async move {
+            loop {
+                let events = reading.block().await.map_err(std::io::Error::other)?;
+                if left == 0 || (events.is_empty() && reading.done) {
+                    return Ok::<_, std::io::Error>(None);
+                }
+                let mut lines = Vec::new();
+                for event in events {
+                    if left > 0 && event.position() > after && reading.filter.takes(&event) {
+                        event_json::write(reading.log_id, &event, &mut lines);
+                        lines.push(b'\n');
+                        left -= 1;
+                    }
+                }
+                if !lines.is_empty() {
+                    return Ok(Some((Bytes::from(lines), (reading, left))));
+                }
+            }
+        },
+    );
+    Body::from_stream(blocks)
+}

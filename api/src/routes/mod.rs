@@ -1,0 +1,47 @@
+//! The routes, a file per resource: its shapes, its errors, its thin functions.
+//!
+//! Adding a resource is adding its file and its line here; the document, the roles' test and the meters follow from it.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::State;
+
+mod blocks;
+mod conversations;
+mod dm_setting;
+mod events;
+mod health;
+mod inbox;
+mod members;
+mod messages;
+mod moderation;
+mod policy;
+mod relationships;
+mod reports;
+mod requests;
+mod store;
+mod suspensions;
+mod unread;
+mod views;
+
+/// All routes with their documents.
+pub(crate) fn all() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(crate::openapi::base())
+        .merge(members::router())
+        .merge(relationships::router())
+        .merge(policy::router())
+        .merge(dm_setting::router())
+        .merge(blocks::router())
+        .merge(messages::router())
+        .merge(conversations::router())
+        .merge(requests::router())
+        .merge(reports::router())
+        .merge(inbox::router())
+        .merge(unread::router())
+        .merge(moderation::router())
+        .merge(suspensions::router())
+        .merge(events::router())
+        .merge(views::router())
+        .merge(store::router())
+        .merge(health::router())
+}

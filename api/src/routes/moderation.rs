@@ -1,0 +1,362 @@
+//! The moderators' queue and its cases.
+//!
+//! Showing a case is itself an event: the disclosure is durable before anything of the case is read. A moderator sees
+//! the reported messages and five on either side, never the rest of the inbox; what that is, the view decides.
+
+use axum::extract::State as Extract;
+use commands::Command;
+use domain::case::PriorityInputs;
+use domain::ids::ReasonCode;
+use projections::{
+    Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
+    ViewName,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answers::{Answered, Listed};
+use crate::app::State;
+use crate::caller::{Acting, AsModerator, Caller};
+use crate::problem::{ApiError, Code};
+use crate::query::{self, Paging, Query, Segments};
+use crate::time;
+use crate::words::Category;
+
+const VIEW: ViewName = ViewName::ModerationQueue;
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::default()
+        .routes(routes!(queue))
+        .routes(routes!(case))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// `open`, `claimed`, `decided` or `closed`; all but closed ones when absent.
+    state: Option<String>,
+    /// With a report of this category.
+    category: Option<Category>,
+    /// About this member.
+    member: Option<String>,
+    /// Held by this moderator.
+    claimed_by: Option<String>,
+    /// `priority` (when absent), `oldest` or `newest`.
+    sort: Option<String>,
+    /// 1-200, 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before, with the same filter and order.
+    cursor: Option<String>,
+    /// Waits until the view has come to this position.
+    min_position: Option<String>,
+}
+
+impl Asked {
+    fn filter(&self) -> Result<QueueFilter, ApiError> {
+        let state = match self.state.as_deref() {
+            Some(word) => {
+                let state = CaseState::ALL
+                    .into_iter()
+                    .find(|state| state.as_str() == word);
+                Some(state.ok_or_else(|| {
+                    ApiError::field(Code::InvalidQuery, "state", "It is not a state of a case.")
+                })?)
+            }
+            None => None,
+        };
+        let member = match self.member.as_deref() {
+            Some(id) => {
+                let member = domain::ids::MemberId::new(id);
+                Some(member.map_err(|_| {
+                    ApiError::field(Code::InvalidQuery, "member", "It is not a member's id.")
+                })?)
+            }
+            None => None,
+        };
+        let sort = match self.sort.as_deref() {
+            None | Some("priority") => QueueSort::Priority,
+            Some("oldest") => QueueSort::Oldest,
+            Some("newest") => QueueSort::Newest,
+            Some(_) => {
+                return Err(ApiError::field(
+                    Code::InvalidQuery,
+                    "sort",
+                    "It is not an order of the queue.",
+                ));
+            }
+        };
+        let category = self.category.map(Into::into);
+        Ok(QueueFilter {
+            state,
+            category,
+            member,
+            claimed_by: self.claimed_by.clone(),
+            sort,
+        })
+    }
+}
+
+/// A case in the queue.
+#[derive(Debug, Serialize, ToSchema)]
+struct QueuedCase {
+    #[schema(format = Uuid)]
+    case_id: String,
+    #[schema(format = Uuid)]
+    conversation_id: String,
+    /// The reported member.
+    member: String,
+    /// `open`, `claimed`, `decided` or `closed`.
+    state: &'static str,
+    priority: ShownPriority,
+    /// Worst first.
+    categories: Vec<Category>,
+    /// How many reports it has.
+    reports: u64,
+    /// How many different members reported this member within 90 days.
+    reporters: u32,
+    #[schema(format = DateTime)]
+    opened_at: String,
+    claimed_by: Option<String>,
+}
+
+/// What a case's place in the queue follows from.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownPriority {
+    /// Of the worst category, 0 to 5.
+    severity: u8,
+    reporters: u32,
+    /// Earlier cases of the member that were upheld.
+    upheld: u32,
+    /// All its reports are over their reporters' daily limit.
+    over_limit: bool,
+}
+
+impl From<PriorityInputs> for ShownPriority {
+    fn from(priority: PriorityInputs) -> Self {
+        ShownPriority {
+            severity: priority.severity,
+            reporters: priority.reporters,
+            upheld: priority.upheld,
+            over_limit: priority.over_limit,
+        }
+    }
+}
+
+impl From<QueueItem> for QueuedCase {
+    fn from(item: QueueItem) -> Self {
+        QueuedCase {
+            case_id: item.case_id.to_string(),
+            conversation_id: item.conversation_id.to_string(),
+            member: item.member.to_string(),
+            state: item.state.as_str(),
+            priority: item.priority.into(),
+            categories: item.categories.into_iter().map(Category::from).collect(),
+            reports: item.reports,
+            reporters: item.reporters,
+            opened_at: time::format(item.opened_at.as_millis()),
+            claimed_by: item.claimed_by,
+        }
+    }
+}
+
+/// The cases that wait, the most urgent first.
+#[utoipa::path(get, path = "/v1/moderation/queue", tag = "moderator", params(Asked), responses((status = 200, body = Listed<QueuedCase>)))]
+async fn queue(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsModerator>,
+    Query(asked): Query<Asked>,
+) -> Result<Answered<Listed<QueuedCase>>, ApiError> {
+    let filter = asked.filter()?;
+    // A cursor is for one filter and order: with another it is none.
+    let scope = format!("{VIEW} {filter:?}");
+    let paging = Paging {
+        limit: asked.limit,
+        cursor: asked.cursor,
+        min_position: None,
+    };
+    let page = shared.page(&caller, &scope, &paging)?;
+    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    let page = shared.reads.moderation_queue(&filter, &page).await?;
+    Ok(shared.listed(&caller, &scope, page, QueuedCase::from))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Reading {
+    /// What for, 1-64 bytes of `[a-z0-9_]`; `review` when absent. It is recorded.
+    purpose: Option<String>,
+    /// Waits until the view has come to this position.
+    min_position: Option<String>,
+}
+
+/// A case with its evidence.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownCase {
+    #[serde(flatten)]
+    summary: QueuedCase,
+    /// The other member of the conversation, who reported.
+    reporter: String,
+    /// Oldest first; of more than 100 the newest.
+    evidence: Vec<ShownReport>,
+    /// The reported messages and up to five on either side, by number.
+    messages: Vec<ContextMessage>,
+    /// Of the reported member, then of the reporter.
+    history: Vec<History>,
+}
+
+/// A report of a case.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownReport {
+    #[schema(format = Uuid)]
+    report_id: String,
+    reporter: String,
+    category: Category,
+    comment: String,
+    #[schema(format = DateTime)]
+    reported_at: String,
+    /// It was over the reporter's daily limit.
+    over_limit: bool,
+    /// The messages as they were sent.
+    messages: Vec<ReportedMessage>,
+}
+
+/// A reported message as it was sent.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReportedMessage {
+    number: u64,
+    text: String,
+    #[schema(format = DateTime)]
+    sent_at: String,
+}
+
+/// A message around the reported ones.
+#[derive(Debug, Serialize, ToSchema)]
+struct ContextMessage {
+    number: u64,
+    from: String,
+    /// Null once unsent, unless it was reported.
+    text: Option<String>,
+    #[schema(format = DateTime)]
+    sent_at: String,
+    #[schema(format = DateTime)]
+    unsent_at: Option<String>,
+    /// It is one of the reported ones.
+    reported: bool,
+}
+
+/// What moderators know of a member.
+#[derive(Debug, Serialize, ToSchema)]
+struct History {
+    member: String,
+    #[schema(format = DateTime)]
+    registered_at: Option<String>,
+    reports_made: u64,
+    reports_received: u64,
+    cases: u64,
+    cases_upheld: u64,
+    suspensions: u64,
+    suspended: bool,
+}
+
+impl From<CaseReport> for ShownReport {
+    fn from(report: CaseReport) -> Self {
+        ShownReport {
+            report_id: report.report_id.to_string(),
+            reporter: report.reporter.to_string(),
+            category: report.category.into(),
+            comment: report.comment,
+            reported_at: time::format(report.reported_at.as_millis()),
+            over_limit: report.over_limit,
+            messages: report
+                .evidence
+                .into_iter()
+                .map(|item| ReportedMessage {
+                    number: item.number,
+                    text: item.text,
+                    sent_at: time::format(item.sent_at.as_millis()),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<CaseMessage> for ContextMessage {
+    fn from(message: CaseMessage) -> Self {
+        ContextMessage {
+            number: message.number,
+            from: message.from.to_string(),
+            text: message.text,
+            sent_at: time::format(message.sent_at.as_millis()),
+            unsent_at: message.unsent_at.map(|at| time::format(at.as_millis())),
+            reported: message.reported,
+        }
+    }
+}
+
+impl From<MemberHistory> for History {
+    fn from(history: MemberHistory) -> Self {
+        History {
+            member: history.member.to_string(),
+            registered_at: history.registered_at.map(|at| time::format(at.as_millis())),
+            reports_made: history.reports_made,
+            reports_received: history.reports_received,
+            cases: history.cases,
+            cases_upheld: history.cases_upheld,
+            suspensions: history.suspensions,
+            suspended: history.suspended,
+        }
+    }
+}
+
+impl From<Case> for ShownCase {
+    fn from(case: Case) -> Self {
+        ShownCase {
+            summary: case.summary.into(),
+            reporter: case.reporter.to_string(),
+            evidence: case.reports.into_iter().map(ShownReport::from).collect(),
+            messages: case
+                .messages
+                .into_iter()
+                .map(ContextMessage::from)
+                .collect(),
+            history: case.history.into_iter().map(History::from).collect(),
+        }
+    }
+}
+
+/// A case with its evidence. Reading it is recorded, with the purpose.
+#[utoipa::path(get, path = "/v1/moderation/cases/{id}", tag = "moderator", params(("id" = String, Path, format = Uuid), Reading),
+    responses((status = 200, body = ShownCase)))]
+async fn case(
+    Extract(shared): Extract<State>,
+    acting: Acting<AsModerator>,
+    Segments(id): Segments<String>,
+    Query(reading): Query<Reading>,
+) -> Result<Answered<ShownCase>, ApiError> {
+    let purpose =
+        ReasonCode::new(reading.purpose.as_deref().unwrap_or("review")).map_err(|_| {
+            ApiError::field(
+                Code::InvalidQuery,
+                "purpose",
+                "It is not 1-64 bytes of `[a-z0-9_]`.",
+            )
+        })?;
+    let case = query::case(&id);
+    shared
+        .reached(VIEW, reading.min_position.as_deref())
+        .await?;
+    shared
+        .carry_out(&acting, Command::DiscloseCase { case, purpose })
+        .await?;
+    let answer = shared.reads.case(case).await?;
+    Ok(shared.standing_at(
+        &acting.caller,
+        answer.position,
+        ShownCase::from(answer.value),
+    ))
+}

@@ -1,0 +1,158 @@
+//! Reports: making one, and what came of the caller's own. Making one is never limited.
+
+use axum::extract::State as Extract;
+use commands::{Answer, Command, Target};
+use projections::{ReportItem, ViewName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answers::{Answered, Listed};
+use crate::app::State;
+use crate::body::Json;
+use crate::caller::{Acting, AsMember, AsMemberUnlimited, Caller, ShownPosition};
+use crate::problem::{ApiError, Code, Problem};
+use crate::query::{self, AsOf, Paging, Query, Segments};
+use crate::time;
+use crate::words::{Also, Category};
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::default()
+        .routes(routes!(make))
+        .routes(routes!(list))
+        .routes(routes!(show))
+}
+
+/// A report of messages of the other member.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewReport {
+    #[schema(format = Uuid)]
+    conversation_id: String,
+    /// 1-20 numbers of messages.
+    #[schema(min_items = 1, max_items = 20)]
+    messages: Vec<u64>,
+    category: Category,
+    /// At most 2,000 graphemes and 8 KiB.
+    #[serde(default)]
+    comment: String,
+    /// What to do besides; `none` unless given.
+    also: Option<Also>,
+}
+
+/// A report that is kept.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reported {
+    /// The report; where nothing was new, the earliest of these messages.
+    #[schema(format = Uuid)]
+    report_id: String,
+    position: ShownPosition,
+    /// What became of `also`, where it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<&'static str>,
+}
+
+/// Reports messages. 200 with the earliest report where nothing was new.
+#[utoipa::path(post, path = "/v1/reports", tag = "member", request_body = NewReport,
+    responses((status = 201, body = Reported), (status = 200, description = "Nothing was new.", body = Reported),
+        (status = 422, description = "`invalid_report`", body = Problem)))]
+async fn make(
+    Extract(shared): Extract<State>,
+    acting: Acting<AsMemberUnlimited>,
+    Json(report): Json<NewReport>,
+) -> Result<Answered<Reported>, ApiError> {
+    let command = Command::ReportMessage {
+        target: Target::Conversation(query::conversation(&report.conversation_id)),
+        messages: report.messages,
+        category: report.category.into(),
+        comment: report.comment,
+        also: report.also.unwrap_or(Also::None).into(),
+    };
+    let (outcome, position) = shared.carry_out(&acting, command).await?;
+    let Answer::Reported { report, new, .. } = outcome.answer else {
+        return Err(ApiError::with_detail(
+            Code::Internal,
+            "a report was made without an answer",
+        ));
+    };
+    let body = Reported {
+        report_id: report.to_string(),
+        position: position.clone(),
+        also: None,
+    };
+    Ok(if new {
+        Answered::created(position, body)
+    } else {
+        Answered::ok(position, body)
+    })
+}
+
+/// A report, as its reporter sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnReport {
+    #[schema(format = Uuid)]
+    report_id: String,
+    #[schema(format = Uuid)]
+    conversation_id: String,
+    /// Who was reported.
+    member: String,
+    messages: Vec<u64>,
+    category: Category,
+    comment: String,
+    #[schema(format = DateTime)]
+    reported_at: String,
+    /// `open` or `decided`.
+    state: &'static str,
+    /// What came of it, as far as it concerns the reporter.
+    outcome: Option<String>,
+}
+
+impl From<ReportItem> for OwnReport {
+    fn from(item: ReportItem) -> Self {
+        OwnReport {
+            report_id: item.report_id.to_string(),
+            conversation_id: item.conversation_id.to_string(),
+            member: item.member.to_string(),
+            messages: item.messages,
+            category: item.category.into(),
+            comment: item.comment,
+            reported_at: time::format(item.reported_at.as_millis()),
+            state: item.state.as_str(),
+            outcome: item.outcome,
+        }
+    }
+}
+
+/// What the caller has reported, the latest first.
+#[utoipa::path(get, path = "/v1/me/reports", tag = "member", params(Paging), responses((status = 200, body = Listed<OwnReport>)))]
+async fn list(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsMember>,
+    Query(asked): Query<Paging>,
+) -> Result<Answered<Listed<OwnReport>>, ApiError> {
+    const VIEW: ViewName = ViewName::Reports;
+    let page = shared.page(&caller, VIEW.as_str(), &asked)?;
+    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    let page = shared.reads.my_reports(caller.sub(), &page).await?;
+    Ok(shared.listed(&caller, VIEW.as_str(), page, OwnReport::from))
+}
+
+/// One report of the caller's.
+#[utoipa::path(get, path = "/v1/reports/{id}", tag = "member", params(("id" = String, Path, format = Uuid), AsOf),
+    responses((status = 200, body = OwnReport)))]
+async fn show(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsMember>,
+    Segments(id): Segments<String>,
+    Query(asked): Query<AsOf>,
+) -> Result<Answered<OwnReport>, ApiError> {
+    shared
+        .reached(ViewName::Reports, asked.min_position.as_deref())
+        .await?;
+    let answer = shared
+        .reads
+        .my_report(caller.sub(), query::report(&id))
+        .await?;
+    Ok(shared.standing_at(&caller, answer.position, OwnReport::from(answer.value)))
+}

@@ -1,0 +1,98 @@
+//! The operator's care of the log: checking every record, and a backup while it runs.
+//!
+//! The backup is a tar archive of the files, made as it is sent: nothing is written beside the log for it. One of each
+//! at a time, since both read the whole log.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State as Extract;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answers::Answered;
+use crate::app::{BackupPart, State};
+use crate::caller::{AsOperator, Caller};
+use crate::problem::{ApiError, Code};
+use crate::tar;
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::default()
+        .routes(routes!(verify))
+        .routes(routes!(backup))
+}
+
+/// Checks every record of the log.
+#[utoipa::path(post, path = "/v1/store/verify", tag = "operator", responses((status = 200,
+    description = "`ok` says whether every record checks; the rest names what was checked and what does not.", body = serde_json::Value)))]
+async fn verify(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsOperator>,
+) -> Result<Answered<serde_json::Value>, ApiError> {
+    let Ok(_permit) = shared.verifying.try_acquire() else {
+        return Err(
+            ApiError::with_detail(Code::Busy, "The log is being verified already.")
+                .retry_after_s(10),
+        );
+    };
+    let position = shared.store.durable_position();
+    match shared.care.verify().await {
+        Ok(report) => Ok(shared.standing_at(&caller, position, report)),
+        Err(error) => Err(ApiError::with_detail(Code::Internal, format!("{error:#}"))),
+    }
+}
+
+/// A backup of the log as it is now, as a tar archive.
+#[utoipa::path(get, path = "/v1/store/backup", tag = "operator", responses((status = 200,
+    description = "A tar archive that `doorstep restore` takes when unpacked.", body = Vec<u8>, content_type = "application/x-tar")))]
+async fn backup(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsOperator>,
+) -> Result<Response, ApiError> {
+    let Ok(permit) = Arc::clone(&shared.backing_up).try_acquire_owned() else {
+        return Err(
+            ApiError::with_detail(Code::Busy, "A backup is being made already.").retry_after_s(10),
+        );
+    };
+    tracing::info!(target: "doorstep::access", reader = caller.sub().as_str(), "a backup is made");
+    let (send_part, parts) = mpsc::channel::<BackupPart>(4);
+    let care = Arc::clone(&shared.care);
+    let made = tokio::spawn(async move { care.backup(send_part).await });
+    let archive = tar::Archive::new(parts);
+    let chunks = futures::stream::try_unfold(
+        (archive, Some(made), permit),
+        |(mut archive, mut made, permit)| async move {
+            if let Some(chunk) = archive.next().await? {
+                return Ok::<_, std::io::Error>(Some((chunk, (archive, made, permit))));
+            }
+            // The end of the archive is sent only if the backup says that it is whole.
+            match made.take() {
+                Some(made) => {
+                    made.await
+                        .map_err(std::io::Error::other)?
+                        .map_err(std::io::Error::other)?;
+                    Ok(Some((
+                        Bytes::from_static(&tar::END),
+                        (archive, None, permit),
+                    )))
+                }
+                None => Ok(None),
+            }
+        },
+    );
+    let mut response = Body::from_stream(chunks).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-tar"),
+    );
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"doorstep-backup.tar\""),
+    );
+    Ok(response)
+}

@@ -1,0 +1,43 @@
+//! `GET /v1/unread`: in how many conversations something unread waits.
+
+use axum::extract::State as Extract;
+use projections::ViewName;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answers::Answered;
+use crate::app::State;
+use crate::caller::{AsMember, Caller};
+use crate::problem::ApiError;
+use crate::query::{AsOf, Query};
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::default().routes(routes!(count))
+}
+
+/// In how many conversations something unread waits.
+#[derive(Debug, Serialize, ToSchema)]
+struct Unread {
+    inbox: u64,
+    requests: u64,
+}
+
+/// In how many conversations something unread waits.
+#[utoipa::path(get, path = "/v1/unread", tag = "member", params(AsOf), responses((status = 200, body = Unread)))]
+async fn count(
+    Extract(shared): Extract<State>,
+    caller: Caller<AsMember>,
+    Query(asked): Query<AsOf>,
+) -> Result<Answered<Unread>, ApiError> {
+    shared
+        .reached(ViewName::Unread, asked.min_position.as_deref())
+        .await?;
+    let answer = shared.reads.unread(caller.sub()).await?;
+    let body = Unread {
+        inbox: answer.value.inbox,
+        requests: answer.value.requests,
+    };
+    Ok(shared.standing_at(&caller, answer.position, body))
+}

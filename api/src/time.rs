@@ -1,0 +1,52 @@
+//! Times on the wire: any RFC 3339 is read, UTC with milliseconds is written.
+//!
+//! Inside, a time is an integer of milliseconds since the Unix epoch; this is the only place where it is text.
+
+use chrono::{DateTime, SecondsFormat, TimeZone as _, Utc};
+
+/// The milliseconds since the Unix epoch of an RFC 3339 time; anything finer is cut off.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|time| time.timestamp_millis())
+}
+
+/// The time as `2004-01-02T10:00:00.000Z`. Times outside the years that RFC 3339 can write are cut to its ends.
+pub(crate) fn format(at_ms: i64) -> String {
+    const FIRST_MS: i64 = -62_167_219_200_000;
+    const LAST_MS: i64 = 253_402_300_799_999;
+    Utc.timestamp_millis_opt(at_ms.clamp(FIRST_MS, LAST_MS))
+        .single()
+        .map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        .unwrap_or_default()
+}
+
+/// The time in RFC 3339 now, by the wall clock, in milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    Utc::now().timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format, parse};
+
+    #[test]
+    fn reads_any_offset_and_writes_utc_with_milliseconds() {
+        assert_eq!(
+            format(parse("2004-01-02T11:00:00+01:00").unwrap()),
+            "2004-01-02T10:00:00.000Z"
+        );
+        assert_eq!(
+            format(parse("2004-01-02t10:00:00.1239z").unwrap()),
+            "2004-01-02T10:00:00.123Z"
+        );
+        assert_eq!(parse("2004-01-02"), None);
+        assert_eq!(parse("yesterday"), None);
+    }
+
+    #[test]
+    fn writes_the_ends_of_time() {
+        assert_eq!(format(i64::MIN), "0000-01-01T00:00:00.000Z");
+        assert_eq!(format(i64::MAX), "9999-12-31T23:59:59.999Z");
+    }
+}
