@@ -318,6 +318,10 @@ impl From<CommandError> for ApiError {
                     .retry_after_s(HOUR_S)
             }
             CommandError::Busy => ApiError::new(Code::Busy).retry_after_s(1),
+            CommandError::TooLarge => ApiError::with_detail(
+                Code::BodyTooLarge,
+                "It would make an event that is too large.",
+            ),
             CommandError::StorageFull => Code::StorageFull.into(),
             CommandError::OutcomeUnknown => Code::OutcomeUnknown.into(),
             CommandError::Unreadable(what) => ApiError::with_detail(Code::Internal, what),

@@ -6,7 +6,7 @@
 use axum::extract::State as Extract;
 use commands::Command;
 use domain::case::PriorityInputs;
-use domain::ids::ReasonCode;
+use domain::ids::{MemberId, ReasonCode};
 use projections::{
     Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
     ViewName,
@@ -68,15 +68,13 @@ impl Asked {
             }
             None => None,
         };
-        let member = match self.member.as_deref() {
-            Some(id) => {
-                let member = domain::ids::MemberId::new(id);
-                Some(member.map_err(|_| {
-                    ApiError::field(Code::InvalidQuery, "member", "It is not a member's id.")
-                })?)
-            }
-            None => None,
+        let id = |field: &'static str, id: &Option<String>| {
+            let Some(id) = id else { return Ok(None) };
+            let member = MemberId::new(id).map(Some);
+            member.map_err(|_| ApiError::field(Code::InvalidQuery, field, "It is not an id."))
         };
+        let member = id("member", &self.member)?;
+        let claimed_by = id("claimed_by", &self.claimed_by)?;
         let sort = match self.sort.as_deref() {
             None | Some("priority") => QueueSort::Priority,
             Some("oldest") => QueueSort::Oldest,
@@ -94,7 +92,7 @@ impl Asked {
             state,
             category,
             member,
-            claimed_by: self.claimed_by.clone(),
+            claimed_by,
             sort,
         })
     }
@@ -158,7 +156,7 @@ impl From<QueueItem> for QueuedCase {
             reports: item.reports,
             reporters: item.reporters,
             opened_at: time::format(item.opened_at.as_millis()),
-            claimed_by: item.claimed_by,
+            claimed_by: item.claimed_by.map(|id| id.to_string()),
         }
     }
 }
