@@ -39,6 +39,7 @@ use tokio::net::TcpListener;
 pub use app::{App, BackupPart, Options, StoreCare, StoreState};
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};
+pub use tar::send_folder;
 pub use tokens::Role;
 
 use app::{Shared, State};

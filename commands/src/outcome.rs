@@ -3,6 +3,7 @@
 //! Promise: an outcome, a refusal and *unchanged* included, is given only when everything it was decided on is
 //! durable. A repeated command gives the first outcome again, with `repeated` set.
 
+use domain::conversation::AlsoOutcome;
 use domain::ids::{CaseId, ConversationId, ReportId};
 use domain::policy::Audience;
 use domain::rejection::{Code, Rejection};
@@ -54,6 +55,8 @@ pub enum Answer {
         case: CaseId,
         /// Whether it named a message that this member had not reported.
         new: bool,
+        /// What became of what else was asked for; none where nothing else was, or nothing was new.
+        also: Option<AlsoOutcome>,
     },
     /// The DM setting in force.
     Setting {

@@ -63,6 +63,7 @@ impl<'a> Told<'a> {
                 report: reported.report_id,
                 case,
                 new: true,
+                also: reported.also_outcome,
             };
         }
     }

@@ -305,6 +305,7 @@ impl Task {
                         report,
                         case: CaseId::of(conversation, reported),
                         new: false,
+                        also: None,
                     }
                 }
                 _ => Answer::Nothing,

@@ -1,7 +1,9 @@
 //! Reports: making one, and what came of the caller's own. Making one is never limited.
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command, Target};
+use commands::{Answer, Command, Envelope, Target};
+use domain::conversation::AlsoOutcome;
+use domain::ids::ReportId;
 use projections::{ReportItem, ViewName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -48,7 +50,7 @@ struct Reported {
     #[schema(format = Uuid)]
     report_id: String,
     position: ShownPosition,
-    /// What became of `also`, where it was given.
+    /// What became of `also`, where it was given: `done`, `already` or `skipped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     also: Option<&'static str>,
 }
@@ -69,23 +71,73 @@ async fn make(
         comment: report.comment,
         also: report.also.unwrap_or(Also::None).into(),
     };
-    let (outcome, position) = shared.carry_out(&acting, command).await?;
-    let Answer::Reported { report, new, .. } = outcome.answer else {
-        return Err(ApiError::with_detail(
-            Code::Internal,
-            "a report was made without an answer",
-        ));
+    let (outcome, position) = shared.carry_out(&acting, command.clone()).await?;
+    let (report, new, also) = match outcome.answer {
+        Answer::Reported {
+            report, new, also, ..
+        } => (report, new, also),
+        _ => (
+            earliest(&shared, &acting, command).await?,
+            false,
+            Some(AlsoOutcome::Done),
+        ),
     };
     let body = Reported {
         report_id: report.to_string(),
         position: position.clone(),
-        also: None,
+        also: also.map(word),
     };
     Ok(if new {
         Answered::created(position, body)
     } else {
         Answered::ok(position, body)
     })
+}
+
+/// A report that named nothing new and yet did what else was asked for has an answer of that alone. The same report
+/// without it is *unchanged*, writes nothing, and names the earliest one.
+async fn earliest(
+    shared: &State,
+    acting: &Acting<AsMemberUnlimited>,
+    command: Command,
+) -> Result<ReportId, ApiError> {
+    let unanswered =
+        || ApiError::with_detail(Code::Internal, "a report was made without an answer");
+    let Command::ReportMessage {
+        target,
+        messages,
+        category,
+        comment,
+        ..
+    } = command
+    else {
+        return Err(unanswered());
+    };
+    let also = domain::conversation::Also::None;
+    let envelope = Envelope {
+        actor: acting.caller.sub().clone(),
+        command_id: acting.command_id.item(0),
+        at: acting.at,
+        command: Command::ReportMessage {
+            target,
+            messages,
+            category,
+            comment,
+            also,
+        },
+    };
+    match shared.commands.handle(envelope).await?.answer {
+        Answer::Reported { report, .. } => Ok(report),
+        _ => Err(unanswered()),
+    }
+}
+
+fn word(outcome: AlsoOutcome) -> &'static str {
+    match outcome {
+        AlsoOutcome::Done => "done",
+        AlsoOutcome::Already => "already",
+        AlsoOutcome::Skipped => "skipped",
+    }
 }
 
 /// A report, as its reporter sees it.
