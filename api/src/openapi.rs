@@ -24,6 +24,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::caller::ShownPosition;
 use crate::problem::{Code, FieldError, Problem};
+use crate::words;
 
 /// Where the document is.
 pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
@@ -47,6 +48,8 @@ pub(crate) fn base() -> OpenApi {
                 .schema(Code::name(), Code::schema())
                 .schema(FieldError::name(), FieldError::schema())
                 .schema(ShownPosition::name(), ShownPosition::schema())
+                .schema(words::Category::name(), words::Category::schema())
+                .schema(words::DeleteMode::name(), words::DeleteMode::schema())
                 .security_scheme(
                     "bearer",
                     SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
@@ -59,7 +62,7 @@ pub(crate) fn base() -> OpenApi {
 
 /// Adds to every operation what all of its kind share.
 pub(crate) fn finish(document: &mut OpenApi) {
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         let PathItem {
             get,
             put,
@@ -67,12 +70,28 @@ pub(crate) fn finish(document: &mut OpenApi) {
             delete,
             ..
         } = item;
-        for (operation, command) in [(get, false), (put, true), (post, true), (delete, true)] {
+        for (method, operation) in [
+            ("get", get),
+            ("put", put),
+            ("post", post),
+            ("delete", delete),
+        ] {
             if let Some(operation) = operation.as_mut() {
-                finish_operation(operation, command);
+                operation.operation_id = Some(operation_id(method, path));
+                finish_operation(operation, method != "get");
             }
         }
     }
+}
+
+/// A name that no other operation has: `post_requests_cid_accept`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path
+        .split(['/', '-', '.'])
+        .map(|word| word.trim_matches(['{', '}']));
+    words
+        .filter(|word| !word.is_empty() && *word != "v1")
+        .fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
 fn finish_operation(operation: &mut Operation, command: bool) {
@@ -117,6 +136,9 @@ fn finish_operation(operation: &mut Operation, command: bool) {
         let RefOr::T(response) = response else {
             continue;
         };
+        if response.description.is_empty() {
+            "Done.".clone_into(&mut response.description);
+        }
         if status.starts_with('2') {
             let position = HeaderBuilder::new()
                 .schema(Some(Ref::from_schema_name("Position")))

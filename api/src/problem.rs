@@ -23,7 +23,7 @@ const HOUR_S: u64 = 60 * 60;
 
 /// Declares [`Code`] with its table: variant, wire name, status, title, meaning.
 macro_rules! codes {
-    ($($variant:ident, $name:literal, $status:ident, $title:literal, $meaning:literal;)+) => {
+    ($($variant:ident, $name:tt, $status:ident, $title:literal, $meaning:literal;)+) => {
         /// A stable code of an error; what clients branch on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
         pub enum Code {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 /// Declares a list of words with the domain type that it names.
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident => $domain:path { $($variant:ident = $word:literal),+ $(,)? })+) => {$(
+    ($($(#[$doc:meta])* $name:ident => $domain:path { $($variant:ident = $word:tt),+ $(,)? })+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub(crate) enum $name {

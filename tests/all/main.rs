@@ -8,6 +8,8 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_documents;
+mod api_tour;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;

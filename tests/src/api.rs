@@ -68,13 +68,21 @@ impl Reply {
 
     /// The position of the answer, as it was shown.
     pub fn position(&self) -> String {
-        self.headers["doorstep-position"].to_str().unwrap().to_owned()
+        self.headers["doorstep-position"]
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The same answer; panics with it unless it has this status.
     #[must_use]
     pub fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         self
     }
 }
@@ -148,9 +156,12 @@ impl Door {
         let embedded = EmbeddedStore::open(dir.path(), setting.store).unwrap();
         let store: Arc<dyn EventStore> = Arc::new(embedded.clone());
         let rules = Arc::new(Rules::default());
-        let mut options = commands::Options::new(Some(dir.path().join("tables")), Mode::Service, rules);
+        let mut options =
+            commands::Options::new(Some(dir.path().join("tables")), Mode::Service, rules);
         options.filter_bytes = 1 << 20;
-        let commands = CommandHandler::start(Arc::clone(&store), options).await.unwrap();
+        let commands = CommandHandler::start(Arc::clone(&store), options)
+            .await
+            .unwrap();
         let views = projections::Options::in_dir(dir.path().join("views"));
         let reads = ReadSide::open(views, Arc::clone(&store)).await.unwrap();
         let beside = dir.path().join("backup");
@@ -158,7 +169,10 @@ impl Door {
             commands: commands.clone(),
             reads: reads.clone(),
             store: Arc::clone(&store),
-            care: Arc::new(Care { store: embedded, beside }),
+            care: Arc::new(Care {
+                store: embedded,
+                beside,
+            }),
             keys: Arc::clone(&keys),
             options: setting.api,
         };
@@ -168,9 +182,22 @@ impl Door {
         let serving = tokio::spawn(api::serve(listener, app, setting.serve, async move {
             let _ = stopped.await;
         }));
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         let shutdown = Some(shutdown);
-        Door { address, store, keys, reads, client, commands, shutdown, serving: Some(serving), dir }
+        Door {
+            address,
+            store,
+            keys,
+            reads,
+            client,
+            commands,
+            shutdown,
+            serving: Some(serving),
+            dir,
+        }
     }
 
     /// The data folder.
@@ -219,13 +246,19 @@ impl Door {
 
     /// A request in the making, without a token.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.address))
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
     }
 
     /// Sends a request with a token and a JSON body, unless that is null.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Reply {
         let request = self.request(method, path).bearer_auth(token);
-        reply(if body.is_null() { request } else { request.json(&body) }).await
+        reply(if body.is_null() {
+            request
+        } else {
+            request.json(&body)
+        })
+        .await
     }
 
     /// `GET` with a token.
@@ -257,18 +290,29 @@ impl Door {
     /// Registers a member of this age band, a year ago.
     pub async fn register_as(&self, id: &str, age_band: &str) {
         let body = json!({"age_band": age_band, "registered_at": "2024-01-01T00:00:00Z"});
-        let _ = self.put(&format!("/v1/members/{id}"), &self.service(), body).await.expect(200);
+        let _ = self
+            .put(&format!("/v1/members/{id}"), &self.service(), body)
+            .await
+            .expect(200);
     }
 
     /// Chooses a member's audience.
     pub async fn audience(&self, id: &str, audience: &str) {
         let body = json!({"audience": audience});
-        let _ = self.put("/v1/me/dm-setting", &self.member(id), body).await.expect(200);
+        let _ = self
+            .put("/v1/me/dm-setting", &self.member(id), body)
+            .await
+            .expect(200);
     }
 
     /// Sends a message and gives the answer, whatever it is.
     pub async fn send(&self, from: &str, to: &str, text: &str) -> Reply {
-        self.post("/v1/messages", &self.member(from), json!({"to": to, "text": text})).await
+        self.post(
+            "/v1/messages",
+            &self.member(from),
+            json!({"to": to, "text": text}),
+        )
+        .await
     }
 
     /// Sends a message that is taken, and gives the conversation's id.
@@ -286,7 +330,10 @@ impl Door {
     pub async fn list(&self, path: &str, member: &str) -> Value {
         let joint = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{joint}min_position={}", self.position());
-        self.get(&path, &self.member(member)).await.expect(200).json()
+        self.get(&path, &self.member(member))
+            .await
+            .expect(200)
+            .json()
     }
 
     /// Expects that what `work` does leaves the log as it is.
@@ -302,5 +349,9 @@ impl Door {
 pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Reply { status, headers, bytes: response.bytes().await.unwrap().to_vec() }
+    Reply {
+        status,
+        headers,
+        bytes: response.bytes().await.unwrap().to_vec(),
+    }
 }

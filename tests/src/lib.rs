@@ -9,6 +9,7 @@
     reason = "what a harness finds wrong ends the test"
 )]
 
+pub mod api;
 pub mod commands;
 pub mod store;
 pub mod views;

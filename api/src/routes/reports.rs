@@ -72,15 +72,17 @@ async fn make(
         also: report.also.unwrap_or(Also::None).into(),
     };
     let (outcome, position) = shared.carry_out(&acting, command.clone()).await?;
-    let (report, new, also) = match outcome.answer {
-        Answer::Reported {
-            report, new, also, ..
-        } => (report, new, also),
-        _ => (
+    let (report, new, also) = if let Answer::Reported {
+        report, new, also, ..
+    } = outcome.answer
+    {
+        (report, new, also)
+    } else {
+        (
             earliest(&shared, &acting, command).await?,
             false,
             Some(AlsoOutcome::Done),
-        ),
+        )
     };
     let body = Reported {
         report_id: report.to_string(),
@@ -126,9 +128,11 @@ async fn earliest(
             also,
         },
     };
-    match shared.commands.handle(envelope).await?.answer {
-        Answer::Reported { report, .. } => Ok(report),
-        _ => Err(unanswered()),
+    let answer = shared.commands.handle(envelope).await?.answer;
+    if let Answer::Reported { report, .. } = answer {
+        Ok(report)
+    } else {
+        Err(unanswered())
     }
 }
 
