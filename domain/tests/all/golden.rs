@@ -4,6 +4,7 @@
 //! added, never changed. A type that is written today must also encode to the very same bytes.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use domain::codec;
 use serde::Deserialize;
@@ -110,14 +111,15 @@ fn borrows_a_text_without_escapes() {
 }
 
 /// Type and data of every sample that belongs to a conversation.
-pub(crate) fn conversation_samples() -> Vec<(&'static str, &'static str)> {
+pub(crate) static CONVERSATION_SAMPLES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let of_a_conversation = |(event_type, data): &(&str, &str)| {
+        matches!(
+            codec::decode(event_type, data.as_bytes()),
+            Ok(domain::Event::Conversation(_))
+        )
+    };
     samples()
         .map(|sample| (sample.event_type, sample.data.get()))
-        .filter(|(event_type, data)| {
-            matches!(
-                codec::decode(event_type, data.as_bytes()),
-                Ok(domain::Event::Conversation(_))
-            )
-        })
+        .filter(of_a_conversation)
         .collect()
-}
+});

@@ -368,7 +368,7 @@ impl World {
                         withheld: matches!(event, Event::MessageWithheld(_)),
                         unsent: None,
                         reported: Vec::new(),
-                    })
+                    });
                 }
                 Fact::Unsent { number } => {
                     self.written[usize::try_from(number - 1).expect("small")].unsent =

@@ -239,7 +239,7 @@ impl Model {
                         unsent: false,
                         deleted_until: None,
                         reported_by: vec![],
-                    })
+                    });
                 }
                 Fact::Accepted { from, .. } => {
                     self.received_mut(*from)
@@ -342,8 +342,8 @@ impl Model {
         let (column, by_suggestion_alone) = self.column(by, others.audience);
         // 5
         if self.blocks(other) {
-            let in_request =
-                !consented && !(self.state(by) == RequestState::None && column == Column::Inbox);
+            let lets_in = self.state(by) == RequestState::None && column == Column::Inbox;
+            let in_request = !consented && !lets_in;
             if in_request && count >= 3 {
                 return Outcome::Refused("limit_reached");
             }
@@ -668,10 +668,10 @@ impl Model {
         for (_, fact) in &self.facts {
             match fact {
                 Fact::Sent { from: who, .. } | Fact::Withheld { from: who, .. } if *who == from => {
-                    count += 1
+                    count += 1;
                 }
                 Fact::Accepted { from: who, .. } | Fact::Moved { from: who } if *who == from => {
-                    count = 0
+                    count = 0;
                 }
                 _ => {}
             }
@@ -690,7 +690,7 @@ impl Model {
                     deleted = true;
                 }
                 Fact::Opened { from: who, .. } | Fact::Restored { from: who } if *who == from => {
-                    deleted = false
+                    deleted = false;
                 }
                 Fact::Accepted { from: who, .. } if *who == from => {
                     count = 0;

@@ -195,9 +195,9 @@ fn any_event() -> impl Strategy<Value = conversation::Event<'static>> {
         any::<i64>(),
     )
         .prop_map(|(index, one, other, number, time)| {
-            let samples = crate::golden::conversation_samples();
+            let (event_type, data) = *index.get(&crate::golden::CONVERSATION_SAMPLES);
             let mut sample: serde_json::Value =
-                serde_json::from_str(index.get(&samples).1).expect("a sample is JSON");
+                serde_json::from_str(data).expect("a sample is JSON");
             let fields = sample.as_object_mut().expect("an object");
             for (name, value) in fields.iter_mut() {
                 match name.as_str() {
@@ -209,7 +209,7 @@ fn any_event() -> impl Strategy<Value = conversation::Event<'static>> {
                 }
             }
             let data = sample.to_string();
-            match codec::decode(index.get(&samples).0, data.as_bytes())
+            match codec::decode(event_type, data.as_bytes())
                 .expect("a sample decodes")
                 .into_owned()
             {
