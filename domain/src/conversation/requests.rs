@@ -1,5 +1,4 @@
-//! What a recipient does with a request (accept, delete, restore, move back), what its sender takes back, and when it
-//! is frozen.
+//! What a recipient does with a request, what its sender takes back, and when it is frozen.
 //!
 //! Decided here, where the domain's page is silent:
 //! - A thread in the inbox that was never a request (by relationship, or opened by an own message) counts as accepted

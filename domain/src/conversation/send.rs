@@ -7,8 +7,8 @@
 //! Decided here, where the domain's page is silent:
 //! - *First contact* is a conversation without any message: the first message opens its direction and the way back.
 //! - A direction that was never a request and whose messages went to the inbox by relationship stays `none`: nobody
-//!   consented, so the table is asked again for each message, until the recipient writes or accepts. Should the table
-//!   come to say *request* for it, a request opens, which takes no slot, for it is no first contact.
+//!   consented, so the table is asked again for each message until the recipient writes. Should the table come to say
+//!   *request* for it, a request opens, which takes no slot, for it is no first contact.
 //! - Rule 5 is *in a request* unless the direction is accepted or opened by the recipient's own message, or was never
 //!   a request and the table says inbox.
 //! - Rule 7 is a *crossing* when this direction waits too, or when the message is not later than the request it meets,

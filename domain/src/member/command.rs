@@ -1,5 +1,7 @@
 //! What may be asked of a member's stream: by the host, the member, moderators, timers, and by the write side, which
 //! takes a slot or counts a report here before it decides in a conversation.
+//!
+//! Each command names the member whose stream it is; the rules in force come along where one is used.
 
 use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
 use crate::member::event::AgeBand;

@@ -1,4 +1,7 @@
 //! What happens to a member: the payloads of its events, each a stored contract.
+//!
+//! `member` is always the one whose stream it is. Times other than the event's own `at` are milliseconds since the Unix
+//! epoch. The text of a suspension is personal content, and has the type for it.
 
 use serde::{Deserialize, Serialize};
 

@@ -11,9 +11,8 @@
 //!   each change of age band while the default is in force. It is not the stream's version, from which a member could
 //!   count the slots taken, and so tell a request from a delivered message.
 //! - A member under 16 chooses no audience, as a suspended one does not: the choice would outlive the default of 16-17.
-//! - *Fifty reports a day* means within 24 h, as the requests do.
-//! - A limit on opening requests comes with the moderators' decisions: its events and its `limited` belong here, beside
-//!   the suspension, and [`Facts::limited`] is where rule 3 reads it. Until then nobody is limited.
+//! - *Fifty reports a day* means within 24 h, as the requests do. Nobody is limited yet: the moderators' decision to limit
+//!   belongs here, beside the suspension, and [`Facts::limited`] is where rule 3 reads it.
 
 mod command;
 mod event;

@@ -1,4 +1,6 @@
 //! The rules of a member's stream as sentences: given what happened, when a command comes, then these events.
+//!
+//! Everything is about Ann, registered on day 100; events and refusals are told in short words.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-//! What decisions need of a member, what other decisions see of them, and how events change it.
+//! What decisions need of a member, and what other streams' decisions see of them.
+//!
+//! Slots and reports older than 24 h are dropped as new ones come, and never more are kept than any policy allows, so
+//! the state is bounded whatever the log holds. `evolve` never fails.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,7 @@
 //! The domain held against what it promises beyond single rules: the stored contract, and properties over random
 //! histories. One binary.
+//!
+//! `model` is written from the domain's page alone; `history` drives the domain as the write side would.
 
 #![allow(
     clippy::unwrap_used,

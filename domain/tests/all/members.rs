@@ -1,4 +1,6 @@
 //! Properties of a member's stream over random histories, against lists of everything that happened.
+//!
+//! The limits are small, so that histories reach them; what is so is worked out anew from all events at every step.
 
 use std::sync::Arc;
 

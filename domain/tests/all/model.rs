@@ -1,5 +1,8 @@
 //! A naive model of one conversation, written from the domain's page and not from the code: it keeps every message and
 //! every change in lists, and works each answer out from the whole of them.
+//!
+//! It is allowed to be slow, and shares no rule, boundary or counter with the crate; only plain words (a setting, a mode)
+//! are the crate's own.
 
 use domain::Timestamp;
 use domain::conversation::{AcceptMethod, Also, DeleteMode, RelationshipKind};

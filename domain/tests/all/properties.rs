@@ -1,4 +1,7 @@
-//! Properties of a conversation over random histories. `PROPTEST_CASES` asks for more of them than the 256 of a run.
+//! Properties of a conversation over random histories: it decides as the naive model does, decides nothing twice, keeps
+//! its invariants, folds in parts, and takes any event whatever.
+//!
+//! `PROPTEST_CASES` asks for more histories than the 256 of a run.
 
 use domain::conversation::{self, RequestState};
 use domain::event::Recorded;

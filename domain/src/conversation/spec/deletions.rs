@@ -1,4 +1,6 @@
 //! The request in one direction: delete, its cooldown, restore.
+//!
+//! Ann deletes what Bob sent. Days pass by `days`, and every end is tried at its last moment and after it.
 
 use super::*;
 

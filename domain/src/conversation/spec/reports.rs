@@ -1,4 +1,6 @@
 //! Reports: what they name, what they copy, and what else they do.
+//!
+//! The story looks up the named messages as the write side does, and counts a report before it is made.
 
 use super::*;
 

@@ -1,4 +1,7 @@
 //! The request in one direction: accept, freeze, take along, unsend, move back.
+//!
+//! Each row of the table of requests that is not about deleting has its sentences here, with what is quiet and what is
+//! refused.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! `SendMessage`, rules 7 to 12: inbox, request, or withheld.
+//!
+//! Every cell of the audience table is tried; a number in what is told is the rule that decided.
 
 use super::*;
 use crate::policy::{Admission, Class};

@@ -1,4 +1,6 @@
 //! `SendMessage`, rules 1 to 6: who may write at all, and to whom.
+//!
+//! A refusal is told with its rule and its cause, which stand in the event alone: the sender's answer is the code.
 
 use super::*;
 

@@ -1,4 +1,7 @@
 //! What each member does on their own side (read marks, mutes, blocks), the host's relationships, and unsending.
+//!
+//! Also what does not exist for a caller: a conversation without a message that they can see, a message that is not
+//! theirs to know.
 
 use super::*;
 
