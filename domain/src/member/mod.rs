@@ -3,8 +3,8 @@
 //! Protects: the time of registration never changes; a member opens no more requests within 24 h than the policy
 //! allows, over all conversations; a suspended member changes no setting; the DM setting has a version of its own.
 //! Stream `member-{id}`. State is bounded by the policy's bounds: one registration, setting and suspension, the request
-//! slots of the last 24 h (at most [`REQUESTS_PER_DAY_MAX`]) and the reports of the last 24 h (at most
-//! [`REPORTS_PER_DAY_MAX`]).
+//! slots of the last 24 h (at most [`crate::policy::REQUESTS_PER_DAY_MAX`]) and the reports of the last 24 h (at most
+//! [`crate::policy::REPORTS_PER_DAY_MAX`]).
 //!
 //! Decided here, where the domain's page is silent:
 //! - The setting's version counts how often what it says was set: 1 at registration, one more with each choice, and with

@@ -62,6 +62,25 @@ fn names_types_in_kebab_case_with_a_version() {
     }
 }
 
+/// What answers say is what the log says.
+#[test]
+fn writes_refusal_codes_as_they_are_answered() {
+    let mut codes = BTreeSet::new();
+    for sample in samples() {
+        let data = sample.data.get();
+        if let Ok(domain::Event::Refused(refused)) =
+            codec::decode(sample.event_type, data.as_bytes())
+        {
+            assert!(
+                data.contains(&format!(r#""code":"{}""#, refused.code.as_str())),
+                "{data}"
+            );
+            codes.insert(refused.code.as_str());
+        }
+    }
+    assert_eq!(codes.len(), 16);
+}
+
 /// A later program may add fields; this one reads on.
 #[test]
 fn ignores_fields_it_does_not_know() {
