@@ -17,3 +17,4 @@ mod history;
 mod members;
 mod model;
 mod properties;
+mod recall;
