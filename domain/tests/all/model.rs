@@ -216,7 +216,7 @@ impl Model {
             {
                 Outcome::Refused("not_found")
             }
-            Act::Accept => self.accept(other, at, own, others),
+            Act::Accept => self.accept(other, own, others),
             Act::Delete(mode) => self.delete(other, *mode, at),
             Act::Restore => self.restore(other, at, own, others),
             Act::MoveToRequests => match self.state(other) {
@@ -433,7 +433,7 @@ impl Model {
         Outcome::Done(facts)
     }
 
-    fn accept(&self, from: Who, at: Timestamp, own: &Person, others: &Person) -> Outcome {
+    fn accept(&self, from: Who, own: &Person, others: &Person) -> Outcome {
         match self.state(from) {
             RequestState::None | RequestState::Accepted => Outcome::Done(vec![]),
             _ if own.known && own.suspended => Outcome::Refused("account_restricted"),
@@ -443,13 +443,10 @@ impl Model {
             RequestState::Pending if self.frozen(from, own, others) => {
                 Outcome::Refused("request_frozen")
             }
-            RequestState::Pending => {
-                let _ = at;
-                Outcome::Done(vec![Fact::Accepted {
-                    from,
-                    method: AcceptMethod::Accept,
-                }])
-            }
+            RequestState::Pending => Outcome::Done(vec![Fact::Accepted {
+                from,
+                method: AcceptMethod::Accept,
+            }]),
         }
     }
 
