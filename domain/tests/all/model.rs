@@ -10,6 +10,8 @@ use domain::member::AgeBand;
 use domain::policy::Audience;
 use domain::time::DAY_MS;
 
+use crate::recall::Column;
+
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -129,13 +131,6 @@ pub(crate) enum RequestState {
     Accepted,
     Deleted,
     Withdrawn,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Column {
-    Inbox,
-    Request,
-    Refused,
 }
 
 /// A message and all that became of it.

@@ -8,7 +8,15 @@ use domain::conversation::RelationshipKind;
 use domain::member::AgeBand;
 use domain::policy::Audience;
 
-use crate::model::{Column, Fact, Model, Person, RequestState, Who};
+use crate::model::{Fact, Model, Person, RequestState, Who};
+
+/// Where the table of rule 9 lets a message go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    Inbox,
+    Request,
+    Refused,
+}
 
 impl Model {
     pub(crate) fn state(&self, from: Who) -> RequestState {
