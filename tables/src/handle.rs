@@ -23,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) views: Vec<ViewHandle>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) stopped: watch::Receiver<Option<Result<(), StopError>>>,
+    /// Its sender goes when nothing reads the log any more.
+    pub(crate) read: watch::Receiver<()>,
     pub(crate) unapplied_events_max: u64,
 }
 
@@ -129,11 +131,13 @@ impl RunnerHandle {
         }
     }
 
-    /// Finishes the batch at hand, makes every view's checkpoint durable, closes the files. Later calls wait for the
+    /// Finishes the batch at hand, makes every view's checkpoint durable, closes the files, lets go of the store but
+    /// for what handles hold. Later calls wait for the
     /// same end.
     pub async fn stop(&self) -> Result<(), StopError> {
         self.inner.feed.stop();
         let mut stopped = self.inner.stopped.clone();
+        while self.inner.read.clone().changed().await.is_ok() {}
         match stopped.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
             Err(_) => Err(StopError("the applying thread ended".to_owned())),

@@ -128,6 +128,7 @@ impl Runner {
         let from = views.iter().map(Follower::applied).min().unwrap_or(durable);
         let feed = Feed::new(from, options.batch_events_max * FEED_BATCHES);
         let (stopped, stopping) = watch::channel(None);
+        let (reading, read) = watch::channel(());
         let handles = views
             .iter()
             .map(|view| Arc::clone(&view.shared))
@@ -139,6 +140,7 @@ impl Runner {
             views: handles.collect(),
             feed: Arc::clone(&feed),
             stopped: stopping,
+            read,
             unapplied_events_max: options.unapplied_events_max,
         };
         let running = Running {
@@ -149,13 +151,24 @@ impl Runner {
             feed: Arc::clone(&feed),
             options,
         };
-        std::thread::Builder::new()
-            .name("views".to_owned())
-            .spawn(move || stopped.send_replace(Some(running.run())))
-            .map_err(|error| StartError::Thread(error.to_string()))?;
-        tokio::spawn(feed.fill(store));
+        thread("views", move || {
+            stopped.send_replace(Some(running.run()));
+        })?;
+        // A store may block where it reads, which is no matter on a thread of its own.
+        let runtime = tokio::runtime::Handle::current();
+        thread("views-read", move || {
+            runtime.block_on(feed.fill(store));
+            drop(reading);
+        })?;
         Ok(RunnerHandle::new(inner))
     }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned
+        .map(drop)
+        .map_err(|error| StartError::Thread(error.to_string()))
 }
 
 /// Names of views and tables become names of files and labels.

@@ -22,6 +22,7 @@ mod store_damage;
 mod store_disk;
 mod store_kill;
 mod store_model;
+mod tables_recovery;
 mod views_conversation;
 mod views_inbox;
 mod views_moderation;
