@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -182,6 +183,7 @@ impl EmbeddedStore {
             log_id: opened.identity.log_id,
             order: Mutex::new(order),
             work: Condvar::new(),
+            has_work: AtomicBool::new(false),
             reader,
             room_changed: Notify::new(),
             waiters: Waiters::default(),
@@ -433,6 +435,7 @@ impl EventStore for EmbeddedStore {
             match attempt {
                 Attempt::Placed(placed) => {
                     if placed.wakes {
+                        shared.has_work.store(true, Ordering::Relaxed);
                         shared.work.notify_one();
                     }
                     return Ok(self.ticket(placed));

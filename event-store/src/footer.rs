@@ -5,7 +5,7 @@
 //! segment's index in memory when it is sealed, or again from the segment itself.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Backend, BackendFile};
@@ -54,8 +54,10 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    pub(crate) fn open(backend: &dyn Backend, path: PathBuf) -> Result<Self, ReadError> {
-        let file = PagedFile::open(backend, path)?;
+    /// Opens the footer of the segment that begins at this position.
+    pub(crate) fn open(backend: &dyn Backend, dir: &Path, first: u64) -> Result<Self, ReadError> {
+        let path = dir.join(crate::files::footer_name(first));
+        let file = PagedFile::open(backend, path, (0, first, 0))?;
         let page = file.read_page(0)?;
         if page.get(..8) != Some(MAGIC.as_slice()) {
             return Err(ReadError::Damaged {

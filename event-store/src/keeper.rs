@@ -16,7 +16,7 @@ use crate::footer::{self, Sealed};
 use crate::levels::{self, Coverage, FANOUT, StreamFile};
 use crate::order::Room;
 use crate::reader::OpenSegment;
-use crate::shared::Shared;
+use crate::shared::{EndOnPanic, Shared};
 use crate::wire::len_u64;
 
 /// Sealed segments without a footer at most.
@@ -74,6 +74,7 @@ fn next_due(room: &Room) -> bool {
 
 /// Works until the store ends.
 pub(crate) fn run(shared: &Shared) {
+    let _guard = EndOnPanic(shared);
     loop {
         {
             let mut call = shared.keeper.lock();

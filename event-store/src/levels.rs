@@ -116,7 +116,8 @@ impl StreamFile {
         log_id: LogId,
         coverage: Coverage,
     ) -> Result<Self, ReadError> {
-        let file = PagedFile::open(backend, path)?;
+        let key = (coverage.level + 1, coverage.first, coverage.last);
+        let file = PagedFile::open(backend, path, key)?;
         let page = file.read_page(0)?;
         let found = Coverage {
             level: u32_at(&page, 24),

@@ -36,8 +36,10 @@ fn checksum(number: u64, payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), payload)
 }
 
-/// A file's key and a page's number.
-type PageKey = (u64, u64);
+/// What names a file of one log in the cache; its content never changes under it.
+pub(crate) type FileKey = (u32, u64, u64);
+/// A file and the number of its page.
+type PageKey = (FileKey, u64);
 
 /// Pages read lately, of all files.
 pub(crate) struct PageCache {
@@ -57,16 +59,18 @@ impl PageCache {
 pub(crate) struct PagedFile {
     path: PathBuf,
     file: Arc<dyn BackendFile>,
-    /// Names the file in the cache; its content never changes.
-    key: u64,
+    key: FileKey,
 }
 
 impl PagedFile {
-    pub(crate) fn open(backend: &dyn Backend, path: PathBuf) -> Result<Self, ReadError> {
+    pub(crate) fn open(
+        backend: &dyn Backend,
+        path: PathBuf,
+        key: FileKey,
+    ) -> Result<Self, ReadError> {
         let file = backend
             .open(&path, Mode::Read)
             .map_err(|e| io_error(&path, &e))?;
-        let key = crate::footer::hash_of(&path.to_string_lossy());
         Ok(Self { path, file, key })
     }
 

@@ -283,10 +283,7 @@ impl Reader {
             .backend
             .open(&path, Mode::Read)
             .map_err(|e| io_error(&path, &e))?;
-        let footer = Footer::open(
-            &*self.backend,
-            self.dir.join(crate::files::footer_name(first)),
-        )?;
+        let footer = Footer::open(&*self.backend, &self.dir, first)?;
         let files = Arc::new(SealedFiles { path, file, footer });
         self.files.lock().put(first, Arc::clone(&files));
         Ok(files)

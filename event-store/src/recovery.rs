@@ -441,7 +441,7 @@ fn footer_of(
     identity: &Identity,
     first: u64,
 ) -> Result<Option<Sealed>, OpenError> {
-    let sealed = match Footer::open(backend, dir.join(files::footer_name(first))) {
+    let sealed = match Footer::open(backend, dir, first) {
         Ok(footer) => footer.sealed,
         Err(error) => {
             tracing::warn!(%error, "a footer is missing or does not check and is built again");

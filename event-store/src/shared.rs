@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) order: Mutex<Order>,
     /// The batch has events, or the store is to stop.
     pub(crate) work: Condvar,
+    /// The same, to be looked at without the mutex; set by appends, cleared by the writer.
+    pub(crate) has_work: AtomicBool,
     pub(crate) reader: Reader,
     /// There may be room again.
     pub(crate) room_changed: Notify,
@@ -36,6 +38,17 @@ pub(crate) struct Shared {
     pub(crate) keeper: Mutex<KeeperCall>,
     pub(crate) keeper_work: Condvar,
     pub(crate) space: Space,
+}
+
+/// Ends the store when its thread panics, so that nobody waits for ever.
+pub(crate) struct EndOnPanic<'a>(pub(crate) &'a Shared);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fatal("a thread of the store panicked");
+        }
+    }
 }
 
 /// What the keeper is called for.

@@ -293,7 +293,7 @@ fn check_footer(
     if running && backend.open(&path, Mode::Read).is_err() {
         return Ok(());
     }
-    let footer = Footer::open(backend, path.clone())?;
+    let footer = Footer::open(backend, dir, first)?;
     footer.check()?;
     let sealed = footer.sealed;
     let same = sealed.first_position == first

@@ -6,7 +6,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 
@@ -16,7 +17,7 @@ use crate::mark::Mark;
 use crate::memory::MemoryIndex;
 use crate::order::{Batch, Phase, Target};
 use crate::reader::OpenSegment;
-use crate::shared::Shared;
+use crate::shared::{EndOnPanic, Shared};
 use crate::wire::len_u64;
 use crate::{BatchWritten, Position, files, keeper, record};
 
@@ -31,10 +32,24 @@ pub(crate) struct Tail {
     pub(crate) mark: Mark,
 }
 
+/// How long the writer looks for the next append before it sleeps: waking a sleeping thread costs
+/// about as much.
+const AWAKE: Duration = Duration::from_micros(50);
+
+/// Gives others the processor until there is work or the time is over.
+fn stay_awake(shared: &Shared) {
+    let begun = Instant::now();
+    while !shared.has_work.load(Ordering::Relaxed) && begun.elapsed() < AWAKE {
+        std::thread::yield_now();
+    }
+}
+
 /// Writes until the store stops or fails.
 pub(crate) fn run(shared: &Shared, mut tail: Tail) {
+    let _guard = EndOnPanic(shared);
     let mut empty = Batch::default();
     loop {
+        stay_awake(shared);
         let (mut batch, target, due) = {
             let mut order = shared.order.lock();
             while order.batch.count == 0 && order.phase == Phase::Running {
@@ -43,6 +58,7 @@ pub(crate) fn run(shared: &Shared, mut tail: Tail) {
             if order.batch.count == 0 {
                 break;
             }
+            shared.has_work.store(false, Ordering::Relaxed);
             let (batch, target) = order.take(empty);
             (batch, target, keeper::is_due(&order.room))
         };

@@ -16,6 +16,7 @@ mod commands_ids;
 mod commands_limits;
 mod commands_rules;
 mod store_backup;
+mod store_concurrency;
 mod store_conformance;
 mod store_crash;
 mod store_damage;
