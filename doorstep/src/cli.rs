@@ -86,7 +86,7 @@ pub(crate) struct StoreArgs {
 pub(crate) struct CacheArgs {
     /// The cache that all views share, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 128 * 1024 * 1024)]
-    pub(crate) cache_bytes: u64,
+    pub(crate) cache_bytes: usize,
 }
 
 /// The signing key.
@@ -223,6 +223,9 @@ pub(crate) struct Bench {
     /// How many events the log holds when views, pages, memory and opening are measured.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) events: u64,
+    /// How long many callers send with all views on, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) seconds: u64,
     /// Prints the figures as JSON alone, without the table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,17 +1,31 @@
 //! Composition of the service and its subcommands: the only crate that names a storage engine.
 //!
 //! `run` reads the settings (`cli`, `settings`), starts one subcommand, and turns how it ended into an exit status.
-//! Data goes to standard output, words to standard error.
+//! Data goes to standard output, words to standard error. What follows from a command line but not from these lines
+//! stands in a file of the subcommand's name.
 
+mod bench;
+mod care;
 mod cli;
+mod compose;
+mod demo;
+mod events;
 mod failure;
+mod import;
 pub mod line;
+mod maintenance;
+mod remote;
+mod serve;
 mod settings;
+mod token;
 pub mod workload;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
 
 use cli::Command;
 use failure::{Done, Failure};
@@ -27,31 +41,63 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Err(Outcome::Failure(failure)) => return end(Err(failure)),
     };
-    end(dispatch(&settings))
+    end(log_to_stderr(&settings.cli).and_then(|()| dispatch(&settings)))
 }
 
 fn dispatch(settings: &Settings) -> Done {
     match &settings.cli.command {
-        Command::Config(_) => {
-            let mut out = std::io::stdout().lock();
-            for line in settings.lines() {
-                writeln!(out, "{line}")?;
-            }
-            Ok(())
-        }
+        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Token(args) => token::run(args),
+        Command::Import(args) => block_on(import::run(args)),
+        Command::Events(args) => block_on(events::run(args)),
+        Command::Verify(args) => block_on(maintenance::verify(args)),
+        Command::Backup(args) => block_on(maintenance::backup(args)),
+        Command::Restore(args) => maintenance::restore(args),
+        Command::Config(_) => print_lines(&settings.lines()),
+        Command::Bench(args) => bench::run(args),
         Command::Workload(args) => {
             let (Some(messages), Some(texts)) = (&args.messages, &args.texts) else {
                 return Err(Failure::usage("workload needs --messages and --texts"));
             };
-            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            for line in workload::Workload::read(messages, texts)?.lines() {
-                serde_json::to_writer(&mut out, &line)?;
-                out.write_all(b"\n")?;
-            }
-            Ok(out.flush()?)
+            let lines = workload::Workload::read(messages, texts)?.lines()?;
+            let lines: Result<Vec<String>, _> = lines.iter().map(serde_json::to_string).collect();
+            print_lines(&lines?)
         }
-        _ => Ok(()),
     }
+}
+
+/// Prints lines of data.
+fn print_lines(lines: &[String]) -> Done {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Runs a subcommand on the threads that it needs.
+fn block_on(work: impl Future<Output = Done>) -> Done {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?
+        .block_on(work)
+}
+
+/// Sends the log to standard error.
+fn log_to_stderr(cli: &cli::Cli) -> Done {
+    let filter =
+        EnvFilter::try_new(&cli.log).map_err(|error| Failure::usage(format!("--log: {error}")))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second subscriber is refused; the first one is as good.
+    let _ = if cli.log_format == "json" {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
+    Ok(())
 }
 
 /// Tells what went wrong, and makes the exit status of it.

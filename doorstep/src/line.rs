@@ -1,145 +1,430 @@
 //! One command as a line of JSON: what `import` reads and `workload` prints.
 //!
-//! A line is read whole or not at all: unknown fields, missing ones and wrong types make it invalid. What a line means
-//! to the rules is decided by the write side; here is only its form.
+//! A line is read whole or not at all: unknown fields, fields told twice, missing ones and wrong types make it invalid.
+//! Here is only its form, and how it becomes a command of the write side, which decides what it means to the rules.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use commands::{Command, Envelope, Target};
+use domain::case::Category;
+use domain::conversation::{Also, DeleteMode, RelationshipKind};
+use domain::ids::{CommandId, MemberId, ReasonCode};
+use domain::member::AgeBand;
+use domain::policy::{Audience, Rules};
+use domain::time::Timestamp;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 /// One line: whose command it is, when, and what.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// The command id, unique to the acting member.
-    pub id: String,
-    /// When it happened, RFC 3339.
-    pub at: String,
+    pub id: CommandId,
+    /// When it happened.
+    pub at: At,
     /// What is asked.
     #[serde(flatten)]
     pub command: LineCommand,
 }
 
-/// The head of every line.
-#[derive(Debug, Deserialize)]
-struct Head {
-    id: String,
-    at: String,
-}
-
 impl Line {
-    /// Reads one line.
-    ///
-    /// Fails with the reason in words when it is no JSON object of exactly the fields its command has.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        use serde::de::Error as _;
-        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
-        let mut head = serde_json::Map::new();
-        for name in ["id", "at"] {
-            let value = fields
-                .remove(name)
-                .ok_or_else(|| serde_json::Error::custom(format!("missing field `{name}`")))?;
-            head.insert(name.to_owned(), value);
+    /// Reads one line; fails with the reason when it is no JSON object of exactly the fields its command has.
+    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        let Fields(mut fields) = serde_json::from_slice(text)?;
+        let head = Head {
+            id: take(&mut fields, "id")?,
+            at: take(&mut fields, "at")?,
+        };
+        if head.id.as_str().len() > domain::ids::COMMAND_ID_BYTES_MAX {
+            return Err(serde_json::Error::custom("the id is too long"));
         }
-        let Head { id, at } = serde_json::from_value(serde_json::Value::Object(head))?;
-        let command = serde_json::from_value(serde_json::Value::Object(fields))?;
-        Ok(Self { id, at, command })
+        let command = if fields
+            .get("command")
+            .is_some_and(|name| name == "ChangePolicy")
+        {
+            fields.remove("command");
+            let member = take(&mut fields, "member")?;
+            LineCommand::ChangePolicy {
+                member,
+                rules: rules(fields)?,
+            }
+        } else {
+            serde_json::from_value(Value::Object(fields))?
+        };
+        Ok(Self {
+            id: head.id,
+            at: head.at,
+            command,
+        })
+    }
+
+    /// The command of the write side that this line asks for.
+    pub fn envelope(&self) -> Envelope {
+        let (actor, command) = self.command.command();
+        Envelope {
+            actor,
+            command_id: self.id.clone(),
+            at: Some(self.at.0),
+            command,
+        }
     }
 }
 
-/// The commands, by the names of the domain; `member` acts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What every line begins with.
+struct Head {
+    id: CommandId,
+    at: At,
+}
+
+/// A time: any RFC 3339 is read; UTC with milliseconds is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At(pub Timestamp);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = DateTime::from_timestamp_millis(self.0.as_millis()).unwrap_or_default();
+        serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text)
+            .map(|time| Self(Timestamp(time.timestamp_millis())))
+            .map_err(|_| D::Error::custom(format!("`{text}` is no RFC 3339 time")))
+    }
+}
+
+/// The commands, by the names of the domain; `member` acts. The fields are those of the commands' routes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", deny_unknown_fields)]
-#[expect(
+#[allow(
     missing_docs,
-    reason = "the fields are those of the routes of the same commands"
+    reason = "the interface's own words, which the routes explain"
 )]
 pub enum LineCommand {
     RegisterMember {
-        member: String,
-        age_band: String,
+        member: MemberId,
+        age_band: AgeBand,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        registered_at: Option<String>,
+        registered_at: Option<At>,
     },
     ChangeDmSetting {
-        member: String,
-        audience: String,
+        member: MemberId,
+        audience: Audience,
     },
     RecordRelationship {
-        member: String,
-        kind: String,
-        other: String,
+        member: MemberId,
+        kind: RelationshipKind,
+        other: MemberId,
     },
     SendMessage {
-        member: String,
-        to: String,
+        member: MemberId,
+        to: MemberId,
         text: String,
     },
     AcceptRequest {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
     },
     DeleteRequest {
-        member: String,
-        with: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        mode: Option<String>,
+        member: MemberId,
+        with: MemberId,
+        #[serde(default = "quiet")]
+        mode: DeleteMode,
     },
     RestoreRequest {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
     },
     UnsendMessage {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
         number: u64,
     },
     MarkRead {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
         up_to: u64,
     },
     MuteConversation {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
     },
     UnmuteConversation {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
     },
     MoveToRequests {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
     },
     BlockMember {
-        member: String,
-        other: String,
+        member: MemberId,
+        other: MemberId,
     },
     UnblockMember {
-        member: String,
-        other: String,
+        member: MemberId,
+        other: MemberId,
     },
     ReportMessage {
-        member: String,
-        with: String,
+        member: MemberId,
+        with: MemberId,
         messages: Vec<u64>,
-        category: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        comment: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        also: Option<String>,
+        category: Category,
+        #[serde(default)]
+        comment: String,
+        #[serde(default)]
+        also: Also,
     },
     SuspendMember {
-        member: String,
-        other: String,
+        member: MemberId,
+        other: MemberId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        until: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        until: Option<At>,
+        reason: ReasonCode,
+        #[serde(default)]
+        text: String,
     },
     ReinstateMember {
-        member: String,
-        other: String,
+        member: MemberId,
+        other: MemberId,
     },
+    #[serde(skip_deserializing)]
     ChangePolicy {
-        member: String,
-        policy: serde_json::Value,
+        member: MemberId,
+        #[serde(flatten)]
+        rules: Arc<Rules>,
     },
+}
+
+impl LineCommand {
+    /// Who acts, and the command.
+    fn command(&self) -> (MemberId, Command) {
+        let with = |other: &MemberId| Target::With(other.clone());
+        match self.clone() {
+            Self::RegisterMember {
+                member,
+                age_band,
+                registered_at,
+            } => {
+                let registered_at = registered_at.map(|at| at.0);
+                (
+                    member.clone(),
+                    Command::RegisterMember {
+                        member,
+                        age_band,
+                        registered_at,
+                    },
+                )
+            }
+            Self::ChangeDmSetting { member, audience } => {
+                (member, Command::ChangeDmSetting { audience })
+            }
+            Self::RecordRelationship {
+                member,
+                kind,
+                other,
+            } => (
+                member.clone(),
+                Command::RecordRelationship {
+                    member,
+                    kind,
+                    other,
+                },
+            ),
+            Self::SendMessage { member, to, text } => (member, Command::SendMessage { to, text }),
+            Self::AcceptRequest {
+                member,
+                with: other,
+            } => (
+                member,
+                Command::AcceptRequest {
+                    target: with(&other),
+                },
+            ),
+            Self::DeleteRequest {
+                member,
+                with: other,
+                mode,
+            } => (
+                member,
+                Command::DeleteRequest {
+                    target: with(&other),
+                    mode,
+                },
+            ),
+            Self::RestoreRequest {
+                member,
+                with: other,
+            } => (
+                member,
+                Command::RestoreRequest {
+                    target: with(&other),
+                },
+            ),
+            Self::UnsendMessage {
+                member,
+                with: other,
+                number,
+            } => (
+                member,
+                Command::UnsendMessage {
+                    target: with(&other),
+                    number,
+                },
+            ),
+            Self::MarkRead {
+                member,
+                with: other,
+                up_to,
+            } => (
+                member,
+                Command::MarkRead {
+                    target: with(&other),
+                    up_to,
+                },
+            ),
+            Self::MuteConversation {
+                member,
+                with: other,
+            } => (
+                member,
+                Command::MuteConversation {
+                    target: with(&other),
+                },
+            ),
+            Self::UnmuteConversation {
+                member,
+                with: other,
+            } => (
+                member,
+                Command::UnmuteConversation {
+                    target: with(&other),
+                },
+            ),
+            Self::MoveToRequests {
+                member,
+                with: other,
+            } => (
+                member,
+                Command::MoveToRequests {
+                    target: with(&other),
+                },
+            ),
+            Self::BlockMember { member, other } => (member, Command::BlockMember { other }),
+            Self::UnblockMember { member, other } => (member, Command::UnblockMember { other }),
+            Self::ReportMessage {
+                member,
+                with: other,
+                messages,
+                category,
+                comment,
+                also,
+            } => (
+                member,
+                Command::ReportMessage {
+                    target: with(&other),
+                    messages,
+                    category,
+                    comment,
+                    also,
+                },
+            ),
+            Self::SuspendMember {
+                member,
+                other,
+                until,
+                reason,
+                text,
+            } => {
+                let until = until.map(|at| at.0);
+                (
+                    member,
+                    Command::SuspendMember {
+                        member: other,
+                        until,
+                        reason,
+                        text,
+                    },
+                )
+            }
+            Self::ReinstateMember { member, other } => {
+                (member, Command::ReinstateMember { member: other })
+            }
+            Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
+        }
+    }
+}
+
+fn quiet() -> DeleteMode {
+    DeleteMode::Quiet
+}
+
+/// Takes a field that must be there.
+fn take<T: for<'de> Deserialize<'de>>(
+    fields: &mut Map<String, Value>,
+    name: &str,
+) -> Result<T, serde_json::Error> {
+    let value = fields
+        .remove(name)
+        .ok_or_else(|| serde_json::Error::custom(format!("missing field `{name}`")))?;
+    serde_json::from_value(value)
+        .map_err(|error| serde_json::Error::custom(format!("`{name}`: {error}")))
+}
+
+/// Reads rules; what they do not name is as it is by default, what no rules have is refused.
+fn rules(fields: Map<String, Value>) -> Result<Arc<Rules>, serde_json::Error> {
+    let rules: Rules = serde_json::from_value(Value::Object(fields.clone()))?;
+    let whole = serde_json::to_value(&rules)?;
+    if let Some(name) = unknown(&Value::Object(fields), &whole) {
+        return Err(serde_json::Error::custom(format!("unknown field `{name}`")));
+    }
+    rules
+        .check()
+        .map_err(|field| serde_json::Error::custom(format!("`{field}` is out of bounds")))?;
+    Ok(Arc::new(rules))
+}
+
+/// The first name that `given` has and `whole` has not, at any depth.
+fn unknown(given: &Value, whole: &Value) -> Option<String> {
+    let given = given.as_object()?;
+    given
+        .iter()
+        .find_map(|(name, value)| match whole.get(name) {
+            Some(known) => unknown(value, known),
+            None => Some(name.clone()),
+        })
+}
+
+/// The fields of an object, each once.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = object.next_entry::<String, Value>()? {
+                    if fields.contains_key(&name) {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }

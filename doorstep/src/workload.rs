@@ -10,12 +10,17 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use chrono::{DateTime, SecondsFormat};
+use domain::case::Category;
+use domain::conversation::Also;
+use domain::ids::{CommandId, MemberId};
+use domain::member::AgeBand;
+use domain::policy::Audience;
+use domain::time::Timestamp;
 
-use crate::line::{Line, LineCommand};
+use crate::line::{At, Line, LineCommand};
 
-/// When everybody registered.
-const REGISTERED_AT: &str = "2004-01-01T00:00:00.000Z";
+/// When everybody registered: 1 January 2004, in Unix seconds.
+const REGISTERED_AT_SECONDS: i64 = 1_072_915_200;
 /// Requests that a member may open within a day.
 const REQUESTS_A_DAY: usize = 20;
 /// Messages that a request holds at most.
@@ -97,58 +102,39 @@ impl Workload {
     }
 
     /// The commands, in order: registrations, audiences, then each message and the report it meets.
-    pub fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> anyhow::Result<Vec<Line>> {
         let members: BTreeSet<u32> = self.contacts.iter().flat_map(|c| [c.from, c.to]).collect();
         let mut lines = Vec::with_capacity(self.contacts.len() + 2 * members.len());
         for member in &members {
-            lines.push(Line {
-                id: format!("register-{member}"),
-                at: REGISTERED_AT.to_owned(),
-                command: LineCommand::RegisterMember {
-                    member: member.to_string(),
-                    age_band: "adult".to_owned(),
-                    registered_at: None,
-                },
-            });
-        }
-        for member in &members {
-            lines.push(Line {
-                id: format!("audience-{member}"),
-                at: REGISTERED_AT.to_owned(),
-                command: LineCommand::ChangeDmSetting {
-                    member: member.to_string(),
-                    audience: "everyone".to_owned(),
-                },
-            });
+            lines.extend(registration(&member.to_string())?);
         }
         let reported = self.reported();
         for (index, contact) in self.contacts.iter().enumerate() {
-            let at = time(contact.at_seconds);
-            lines.push(Line {
-                id: format!("message-{index}"),
-                at: at.clone(),
-                command: LineCommand::SendMessage {
-                    member: contact.from.to_string(),
-                    to: contact.to.to_string(),
-                    text: self.text(index).text.clone(),
-                },
-            });
+            let (from, to) = (member(contact.from)?, member(contact.to)?);
+            let text = self.text(index).text.clone();
+            let send = LineCommand::SendMessage {
+                member: from.clone(),
+                to: to.clone(),
+                text,
+            };
+            lines.push(line(&format!("message-{index}"), contact.at_seconds, send)?);
             if let Some(number) = reported.get(&index) {
-                lines.push(Line {
-                    id: format!("report-{index}"),
-                    at,
-                    command: LineCommand::ReportMessage {
-                        member: contact.to.to_string(),
-                        with: contact.from.to_string(),
-                        messages: vec![*number],
-                        category: "spam".to_owned(),
-                        comment: None,
-                        also: None,
-                    },
-                });
+                let report = LineCommand::ReportMessage {
+                    member: to,
+                    with: from,
+                    messages: vec![*number],
+                    category: Category::Spam,
+                    comment: String::new(),
+                    also: Also::None,
+                };
+                lines.push(line(
+                    &format!("report-{index}"),
+                    contact.at_seconds,
+                    report,
+                )?);
             }
         }
-        lines
+        Ok(lines)
     }
 
     /// The text that message `index` carries.
@@ -227,9 +213,33 @@ fn contact(line: &str) -> Option<Contact> {
     fields.next().is_none().then_some(contact)
 }
 
-/// Unix seconds as RFC 3339 in UTC with milliseconds.
-fn time(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0)
-        .unwrap_or_default()
-        .to_rfc3339_opts(SecondsFormat::Millis, true)
+/// The two commands that make somebody known as an adult whom everyone may write to.
+pub fn registration(id: &str) -> anyhow::Result<[Line; 2]> {
+    let member = MemberId::new(id)?;
+    let register = LineCommand::RegisterMember {
+        member: member.clone(),
+        age_band: AgeBand::Adult,
+        registered_at: None,
+    };
+    let audience = LineCommand::ChangeDmSetting {
+        member,
+        audience: Audience::Everyone,
+    };
+    Ok([
+        line(&format!("register-{id}"), REGISTERED_AT_SECONDS, register)?,
+        line(&format!("audience-{id}"), REGISTERED_AT_SECONDS, audience)?,
+    ])
+}
+
+fn member(number: u32) -> anyhow::Result<MemberId> {
+    Ok(MemberId::new(&number.to_string())?)
+}
+
+fn line(id: &str, at_seconds: i64, command: LineCommand) -> anyhow::Result<Line> {
+    let at = At(Timestamp(at_seconds.saturating_mul(1000)));
+    Ok(Line {
+        id: CommandId::new(id)?,
+        at,
+        command,
+    })
 }

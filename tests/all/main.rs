@@ -10,11 +10,17 @@
 
 mod api_documents;
 mod api_tour;
+mod architecture;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;
 mod commands_limits;
 mod commands_rules;
+mod program_care;
+mod program_import;
+mod program_service;
+mod program_tour;
+mod program_usage;
 mod store_backup;
 mod store_concurrency;
 mod store_conformance;

@@ -10,6 +10,8 @@
 )]
 
 pub mod api;
+pub mod college;
 pub mod commands;
+pub mod program;
 pub mod store;
 pub mod views;

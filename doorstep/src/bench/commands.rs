@@ -1,0 +1,231 @@
+//! The write path in process: many callers, many callers with all views on, one caller.
+//!
+//! Each round runs ours, then writes the very sizes of its batches to bare segments; medians over the rounds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use commands::{Command, CommandHandler, Envelope, Mode};
+use domain::ids::{CommandId, MemberId};
+use event_store::{EventStore as _, Position};
+use projections::ReadSide;
+
+use super::Plan;
+use super::bare::{self, Bare, Batches};
+use super::figures::{Row, Target, median, number, quantile};
+use super::world::{self, CALLERS, Texts};
+use crate::compose::{self, DataFolder, Store};
+
+/// A log with a pair of members for each caller, the second of whom follows the first.
+struct Pairs {
+    folder: DataFolder,
+    store: Store,
+    handler: CommandHandler,
+    batches: Batches,
+    members: Arc<Vec<[MemberId; 2]>>,
+    texts: Texts,
+}
+
+impl Pairs {
+    async fn open(plan: &Plan, name: &str, pairs: u64) -> anyhow::Result<Self> {
+        let folder = DataFolder::at(&plan.scratch.join(name));
+        folder.create()?;
+        let batches = Batches::default();
+        let options = event_store::Options {
+            observer: Some(batches.observer()),
+            ..event_store::Options::default()
+        };
+        let store = Arc::new(compose::open_embedded(&folder, options)?);
+        let handler = compose::start_commands(&folder, &store, Mode::Service).await?;
+        let mut members = Vec::new();
+        for pair in 0..pairs {
+            let (one, other) = (2 * pair, 2 * pair + 1);
+            world::register(&handler, one).await?;
+            world::register(&handler, other).await?;
+            world::follow(&handler, other, one).await?;
+            members.push([world::member(one)?, world::member(other)?]);
+        }
+        Ok(Self {
+            folder,
+            store,
+            handler,
+            batches,
+            members: Arc::new(members),
+            texts: Texts::read()?,
+        })
+    }
+
+    /// Every caller sends one message after the other for this long; says how many were durable.
+    async fn send_for(&self, time: Duration, run: u64) -> anyhow::Result<(u64, Duration)> {
+        let sent = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let mut callers = tokio::task::JoinSet::new();
+        for (caller, pair) in self.members.iter().enumerate() {
+            let (handler, texts, sent, [from, to]) = (
+                self.handler.clone(),
+                self.texts.clone(),
+                Arc::clone(&sent),
+                pair.clone(),
+            );
+            callers.spawn(async move {
+                let mut n = 0;
+                while started.elapsed() < time {
+                    n += 1;
+                    handler
+                        .handle(message(
+                            &from,
+                            &to,
+                            &format!("{run}-{caller}-{n}"),
+                            texts.get(n),
+                        )?)
+                        .await?;
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(ended) = callers.join_next().await {
+            ended??;
+        }
+        Ok((sent.load(Ordering::Relaxed), started.elapsed()))
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        self.handler.stop().await;
+        self.store.close();
+        std::fs::remove_dir_all(self.folder.path())?;
+        Ok(())
+    }
+}
+
+fn message(from: &MemberId, to: &MemberId, id: &str, text: String) -> anyhow::Result<Envelope> {
+    Ok(Envelope {
+        actor: from.clone(),
+        command_id: CommandId::new(id)?,
+        at: None,
+        command: Command::SendMessage {
+            to: to.clone(),
+            text,
+        },
+    })
+}
+
+/// `send`: durable commands of many callers beside bare segments; `send-with-views`: the same with all views on.
+pub(crate) async fn many(plan: &Plan) -> anyhow::Result<Vec<Row>> {
+    let pairs = Pairs::open(plan, "send", CALLERS).await?;
+    pairs.send_for(plan.warm_up, 0).await?;
+    let (mut ours, mut bare, mut per_batch) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=plan.rounds {
+        pairs.batches.take();
+        let (sent, took) = pairs.send_for(plan.round, round).await?;
+        let sizes = pairs.batches.take();
+        ours.push(rate(sent, took));
+        bare.push(rate(sent, bare::time_of(&plan.scratch, &sizes)?));
+        per_batch.push(
+            rate(sent, Duration::from_secs(1)) / rate(sizes.len() as u64, Duration::from_secs(1)),
+        );
+    }
+    let alone = median(ours);
+    let mut rows = vec![
+        Row::new(
+            "send",
+            "SendMessage decided and durable, in process, 512 callers",
+            "/s",
+            alone,
+            Target::RatioAtLeast(0.5),
+        )
+        .beside("bare segments, the same sizes of batches", median(bare))
+        .noting(format!("{} events a batch", number(median(per_batch)))),
+    ];
+    rows.push(with_views(plan, &pairs, alone).await?);
+    pairs.close().await?;
+    Ok(rows)
+}
+
+async fn with_views(plan: &Plan, pairs: &Pairs, alone: f64) -> anyhow::Result<Row> {
+    let reads: ReadSide = compose::start_reads(&pairs.folder, &pairs.store, 128 << 20).await?;
+    caught_up(&reads, pairs.store.durable_position()).await?;
+    let (sent, took) = pairs.send_for(plan.with_views, plan.rounds + 1).await?;
+    let behind = pairs.store.durable_position();
+    let since = Instant::now();
+    caught_up(&reads, behind).await?;
+    let lag = since.elapsed();
+    reads.stop().await?;
+    let what = format!(
+        "the same for {} s with all views on",
+        number(plan.with_views.as_secs_f64())
+    );
+    let row = Row::new(
+        "send-with-views",
+        &what,
+        "/s",
+        rate(sent, took),
+        Target::RatioAtLeast(0.25),
+    )
+    .beside("the row above", alone)
+    .noting(format!(
+        "lag at the end {} s, target below 2",
+        number(lag.as_secs_f64())
+    ));
+    Ok(row.and(lag < Duration::from_secs(2)))
+}
+
+/// Waits until every view has come to a position.
+pub(crate) async fn caught_up(reads: &ReadSide, position: Position) -> anyhow::Result<()> {
+    for view in projections::ViewName::ALL {
+        reads.wait(*view, position, Duration::from_hours(1)).await?;
+    }
+    Ok(())
+}
+
+/// `one-caller`: one command at a time beside one bare write with sync.
+pub(crate) async fn one(plan: &Plan) -> anyhow::Result<Vec<Row>> {
+    let pairs = Pairs::open(plan, "one-caller", 1).await?;
+    let Some([from, to]) = pairs.members.first().cloned() else {
+        anyhow::bail!("there is one pair")
+    };
+    let mut bare = Bare::create(&plan.scratch.join("bare-segment"), 64 << 20)?;
+    let (mut ours, mut alone, mut ours_p99) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=plan.rounds {
+        pairs.batches.take();
+        let mut times = Vec::new();
+        for n in 0..plan.one_caller {
+            let envelope = message(&from, &to, &format!("{round}-{n}"), pairs.texts.get(n))?;
+            let started = Instant::now();
+            pairs.handler.handle(envelope).await?;
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        let mut bare_times = Vec::new();
+        for bytes in pairs.batches.take() {
+            let started = Instant::now();
+            bare.batch(bytes)?;
+            bare_times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        // The first round warms up.
+        if round > 0 {
+            ours.push(median(times.clone()));
+            ours_p99.push(quantile(times, 0.99));
+            alone.push(median(bare_times));
+        }
+    }
+    pairs.close().await?;
+    std::fs::remove_file(plan.scratch.join("bare-segment"))?;
+    Ok(vec![
+        Row::new(
+            "one-caller",
+            "one caller, one command at a time",
+            "ms",
+            median(ours),
+            Target::RatioAtMost(1.3),
+        )
+        .beside("one bare write with sync, the same bytes", median(alone))
+        .noting(format!("p99 {} ms", number(median(ours_p99)))),
+    ])
+}
+
+/// So many in such a time, a second.
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+pub(crate) fn rate(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64().max(1e-9)
+}

@@ -1,0 +1,212 @@
+//! Replay on one core: every event of the log decoded and folded into its stream's state, beside `serde_json` over the
+//! same bytes into the same structs; and the inbox rebuilt into its file, beside a fold of the same events in memory.
+//!
+//! Replay reads the log block by block; reading is timed in neither side, so that what is compared is work on the same
+//! bytes in memory. The rebuild reads, in both.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use domain::event::{Event, Recorded};
+use domain::time::Timestamp;
+use domain::{case, codec, conversation, member, policy, reactor};
+use event_store::{EventStore, Position, RecordedEvent};
+use projections::{DomainCodec, ViewName};
+use serde::Deserialize;
+use tables::{Fold, RebuildOptions, View};
+
+use super::Plan;
+use super::commands::rate;
+use super::figures::{Row, Target, median};
+use super::log::Filled;
+
+const BLOCK_EVENTS: usize = 8192;
+const BLOCK_BYTES: usize = 16 << 20;
+
+/// `replay`: decode and fold.
+pub(crate) async fn replay(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row>> {
+    let store = log.open()?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        let mut states = States::default();
+        let (mut folding, mut parsing) = (Duration::ZERO, Duration::ZERO);
+        let mut events = 0_u64;
+        let mut after = Position::START;
+        loop {
+            let block = store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await?;
+            let Some(last) = block.last() else { break };
+            after = last.position();
+            events += block.len() as u64;
+            // Which goes first changes with each block, so that neither always finds the bytes warm.
+            let ours_first = after.0.is_multiple_of(2);
+            if ours_first {
+                folding += fold(&mut states, &block)?;
+            }
+            parsing += parse(&block)?;
+            if !ours_first {
+                folding += fold(&mut states, &block)?;
+            }
+        }
+        ours.push(rate(events, folding));
+        bare.push(rate(events, parsing));
+    }
+    store.close();
+    Ok(vec![
+        Row::new(
+            "replay",
+            "replay: decode and fold every event, one core",
+            "/s",
+            median(ours),
+            Target::RatioAtLeast(0.6),
+        )
+        .beside(
+            "serde_json over the same bytes into the same structs",
+            median(bare),
+        ),
+    ])
+}
+
+fn fold(states: &mut States, block: &[RecordedEvent]) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    for event in block {
+        states.fold(event)?;
+    }
+    Ok(started.elapsed())
+}
+
+fn parse(block: &[RecordedEvent]) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    for event in block {
+        let data = event.data();
+        match event.event_type() {
+            "message-sent.v1" => parse_as::<conversation::MessageSent<'_>>(data)?,
+            "request-opened.v1" => parse_as::<conversation::RequestOpened>(data)?,
+            "request-slot-taken.v1" => parse_as::<member::RequestSlotTaken>(data)?,
+            "relationship-recorded.v1" => parse_as::<conversation::RelationshipRecorded>(data)?,
+            "member-registered.v1" => parse_as::<member::MemberRegistered>(data)?,
+            "dm-setting-changed.v1" => parse_as::<member::DmSettingChanged>(data)?,
+            other => {
+                black_box(codec::decode(other, data)?);
+            }
+        }
+    }
+    Ok(started.elapsed())
+}
+
+fn parse_as<'a, T: Deserialize<'a>>(data: &'a [u8]) -> anyhow::Result<()> {
+    black_box(serde_json::from_slice::<T>(data)?);
+    Ok(())
+}
+
+/// The state of every stream.
+#[derive(Default)]
+struct States {
+    conversations: HashMap<Box<str>, conversation::State>,
+    members: HashMap<Box<str>, member::State>,
+    cases: HashMap<Box<str>, case::State>,
+    reactors: HashMap<Box<str>, reactor::State>,
+    policy: policy::State,
+}
+
+impl States {
+    fn fold(&mut self, event: &RecordedEvent) -> anyhow::Result<()> {
+        let recorded = Recorded {
+            version: event.version(),
+            at: Timestamp(event.at_ms()),
+        };
+        match codec::decode(event.event_type(), event.data())? {
+            Event::Conversation(decoded) => {
+                conversation::evolve(
+                    state(&mut self.conversations, event.stream()),
+                    recorded,
+                    &decoded,
+                );
+            }
+            Event::Member(decoded) => {
+                member::evolve(state(&mut self.members, event.stream()), recorded, &decoded);
+            }
+            Event::Case(decoded) => {
+                case::evolve(state(&mut self.cases, event.stream()), recorded, &decoded);
+            }
+            Event::Reactor(decoded) => reactor::evolve(
+                state(&mut self.reactors, event.stream()),
+                recorded,
+                &decoded,
+            ),
+            Event::Policy(decoded) => policy::evolve(&mut self.policy, recorded, &decoded),
+            Event::Refused(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The state of a stream, which begins empty.
+fn state<'s, S: Default>(states: &'s mut HashMap<Box<str>, S>, stream: &str) -> &'s mut S {
+    if !states.contains_key(stream) {
+        states.insert(stream.into(), S::default());
+    }
+    // It was just put there; a map that lost it would begin anew.
+    states.entry(stream.into()).or_default()
+}
+
+/// `rebuild`: the inbox into its file.
+pub(crate) async fn rebuild(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row>> {
+    let inbox = projections::views()
+        .into_iter()
+        .find(|view| view.name() == ViewName::Inbox.as_str())
+        .context("there is no inbox")?;
+    let store = log.open()?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for round in 0..plan.rounds {
+        let path = plan.scratch.join(format!("rebuilt-{round}.redb"));
+        let started = Instant::now();
+        let rebuilt = tables::rebuild(
+            Arc::clone(&store) as Arc<dyn EventStore>,
+            Arc::new(DomainCodec),
+            Arc::clone(&inbox),
+            &path,
+            store.durable_position(),
+            RebuildOptions::default(),
+            |_| {},
+        )
+        .await?;
+        ours.push(rate(store.durable_position().0, started.elapsed()));
+        drop(rebuilt);
+        std::fs::remove_file(&path)?;
+        bare.push(rate(
+            store.durable_position().0,
+            in_memory(store.as_ref(), inbox.as_ref()).await?,
+        ));
+    }
+    store.close();
+    Ok(vec![
+        Row::new(
+            "rebuild",
+            "rebuild of the inbox, idle",
+            "events/s",
+            median(ours),
+            Target::RatioAtLeast(0.5),
+        )
+        .beside("a fold of the same events in memory", median(bare)),
+    ])
+}
+
+async fn in_memory(
+    store: &dyn EventStore,
+    view: &dyn View<DomainCodec>,
+) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let mut fold = Fold::new(view);
+    let mut after = Position::START;
+    loop {
+        let block = store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await?;
+        let Some(last) = block.last() else { break };
+        after = last.position();
+        fold.apply_all(&DomainCodec, &block)?;
+    }
+    black_box(fold.bytes());
+    Ok(started.elapsed())
+}

@@ -1,0 +1,179 @@
+//! How the parts are put together over one data folder: the only place that names a storage engine.
+//!
+//! `DIR/log` is the event log and `DIR/lock` who holds it; `DIR/views` and `DIR/write` are tables made from the log;
+//! `DIR/keys` is the secret that signs. Only the log and the keys cannot be made again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use api::KeySet;
+use commands::{CommandHandler, Mode};
+use domain::policy::Rules;
+use event_store::{EmbeddedStore, EventStore, OpenError};
+use projections::ReadSide;
+
+use crate::cli::{KeyArgs, StoreArgs};
+use crate::failure::Failure;
+
+/// The log of a data folder.
+pub(crate) type Store = Arc<EmbeddedStore>;
+
+/// A data folder, whether it is there or not.
+#[derive(Debug, Clone)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+}
+
+impl DataFolder {
+    /// The folder at this path.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The read side's tables.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.path.join("views")
+    }
+
+    /// The write side's tables.
+    pub(crate) fn write(&self) -> PathBuf {
+        self.path.join("write")
+    }
+
+    /// The secret that signs.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// Itself, when it holds a log: what reads must not make one.
+    pub(crate) fn existing(&self) -> anyhow::Result<&Self> {
+        let log = self.path.join("log");
+        match std::fs::metadata(&log) {
+            Ok(metadata) if metadata.is_dir() => Ok(self),
+            Ok(_) => anyhow::bail!("{} is not a folder", log.display()),
+            Err(error) => {
+                Err(error).with_context(|| format!("{} holds no log", self.path.display()))
+            }
+        }
+    }
+
+    /// Makes the folder where there is none.
+    pub(crate) fn create(&self) -> anyhow::Result<&Self> {
+        std::fs::create_dir_all(&self.path)
+            .with_context(|| format!("cannot make the data folder {}", self.path.display()))?;
+        Ok(self)
+    }
+}
+
+/// Opens the log of a data folder, or makes one.
+pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
+    embedded(&args.store)?;
+    folder.create()?;
+    let options = store_options(args.segment_bytes, args.reserve_bytes);
+    Ok(Arc::new(open_embedded(folder, options)?))
+}
+
+/// Opens the log of a data folder that has one, to read it.
+pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<Store, Failure> {
+    folder.existing()?;
+    Ok(Arc::new(open_embedded(
+        folder,
+        event_store::Options::default(),
+    )?))
+}
+
+/// Only the embedded store is in this build; a cluster is told so rather than replaced by a local file.
+fn embedded(store: &str) -> Result<(), Failure> {
+    if store == "embedded" {
+        return Ok(());
+    }
+    if [
+        "esdb://",
+        "kurrentdb://",
+        "esdb+discover://",
+        "kurrentdb+discover://",
+    ]
+    .iter()
+    .any(|scheme| store.starts_with(scheme))
+    {
+        return Err(Failure::usage(
+            "--store: this build has the embedded store only, and cannot use a KurrentDB cluster",
+        ));
+    }
+    Err(Failure::usage(format!(
+        "--store: `{store}` is neither `embedded` nor a connection string"
+    )))
+}
+
+/// The engine's options with these bounds.
+pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_store::Options {
+    event_store::Options {
+        segment_bytes,
+        reserve_bytes,
+        ..event_store::Options::default()
+    }
+}
+
+/// Opens the engine; what its errors need is said here.
+pub(crate) fn open_embedded(
+    folder: &DataFolder,
+    options: event_store::Options,
+) -> anyhow::Result<EmbeddedStore> {
+    EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, error))
+}
+
+/// Why a log did not open, and what can be done.
+pub(crate) fn open_failed(folder: &DataFolder, error: OpenError) -> anyhow::Error {
+    if let OpenError::Locked { dir, pid } = error {
+        let dir = dir.display();
+        return anyhow::anyhow!("{dir} is in use by process {pid}; ask it with --url, or stop it");
+    }
+    let words = format!("cannot open the log of {}", folder.path().display());
+    anyhow::Error::new(error).context(words)
+}
+
+/// Starts the write side over a log.
+pub(crate) async fn start_commands(
+    folder: &DataFolder,
+    store: &Store,
+    mode: Mode,
+) -> anyhow::Result<CommandHandler> {
+    let options = commands::Options::new(Some(folder.write()), mode, Arc::new(Rules::default()));
+    let store: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
+    CommandHandler::start(store, options)
+        .await
+        .context("cannot start the write side")
+}
+
+/// Starts the read side over a log.
+pub(crate) async fn start_reads(
+    folder: &DataFolder,
+    store: &Store,
+    cache_bytes: usize,
+) -> anyhow::Result<ReadSide> {
+    let mut options = projections::Options::in_dir(folder.views());
+    options.cache_bytes = cache_bytes;
+    let store: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
+    ReadSide::open(options, store)
+        .await
+        .context("cannot open the views")
+}
+
+/// The keys in force: the named file, or the data folder's own, which is made where there is none.
+pub(crate) fn open_keys(folder: &DataFolder, args: &KeyArgs) -> anyhow::Result<KeySet> {
+    folder.create()?;
+    let own = folder.keys();
+    KeySet::create_if_missing(&own)?;
+    Ok(match &args.auth_key {
+        Some(other) => KeySet::open(other, Some(&own))?,
+        None => KeySet::open(&own, None)?,
+    })
+}

@@ -1,0 +1,103 @@
+//! The sample of `serve --demo`: real messages of a few hundred contacts, a few members with names, and their tokens.
+//!
+//! Its sources and licences are named in `demo/SOURCE.md`. It is loaded into an empty data folder by the same path as
+//! any import; where it was begun before, it goes on.
+
+use anyhow::Context as _;
+use api::{KeySet, Role};
+use commands::{CommandHandler, Mode};
+use event_store::EventStore as _;
+
+use crate::compose::{self, DataFolder, Store};
+use crate::import::{self, Source};
+use crate::line::Line;
+use crate::workload::{self, Workload};
+
+const MESSAGES: &str = include_str!("../demo/messages.txt");
+const TEXTS: &str = include_str!("../demo/texts.tsv");
+/// Members that the tour writes as.
+const NAMED: [&str; 3] = ["ann", "bob", "cat"];
+/// Of the sample: the member with most requests, and one with conversations on both sides.
+const BUSY: [(&str, &str); 2] = [
+    ("58", "a member of the sample with a full request folder"),
+    ("72", "a member of the sample who answered some"),
+];
+/// How long the printed tokens are good for.
+const TOKEN_SECONDS: u64 = 24 * 60 * 60;
+
+/// The messages and texts of the sample.
+pub(crate) fn sample() -> anyhow::Result<Workload> {
+    Workload::parse(MESSAGES, TEXTS)
+}
+
+/// The commands of the sample.
+fn lines() -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for name in NAMED {
+        lines.extend(workload::registration(name)?);
+    }
+    lines.extend(sample()?.lines()?);
+    Ok(lines)
+}
+
+/// Loads the sample where the log is empty, or holds the beginning of it. Says whether it is there.
+pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<bool> {
+    let lines = lines()?;
+    let first = lines.first().context("the sample is empty")?.envelope();
+    let last = lines.last().context("the sample is empty")?.envelope();
+    let handler = compose::start_commands(folder, store, Mode::Import).await?;
+    let known = |envelope: commands::Envelope, handler: CommandHandler| async move {
+        handler
+            .trace(&envelope.actor, &envelope.command_id)
+            .await
+            .map(|trace| trace.is_some())
+    };
+    // A log whose only event is the first policy is empty.
+    let empty = store
+        .read_all(event_store::Position::START, 2, usize::MAX)
+        .await?
+        .len()
+        < 2;
+    let (begun, whole) = (
+        known(first, handler.clone()).await?,
+        known(last, handler.clone()).await?,
+    );
+    if (empty || begun) && !whole {
+        let summary = import::carry_out(&handler, &mut Source::of_lines(&lines)?).await?;
+        tracing::info!(lines = summary.lines, "the sample is loaded");
+    }
+    handler.stop().await;
+    Ok(empty || begun)
+}
+
+/// Prints the tokens of the sample's users, and three lines to try.
+pub(crate) fn print(keys: &KeySet, url: &str) -> anyhow::Result<()> {
+    let token = |sub: &str, role: Role| keys.sign(sub, &[role], TOKEN_SECONDS);
+    for (name, who) in [
+        ("ann", "a member"),
+        ("bob", "a member"),
+        ("cat", "a member"),
+    ]
+    .into_iter()
+    .chain(BUSY)
+    {
+        println!("{name}: {who}\n  {}", token(name, Role::Member)?);
+    }
+    for (name, role) in [
+        ("mia", Role::Moderator),
+        ("ada", Role::Auditor),
+        ("host", Role::Service),
+        ("otto", Role::Operator),
+    ] {
+        println!("{name}: {}\n  {}", role.as_str(), token(name, role)?);
+    }
+    let (bob, busy) = (token("bob", Role::Member)?, token("58", Role::Member)?);
+    let moderator = token("mia", Role::Moderator)?;
+    println!("\ntry:");
+    println!("curl -sS '{url}/v1/requests?limit=3' -H 'Authorization: Bearer {busy}'");
+    println!(
+        "curl -sS {url}/v1/messages -H 'Authorization: Bearer {bob}' -H 'Content-Type: application/json' -d '{{\"to\": \"ann\", \"text\": \"hi\"}}'"
+    );
+    println!("curl -sS '{url}/v1/moderation/queue?limit=3' -H 'Authorization: Bearer {moderator}'");
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! `verify`, `backup` and `restore`: the care of the log, for a folder at rest or a running service.
+//!
+//! A backup of a running service comes as a tar archive and is unpacked as it arrives; both ways leave the same folder,
+//! which `restore` takes. What was checked or made is printed as one JSON object.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::care;
+use crate::cli;
+use crate::compose::{self, DataFolder};
+use crate::failure::{Done, Failure};
+use crate::remote::Service;
+
+/// Bytes of a block of a tar archive.
+const BLOCK: usize = 512;
+
+/// Checks every record.
+pub(crate) async fn verify(args: &cli::Verify) -> Done {
+    let report = if let Some(service) = Service::of(&args.remote)? {
+        let answer = service.post("/v1/store/verify").await?;
+        answer.json().await.context("the report broke off")?
+    } else {
+        let folder = DataFolder::at(&args.folder.data);
+        folder.existing()?;
+        let checked = event_store::verify(folder.path());
+        care::report(&checked.map_err(|error| compose::open_failed(&folder, error))?)
+    };
+    println!("{report}");
+    if report.get("ok").and_then(Value::as_bool) == Some(true) {
+        return Ok(());
+    }
+    let error = report
+        .get("error")
+        .and_then(Value::as_str)
+        .unwrap_or("the log does not check");
+    Err(Failure::Failed(anyhow::anyhow!("{error}")))
+}
+
+/// Copies the log.
+pub(crate) async fn backup(args: &cli::Backup) -> Done {
+    let made = if let Some(service) = Service::of(&args.remote)? {
+        remote_backup(&service, &args.dest).await?
+    } else {
+        let store = compose::open_at_rest(&DataFolder::at(&args.folder.data))?;
+        let manifest = event_store::backup(&store, &args.dest)?;
+        store.close();
+        serde_json::to_value(manifest)?
+    };
+    let field = |name: &str| made.get(name).cloned().unwrap_or_default();
+    println!(
+        "{}",
+        json!({ "log_id": field("log_id"), "position": field("durable_position") })
+    );
+    Ok(())
+}
+
+/// Brings a backup back, as a log of its own.
+pub(crate) fn restore(args: &cli::Restore) -> Done {
+    let folder = DataFolder::at(&args.folder.data);
+    folder.create()?;
+    let restored = event_store::restore(&args.src, folder.path())?;
+    println!(
+        "{}",
+        json!({
+            "log_id": restored.log_id.0.to_string(),
+            "copy_of": restored.copy_of.0.to_string(),
+            "position": restored.position,
+        })
+    );
+    Ok(())
+}
+
+/// Unpacks a running service's backup; gives its manifest.
+async fn remote_backup(service: &Service, dest: &Path) -> anyhow::Result<Value> {
+    std::fs::create_dir_all(dest).with_context(|| format!("cannot make {}", dest.display()))?;
+    ensure!(
+        std::fs::read_dir(dest)?.next().is_none(),
+        "{} is not empty",
+        dest.display()
+    );
+    let mut answer = service
+        .get("/v1/store/backup", &[], "application/x-tar")
+        .await?;
+    let mut unpacking = Unpacking::into(dest);
+    while let Some(chunk) = answer.chunk().await.context("the backup broke off")? {
+        unpacking.take(&chunk)?;
+    }
+    unpacking.finish()?;
+    let manifest = dest.join("manifest.json");
+    let text =
+        std::fs::read(&manifest).with_context(|| format!("there is no {}", manifest.display()))?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// A tar archive on its way into a folder: regular files with relative paths, and nothing else.
+struct Unpacking {
+    dest: PathBuf,
+    /// Bytes of a header that is not whole yet.
+    head: Vec<u8>,
+    open: Option<Open>,
+    /// Bytes to pass over, up to a whole block.
+    padding: usize,
+    ended: bool,
+}
+
+struct Open {
+    file: File,
+    left: u64,
+}
+
+impl Unpacking {
+    fn into(dest: &Path) -> Self {
+        Self {
+            dest: dest.to_owned(),
+            head: Vec::with_capacity(BLOCK),
+            open: None,
+            padding: 0,
+            ended: false,
+        }
+    }
+
+    /// Takes the next bytes of the archive.
+    fn take(&mut self, mut bytes: &[u8]) -> anyhow::Result<()> {
+        while !bytes.is_empty() {
+            if let Some(open) = &mut self.open {
+                let piece = bytes
+                    .len()
+                    .min(usize::try_from(open.left).unwrap_or(usize::MAX));
+                let (now, later) = bytes.split_at(piece);
+                open.file.write_all(now)?;
+                open.left -= u64::try_from(piece)?;
+                bytes = later;
+                if open.left == 0 {
+                    open.file.sync_all()?;
+                    self.open = None;
+                }
+            } else if self.padding > 0 {
+                let (_, later) = bytes.split_at(self.padding.min(bytes.len()));
+                self.padding -= bytes.len() - later.len();
+                bytes = later;
+            } else {
+                let (now, later) = bytes.split_at((BLOCK - self.head.len()).min(bytes.len()));
+                self.head.extend_from_slice(now);
+                bytes = later;
+                if self.head.len() == BLOCK {
+                    self.begin()?;
+                    self.head.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole header: a file begins, or the archive ends.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        if self.head.iter().all(|byte| *byte == 0) {
+            self.ended = true;
+            return Ok(());
+        }
+        ensure!(!self.ended, "the archive goes on after its end");
+        let text = |from: usize, bytes: usize| {
+            let field = self.head.get(from..from + bytes).unwrap_or_default();
+            let end = field
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(field.len());
+            std::str::from_utf8(field.get(..end).unwrap_or_default())
+        };
+        let path = PathBuf::from(text(0, 100)?);
+        if !path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+            || path.as_os_str().is_empty()
+        {
+            bail!(
+                "the archive holds a file outside of itself: {}",
+                path.display()
+            );
+        }
+        let bytes = u64::from_str_radix(text(124, 12)?.trim(), 8)
+            .context("a file of the archive has no length")?;
+        let path = self.dest.join(path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let file =
+            File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let over = usize::try_from(bytes % u64::try_from(BLOCK)?)?;
+        self.padding = if over == 0 { 0 } else { BLOCK - over };
+        self.open = (bytes > 0).then_some(Open { file, left: bytes });
+        Ok(())
+    }
+
+    /// Says whether the archive was whole.
+    fn finish(self) -> anyhow::Result<()> {
+        ensure!(self.ended && self.open.is_none(), "the backup broke off");
+        Ok(())
+    }
+}

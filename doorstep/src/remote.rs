@@ -1,0 +1,89 @@
+//! A running service, asked over HTTP by the subcommands that take `--url` and `--token`.
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::Remote;
+use crate::failure::Failure;
+
+/// A running service and a token for it.
+pub(crate) struct Service {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Service {
+    /// The service that the flags name, if they name one.
+    pub(crate) fn of(remote: &Remote) -> Result<Option<Self>, Failure> {
+        let Some(url) = &remote.url else {
+            return Ok(None);
+        };
+        let Some(token) = &remote.token else {
+            return Err(Failure::usage("--url needs --token"));
+        };
+        if !url.starts_with("http://") {
+            return Err(Failure::usage(
+                "--url begins with http://; put what ends TLS in front on this machine",
+            ));
+        }
+        let client = reqwest::Client::builder()
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Some(Self {
+            client,
+            url: url.trim_end_matches('/').to_owned(),
+            token: token.clone(),
+        }))
+    }
+
+    /// Asks for a resource, and gives the answer when it is a success.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        accept: &str,
+    ) -> anyhow::Result<reqwest::Response> {
+        let mut url =
+            reqwest::Url::parse(&format!("{}{path}", self.url)).context("--url is not a URL")?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.answered(self.client.get(url).header("accept", accept))
+            .await
+    }
+
+    /// Posts nothing to a resource, and gives the answer when it is a success.
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+        self.answered(self.client.post(format!("{}{path}", self.url)))
+            .await
+    }
+
+    async fn answered(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> anyhow::Result<reqwest::Response> {
+        let answer = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .with_context(|| format!("{} does not answer", self.url))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let problem: serde_json::Value = answer.json().await.unwrap_or_default();
+        let told = |name: &str| {
+            problem
+                .get(name)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        bail!(
+            "{} answers {status} {} {}",
+            self.url,
+            told("code"),
+            told("detail")
+        );
+    }
+}

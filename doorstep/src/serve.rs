@@ -1,0 +1,86 @@
+//! `serve`: the service, from an opened data folder to an orderly end.
+//!
+//! Opening goes from the log upward, stopping from the interface downward: nothing new is accepted, what was accepted
+//! is answered, the views' checkpoints are made durable, and the log gets its mark of a clean stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use commands::Mode;
+use event_store::EventStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::care::Care;
+use crate::cli;
+use crate::compose::{self, DataFolder};
+use crate::demo;
+use crate::failure::{Done, Failure};
+
+/// Runs the service until it is told to stop.
+pub(crate) async fn run(args: &cli::Serve) -> Done {
+    let folder = DataFolder::at(&args.folder.data);
+    let stop = stop_signal()?;
+    let store = compose::open_store(&folder, &args.store)?;
+    let keys = Arc::new(compose::open_keys(&folder, &args.key)?);
+    let sampled = args.demo && demo::load(&folder, &store).await?;
+    if args.demo && !sampled {
+        tracing::warn!("the data folder holds another log; the sample is not loaded");
+    }
+    let commands = compose::start_commands(&folder, &store, Mode::Service).await?;
+    let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
+    let app = api::App {
+        commands: commands.clone(),
+        reads: reads.clone(),
+        store: Arc::clone(&store) as Arc<dyn EventStore>,
+        care: Arc::new(Care::new(Arc::clone(&store), args.store.reserve_bytes)),
+        keys: Arc::clone(&keys),
+        options: api::Options::default(),
+    };
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    eprintln!(
+        "doorstep: {} holds the log; listening on {url}",
+        folder.path().display()
+    );
+    if args.demo {
+        demo::print(&keys, &url)?;
+    }
+    let served = api::serve_router(
+        listener,
+        api::router(app),
+        api::ServeOptions::default(),
+        stop,
+    )
+    .await;
+    tracing::info!("stopping");
+    commands.stop().await;
+    let views = reads.stop().await;
+    store.close();
+    served.context("serving ended")?;
+    views.context("the views' checkpoints")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Done at the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            eprintln!("doorstep: stopped at once; nothing that was answered is lost");
+            std::process::exit(1);
+        });
+    })
+}

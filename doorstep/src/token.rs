@@ -1,0 +1,24 @@
+//! `token`: a bearer token, signed with the key in force, beside a running service or without one.
+
+use api::Role;
+
+use crate::cli;
+use crate::compose::{self, DataFolder};
+use crate::failure::{Done, Failure};
+
+/// Prints a token.
+pub(crate) fn run(args: &cli::Token) -> Done {
+    let Some(sub) = &args.sub else {
+        return Err(Failure::usage("token needs --sub"));
+    };
+    domain::ids::MemberId::new(sub)
+        .map_err(|_| Failure::usage("--sub is 1 to 128 of the characters A-Z a-z 0-9 . _ : -"))?;
+    let roles: Vec<Role> = args
+        .role
+        .iter()
+        .filter_map(|name| Role::from_name(name))
+        .collect();
+    let keys = compose::open_keys(&DataFolder::at(&args.folder.data), &args.key)?;
+    println!("{}", keys.sign(sub, &roles, args.ttl.as_secs())?);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Verification, backup and restore through the program, at rest and while it runs; and damage told with its place.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tests::program::{self, Ended, Server};
+
+/// A folder with a few conversations, at rest.
+fn filled(data: &Path) {
+    let at = "2004-01-02T10:00:00Z";
+    let mut lines = String::new();
+    let mut line = |line: Value| writeln!(lines, "{line}").expect("memory");
+    for name in ["ann", "bob"] {
+        line(
+            json!({"id": "c1", "at": at, "command": "RegisterMember", "member": name, "age_band": "adult"}),
+        );
+        line(
+            json!({"id": "c2", "at": at, "command": "ChangeDmSetting", "member": name, "audience": "everyone"}),
+        );
+    }
+    line(
+        json!({"id": "c3", "at": at, "command": "RecordRelationship", "member": "ann", "kind": "follow", "other": "bob"}),
+    );
+    for number in 0..200 {
+        let text = format!("message {number}, with some words to be found again");
+        line(
+            json!({"id": format!("m{number}"), "at": at, "command": "SendMessage", "member": "bob", "to": "ann", "text": text}),
+        );
+    }
+    std::fs::create_dir_all(data).expect("a folder");
+    let file = data.with_extension("ndjson");
+    std::fs::write(&file, lines).expect("the lines");
+    program::run([Path::new("import"), &file, Path::new("--data"), data]).done();
+}
+
+fn on(data: &Path, arguments: &[&str]) -> Ended {
+    let mut command = program::doorstep(arguments);
+    command.arg("--data").arg(data);
+    program::ended(&mut command)
+}
+
+/// The events of a folder at rest without the log's id.
+fn events(data: &Path) -> Vec<Value> {
+    on(data, &["events"])
+        .done()
+        .stdout
+        .lines()
+        .map(|line| {
+            let mut event: Value = serde_json::from_str(line).expect("an event a line");
+            event
+                .as_object_mut()
+                .expect("an object")
+                .remove("log_id")
+                .expect("a log");
+            event
+        })
+        .collect()
+}
+
+#[test]
+fn a_backup_at_rest_comes_back_as_a_log_of_its_own_with_the_same_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copy, back) = (
+        folder.path().join("data"),
+        folder.path().join("copy"),
+        folder.path().join("back"),
+    );
+    filled(&data);
+    on(&data, &["verify"]).done();
+    on(&data, &["backup", &copy.to_string_lossy()]).done();
+    assert!(!copy.join("keys").exists() && !copy.join("views").exists());
+    on(&back, &["restore", &copy.to_string_lossy()]).done();
+    on(&back, &["verify"]).done();
+    assert_eq!(events(&back), events(&data));
+    let id = |data: &Path| {
+        let line = on(data, &["events"])
+            .done()
+            .stdout
+            .lines()
+            .next()
+            .expect("an event")
+            .to_owned();
+        serde_json::from_str::<Value>(&line).expect("JSON")["log_id"].clone()
+    };
+    assert_ne!(id(&back), id(&data));
+    // Neither overwrites what is there.
+    assert_eq!(
+        on(&back, &["restore", &copy.to_string_lossy()]).status,
+        Some(1)
+    );
+    assert_eq!(
+        on(&data, &["backup", &copy.to_string_lossy()]).status,
+        Some(1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_service_is_a_whole_beginning_of_its_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copy, back) = (
+        folder.path().join("data"),
+        folder.path().join("copy"),
+        folder.path().join("back"),
+    );
+    filled(&data);
+    let server = Server::start(&data, &[]);
+    let operator = server.token("otto", "operator");
+    let bob = server.token("bob", "member");
+    // Messages go on while the copy is made; the copy is asked for once the first of them are answered.
+    let url = format!("{}/v1/messages", server.url);
+    let (first, begun) = tokio::sync::oneshot::channel();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let sending = tokio::spawn(async move {
+        let client = reqwest::Client::new();
+        let mut first = Some(first);
+        let mut sent = 0_u32;
+        while stopped.try_recv().is_err() {
+            let body = json!({"to": "ann", "text": format!("while it runs {sent}")});
+            let answer = client
+                .post(&url)
+                .bearer_auth(&bob)
+                .json(&body)
+                .send()
+                .await
+                .expect("an answer");
+            assert!(
+                matches!(answer.status().as_u16(), 201 | 429),
+                "{}",
+                answer.status()
+            );
+            sent += 1;
+            if let Some(first) = first.take() {
+                first.send(()).expect("somebody waits");
+            }
+        }
+        sent
+    });
+    begun.await.expect("messages are sent");
+    let (url, to) = (server.url.clone(), copy.to_string_lossy().into_owned());
+    let made = tokio::task::spawn_blocking(move || {
+        program::run(["verify", "--url", &url, "--token", &operator]).done();
+        program::run(["backup", &to, "--url", &url, "--token", &operator]).done()
+    });
+    made.await.expect("a backup");
+    stop.send(()).expect("it sends");
+    assert!(sending.await.expect("it ends") > 0);
+    assert!(server.stop().success());
+    on(&back, &["restore", &copy.to_string_lossy()]).done();
+    on(&back, &["verify"]).done();
+    let (whole, part) = (events(&data), events(&back));
+    assert!(
+        part.len() > 200 && part.len() <= whole.len(),
+        "{} of {}",
+        part.len(),
+        whole.len()
+    );
+    assert_eq!(part, whole[..part.len()]);
+}
+
+#[test]
+fn a_flipped_bit_is_told_with_its_place_and_never_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    filled(&data);
+    // The text of a message in the middle of the log: one bit of one letter.
+    let needle = b"message 100, with some words";
+    let (file, at) = std::fs::read_dir(data.join("log"))
+        .expect("the log")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .find_map(|path| {
+            let bytes = std::fs::read(&path).expect("a file");
+            let at = bytes
+                .windows(needle.len())
+                .position(|window| window == needle)?;
+            Some((path, at as u64))
+        })
+        .expect("the message is in a file of the log");
+    let segment = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&file)
+        .expect("the segment");
+    let mut byte = [0];
+    segment.read_exact_at(&mut byte, at).expect("a byte");
+    segment.write_all_at(&[byte[0] ^ 1], at).expect("a byte");
+    let ended = on(&data, &["verify"]);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let name = file
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(told.contains(&name), "{told}");
+    let served = on(&data, &["events"]);
+    assert!(
+        !served.stdout.contains("lessage") && !served.stdout.contains("message 100,"),
+        "damage was served"
+    );
+    assert_ne!(served.status, Some(0));
+    let refused = program::ended(
+        program::doorstep(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data),
+    );
+    assert_eq!(refused.status, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&name), "{}", refused.stderr);
+}
