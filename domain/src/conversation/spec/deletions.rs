@@ -252,6 +252,17 @@ fn leaves_a_part_past_its_30_days_out_of_a_later_restore() {
 }
 
 #[test]
+fn withdraws_nothing_when_a_part_left_out_of_a_restore_is_unsent() {
+    let story = pending()
+        .and(ANN, QUIET)
+        .days(31)
+        .and(BOB, HI)
+        .and(ANN, QUIET)
+        .and(ANN, Act::Restore);
+    story.when(BOB, Act::Unsend(1)).then("unsent 1");
+}
+
+#[test]
 fn brings_every_deleted_part_back_by_acceptance() {
     // Unsending the old message then withdraws nothing: the newer one is still there, and so was the older.
     let story = pending()
