@@ -25,6 +25,8 @@ use crate::{Codec, OpenedAs, TableError, View};
 const VIEWS_MAX: usize = 64;
 /// Batches that may wait in the feed while one is applied.
 const FEED_BATCHES: usize = 4;
+/// The cache of a file at least; a write transaction needs some pages at once.
+const CACHE_BYTES_MIN: usize = 64 << 10;
 /// A batch smaller than this is not worth a second thread.
 const PARALLEL_EVENTS: usize = 512;
 /// A view that has come this near to a moving end of the log has caught up.
@@ -219,7 +221,7 @@ fn open<C: Codec>(
     durable: Position,
 ) -> Result<Vec<Follower<C>>, StartError> {
     let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
-    let cache_bytes = options.cache_bytes / views.len().max(1);
+    let shares: u64 = views.iter().map(|view| u64::from(view.cache_share())).sum();
     let now = Instant::now();
     let mut followers = Vec::with_capacity(views.len());
     for (index, view) in (1..).zip(views) {
@@ -227,6 +229,11 @@ fn open<C: Codec>(
             .dir
             .as_ref()
             .map(|dir| file_path(dir, view.name(), view.version()));
+        let cache_bytes =
+            options.cache_bytes as u64 * u64::from(view.cache_share()) / shares.max(1);
+        let cache_bytes = usize::try_from(cache_bytes)
+            .unwrap_or(options.cache_bytes)
+            .max(CACHE_BYTES_MIN);
         let home = Home {
             path,
             log_id,

@@ -27,6 +27,11 @@ pub trait View<C: Codec>: Send + Sync + 'static {
         true
     }
 
+    /// How much of the cache its file gets, in parts: twice that of a view with half of it.
+    fn cache_share(&self) -> u32 {
+        1
+    }
+
     /// Changes the rows as the event demands. An error stops the view before this event; nothing the failed call
     /// did is kept.
     fn apply(

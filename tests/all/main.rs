@@ -29,6 +29,7 @@ mod store_damage;
 mod store_disk;
 mod store_kill;
 mod store_model;
+mod tables_disk;
 mod tables_recovery;
 mod views_conversation;
 mod views_inbox;
