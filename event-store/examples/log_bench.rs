@@ -122,10 +122,25 @@ fn bare(path: &Path, batches: u64, bytes: usize) -> Duration {
     begun.elapsed()
 }
 
+/// Memory of this process, from the system's own account.
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or("0 kB");
+    line.trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse::<u64>()
+        .unwrap_or(0)
+        / 1024
+}
+
 async fn scans(events: u64, dir: &Path) {
     let store = EmbeddedStore::open(dir, Options::default()).unwrap();
     let begun = Instant::now();
-    let streams = 1000.min(events);
+    let streams = (events / 20).max(1);
     let names: Vec<_> = (0..streams).map(|_| fresh_stream("conversation")).collect();
     let mut last = None;
     for number in 0..events {
@@ -137,6 +152,7 @@ async fn scans(events: u64, dir: &Path) {
     last.unwrap().durable().await.unwrap();
     let rate = |time: Duration| events as f64 / time.as_secs_f64() / 1000.0;
     println!("pipelined: {:8.1} k events/s", rate(begun.elapsed()));
+    println!("resident after writing: {} MiB", resident_mib());
     for _ in 0..3 {
         let begun = Instant::now();
         let (mut after, mut bytes, mut seen) = (Position::START, 0, 0);
@@ -187,6 +203,7 @@ async fn scans(events: u64, dir: &Path) {
         "head of an absent stream: {:.1} µs",
         begun.elapsed().as_secs_f64() * 1e6 / 1e4
     );
+    println!("resident after reading: {} MiB", resident_mib());
     let durable = store.durable_position();
     drop(store);
     let begun = Instant::now();
@@ -196,4 +213,5 @@ async fn scans(events: u64, dir: &Path) {
         begun.elapsed().as_secs_f64() * 1e3
     );
     assert_eq!(store.durable_position(), durable);
+    println!("resident after opening: {} MiB", resident_mib());
 }

@@ -13,8 +13,8 @@ use crate::batch::{self, SEGMENT_HEADER, SegmentHeader};
 use crate::keeper::{self, FIRST_FILL};
 use crate::mark::Mark;
 use crate::memory::MemoryIndex;
-use crate::reader::OpenSegment;
 use crate::recovery::{Recovery, TornTail, damaged, read_file, scan, write_file};
+use crate::segment::OpenSegment;
 use crate::wire::{index, len_u64};
 use crate::{OpenError, Position, files};
 

@@ -15,7 +15,7 @@ use crate::files;
 use crate::footer::{self, Sealed};
 use crate::levels::{self, Coverage, FANOUT, StreamFile};
 use crate::order::Room;
-use crate::reader::OpenSegment;
+use crate::segment::OpenSegment;
 use crate::shared::{EndOnPanic, Shared};
 use crate::wire::len_u64;
 

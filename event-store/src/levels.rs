@@ -142,13 +142,13 @@ impl StreamFile {
         })
     }
 
-    /// The last entry of a stream hash whose first version is at most `version`.
+    /// The place of the last entry of a stream hash whose first version is at most `version`.
     pub(crate) fn find(
         &self,
         cache: &PageCache,
         hash: u64,
         version: u64,
-    ) -> Result<Option<(u64, Entry)>, ReadError> {
+    ) -> Result<Option<u64>, ReadError> {
         if !self.may_hold(cache, hash)? {
             return Ok(None);
         }
@@ -175,8 +175,7 @@ impl StreamFile {
         let Some(at) = low.checked_sub(1) else {
             return Ok(None);
         };
-        let entry = self.entry(cache, at)?;
-        Ok((entry.hash == hash).then_some((at, entry)))
+        Ok((self.entry(cache, at)?.hash == hash).then_some(at))
     }
 
     /// An entry by its place.

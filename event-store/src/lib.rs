@@ -26,6 +26,7 @@ mod paged;
 mod reader;
 mod record;
 mod recovery;
+mod segment;
 mod shared;
 mod store;
 mod types;

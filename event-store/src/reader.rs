@@ -5,7 +5,7 @@
 //! of index. Readings block for as long as the disk does.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,13 +13,13 @@ use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 
-use crate::backend::{Backend, BackendFile, Mode};
-use crate::batch::{BATCH_HEADER, SegmentHeader, begins_batch};
+use crate::backend::{Backend, Mode};
+use crate::batch::{BATCH_HEADER, begins_batch};
 use crate::footer::{Footer, hash_of};
 use crate::levels::{Entry, StreamFile};
-use crate::memory::MemoryIndex;
 use crate::paged::{PageCache, io_error};
 use crate::record::{self, RECORD_BYTES_MAX};
+use crate::segment::{OpenSegment, SealedFiles, Segment};
 use crate::wire::{index, len_u64};
 use crate::{Direction, Position, ReadError, RecordedEvent, StreamFrom, StreamHead, StreamName};
 
@@ -27,20 +27,6 @@ use crate::{Direction, Position, ReadError, RecordedEvent, StreamFrom, StreamHea
 const BLOCK_MAX: usize = 1024 * 1024;
 /// Bytes of a block of the log at least, where there are so many.
 const BLOCK_MIN: usize = 64 * 1024;
-/// Bytes first read of a record whose length is not known.
-const RECORD_GUESS: usize = 1024;
-/// Bytes between two records of a stream that are still read at once.
-const GAP_MAX: u32 = 4096;
-/// Bytes of records of a stream read at once at most.
-const SPAN_MAX: u32 = 256 * 1024;
-
-/// A segment whose index is in memory: the active one, and a sealed one that has no footer yet.
-pub(crate) struct OpenSegment {
-    pub(crate) header: SegmentHeader,
-    pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn BackendFile>,
-    pub(crate) index: RwLock<MemoryIndex>,
-}
 
 /// The files of the log, oldest first.
 #[derive(Clone, Default)]
@@ -49,13 +35,6 @@ pub(crate) struct Catalog {
     pub(crate) sealed: Vec<u64>,
     pub(crate) open: Vec<Arc<OpenSegment>>,
     pub(crate) levels: Vec<Arc<StreamFile>>,
-}
-
-/// A sealed segment's open files.
-struct SealedFiles {
-    path: PathBuf,
-    file: Arc<dyn BackendFile>,
-    footer: Footer,
 }
 
 /// Everything a reading needs.
@@ -77,94 +56,15 @@ struct Run {
     place: u64,
 }
 
+/// Where in the stream files a run was found.
+#[derive(Clone, Copy)]
+struct Spot {
+    level: usize,
+    at: u64,
+}
+
 /// The position and offset of a record, or of the header of its batch.
 type Near = (u64, u64);
-
-#[derive(Clone)]
-enum Segment {
-    Open(Arc<OpenSegment>),
-    Sealed(Arc<SealedFiles>),
-}
-
-impl Segment {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Open(open) => &open.path,
-            Self::Sealed(sealed) => &sealed.path,
-        }
-    }
-
-    fn file(&self) -> &dyn BackendFile {
-        match self {
-            Self::Open(open) => &*open.file,
-            Self::Sealed(sealed) => &*sealed.file,
-        }
-    }
-
-    /// The byte after its last durable batch.
-    fn end(&self) -> u64 {
-        match self {
-            Self::Open(open) => open.index.read().end,
-            Self::Sealed(sealed) => sealed.footer.sealed.bytes,
-        }
-    }
-
-    fn damaged(&self, offset: u64, what: impl Into<String>) -> ReadError {
-        ReadError::Damaged {
-            file: self.path().to_owned(),
-            offset,
-            what: what.into(),
-        }
-    }
-
-    /// Reads up to `len` bytes at an offset; fewer only at the end.
-    fn read(&self, offset: u64, len: usize) -> Result<Bytes, ReadError> {
-        let len = len.min(index(self.end().saturating_sub(offset)));
-        let mut bytes = vec![0; len];
-        let read = self
-            .file()
-            .read_at(&mut bytes, offset)
-            .map_err(|e| io_error(self.path(), &e))?;
-        if read < len {
-            return Err(self.damaged(offset + len_u64(read), "the segment is cut short"));
-        }
-        Ok(Bytes::from(bytes))
-    }
-
-    fn event(&self, offset: u64, bytes: Bytes) -> Result<RecordedEvent, ReadError> {
-        RecordedEvent::from_bytes(bytes).map_err(|e| self.damaged(offset, e.to_string()))
-    }
-
-    /// The records at rising offsets.
-    fn records(&self, offsets: &[u32], out: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
-        let mut rest = offsets;
-        while let Some(&first) = rest.first() {
-            let near = rest.windows(2).take_while(|pair| {
-                let [a, b] = pair else { return false };
-                b.saturating_sub(*a) <= GAP_MAX && b.saturating_sub(first) <= SPAN_MAX
-            });
-            let (group, after) = rest.split_at(1 + near.count());
-            rest = after;
-            let last = group.last().copied().unwrap_or(first);
-            let base = u64::from(first);
-            let block = self.read(base, index(u64::from(last - first)) + RECORD_GUESS)?;
-            for offset in group {
-                let at = index(u64::from(offset - first));
-                let offset = u64::from(*offset);
-                let Some(len) = block.get(at..).and_then(record::stored_len) else {
-                    return Err(self.damaged(offset, "no record where the index names one"));
-                };
-                let bytes = if at + len <= block.len() {
-                    block.slice(at..at + len)
-                } else {
-                    self.read(offset, len)?
-                };
-                out.push(self.event(offset, bytes)?);
-            }
-        }
-        Ok(())
-    }
-}
 
 impl Reader {
     pub(crate) fn new(
@@ -292,41 +192,60 @@ impl Reader {
     /// The run of a stream that holds a version, or the last run before it; with the last version
     /// asked for, that is the stream's end. In sealed segments the names are compared.
     fn run(&self, stream: &StreamName, version: u64) -> Result<Option<Run>, ReadError> {
-        let catalog = self.catalog();
-        for open in catalog.open.iter().rev() {
+        let found = self.run_below(&self.catalog(), stream, version, None)?;
+        Ok(found.map(|(run, _)| run))
+    }
+
+    /// The same, where runs above were found already: the search goes on below the last one's spot.
+    fn run_below(
+        &self,
+        catalog: &Catalog,
+        stream: &StreamName,
+        version: u64,
+        above: Option<Spot>,
+    ) -> Result<Option<(Run, Option<Spot>)>, ReadError> {
+        let open = if above.is_some() {
+            &[]
+        } else {
+            catalog.open.as_slice()
+        };
+        for open in open.iter().rev() {
             let held = open.index.read();
             if let Some(run) = held
                 .streams
                 .get(stream)
                 .filter(|run| run.first_version <= version)
             {
-                return Ok(Some(Run {
+                let run = Run {
                     first_version: run.first_version,
                     last_version: run.last_version(),
                     place: 0,
                     segment: Segment::Open(Arc::clone(open)),
-                }));
+                };
+                return Ok(Some((run, None)));
             }
         }
         let hash = hash_of(stream.as_str());
-        for level in catalog.levels.iter().rev() {
-            let Some((mut at, mut entry)) = level.find(&self.pages, hash, version)? else {
-                continue;
+        let below = above.map_or(catalog.levels.len(), |spot| spot.level + 1);
+        for (level, file) in catalog.levels.iter().enumerate().take(below).rev() {
+            let mut next = match above.filter(|spot| spot.level == level) {
+                Some(spot) => spot.at.checked_sub(1),
+                None => file.find(&self.pages, hash, version)?,
             };
-            // Below stand other streams of the same hash, and this one's earlier segments.
-            loop {
+            // Below stand this stream's earlier segments, and other streams of the same hash.
+            while let Some(at) = next {
+                let entry = file.entry(&self.pages, at)?;
+                if entry.hash != hash {
+                    break;
+                }
+                next = at.checked_sub(1);
+                if entry.first_version > version {
+                    continue;
+                }
                 let run = self.run_of(&entry)?;
                 let found = self.version_of(&run, version.min(run.last_version))?;
                 if found.stream() == stream.as_str() {
-                    return Ok(Some(run));
-                }
-                let Some(before) = at.checked_sub(1) else {
-                    break;
-                };
-                at = before;
-                entry = level.entry(&self.pages, at)?;
-                if entry.hash != hash {
-                    break;
+                    return Ok(Some((run, Some(Spot { level, at }))));
                 }
             }
         }
@@ -455,22 +374,27 @@ impl Reader {
         if low > high {
             return Ok(Vec::new());
         }
+        let catalog = self.catalog();
         let mut pieces = Vec::new();
         let mut top = high;
+        let mut above = None;
         loop {
-            let Some(run) = self.run(stream, top)? else {
-                break;
+            let found = self.run_below(&catalog, stream, top, above)?;
+            let Some((run, spot)) = found.filter(|(run, _)| top <= run.last_version) else {
+                return Err(ReadError::Damaged {
+                    file: self.dir.clone(),
+                    offset: 0,
+                    what: format!("no index has version {top} of {stream}"),
+                });
             };
             let bottom = low.max(run.first_version);
-            if top > run.last_version || bottom > top {
-                break;
-            }
             let offsets = self.offsets(stream, &run, bottom, top)?;
             pieces.push((run.segment, bottom, offsets));
             if bottom == low {
                 break;
             }
             top = bottom - 1;
+            above = spot;
         }
         let mut out = Vec::with_capacity(index(high - low + 1).min(4096));
         for (segment, bottom, offsets) in pieces.iter().rev() {

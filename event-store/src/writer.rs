@@ -16,7 +16,7 @@ use crate::batch::{self, BATCH_HEADER, SEGMENT_HEADER, SegmentHeader};
 use crate::mark::Mark;
 use crate::memory::MemoryIndex;
 use crate::order::{Batch, Phase, Target};
-use crate::reader::OpenSegment;
+use crate::segment::OpenSegment;
 use crate::shared::{EndOnPanic, Shared};
 use crate::wire::len_u64;
 use crate::{BatchWritten, Position, files, keeper, record};

@@ -22,7 +22,7 @@ async fn write(store: EmbeddedStore, writer: u64) -> u64 {
     let mut taken = 0;
     for number in 0..APPENDS {
         let name = stream((writer * 31 + number * 7) % STREAMS);
-        let events: Vec<_> = (0..1 + number % 3)
+        let events: Vec<_> = (0..=number % 3)
             .map(|n| event(writer << 32 | number << 8 | n, 300))
             .collect();
         let count = events.len() as u64;
