@@ -6,7 +6,8 @@
 use event_store::{EventStore, Position, ReadError, RecordedEvent, StreamName};
 use uuid::Uuid;
 
-use crate::index::{is_clients, mark_of};
+use crate::ids::mark_of;
+use crate::index::is_clients;
 
 /// Events and bytes read at once.
 const PAGE_EVENTS: usize = 8192;

@@ -63,7 +63,7 @@ impl Desk<'_> {
         let aggregate = &entry.aggregate;
         let decided_on = job.floor.max(aggregate.position).max(facts.position());
         let Some(at) = job.time(aggregate, self.shared.options.clock.now()) else {
-            self.conclude(*job, Err(CommandError::InvalidTime), decided_on);
+            self.conclude(job, Err(CommandError::InvalidTime), decided_on);
             return false;
         };
         if job.named == Named::Wanted {
@@ -88,7 +88,7 @@ impl Desk<'_> {
         }
         match decided {
             Ok(events) if events.is_empty() => {
-                self.unchanged(entry, *job, decided_on);
+                self.unchanged(entry, job, decided_on);
                 false
             }
             Ok(events) => self.append(entry, job, events, at, &facts, decided_on),
@@ -111,7 +111,7 @@ impl Desk<'_> {
             return false;
         }
         if code == Code::NotFound {
-            self.conclude(*job, Err(CommandError::NotFound), decided_on);
+            self.conclude(job, Err(CommandError::NotFound), decided_on);
             return false;
         }
         let recorded = rejection.recorded().then(|| job.refusal()).flatten();
@@ -123,7 +123,7 @@ impl Desk<'_> {
             };
             self.give_slot_back(&job, &[]);
             self.conclude(
-                *job,
+                job,
                 Err(CommandError::Refused(Box::new(refusal))),
                 decided_on,
             );
@@ -137,7 +137,7 @@ impl Desk<'_> {
         {
             self.shared.counters.refusal_not_recorded();
             self.give_slot_back(&job, &[]);
-            self.conclude(*job, Err(CommandError::RateLimited), decided_on);
+            self.conclude(job, Err(CommandError::RateLimited), decided_on);
             return false;
         }
         self.shared.counters.refusal_recorded();
@@ -227,7 +227,7 @@ impl Desk<'_> {
             Err(AppendError::TooLarge { .. } | AppendError::Empty) => CommandError::TooLarge,
             Err(AppendError::Read(error)) => error.into(),
         };
-        self.conclude(*job, Err(error), decided_on);
+        self.conclude(job, Err(error), decided_on);
         false
     }
 
@@ -262,15 +262,11 @@ impl Desk<'_> {
             claim.decided(&stream, ticket.first_version, position);
         }
         self.give_slot_back(&job, events);
-        self.conclude(
-            *job,
-            told.outcome(position, false),
-            decided_on.max(position),
-        );
+        self.conclude(job, told.outcome(position, false), decided_on.max(position));
     }
 
     /// A command that is so already: it is answered with the position of the event that made it so.
-    fn unchanged(&mut self, entry: &Entry, job: Job, decided_on: Position) {
+    fn unchanged(&mut self, entry: &Entry, job: Box<Job>, decided_on: Position) {
         let policy = self.shared.facts.policy();
         let aggregate = &entry.aggregate;
         let answer = job
@@ -292,11 +288,8 @@ impl Desk<'_> {
                 let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
                 tokio::spawn(async move {
                     let position = position_of(&shared, &job.stream, version, decided_on).await;
-                    let _ = messages.send(Message::Concluded(
-                        Box::new(job),
-                        position.map(outcome),
-                        decided_on,
-                    ));
+                    let _ =
+                        messages.send(Message::Concluded(job, position.map(outcome), decided_on));
                 });
             }
         }
@@ -340,7 +333,7 @@ impl Desk<'_> {
             _ => None,
         };
         let Some((stream, command)) = step else {
-            self.conclude(*job, Err(CommandError::Busy), decided_on);
+            self.conclude(job, Err(CommandError::Busy), decided_on);
             return;
         };
         let mut step = self.step(&job, stream, command, Reply::Nobody);
@@ -370,7 +363,7 @@ impl Desk<'_> {
     /// Gives a decision to who waits for it. Nothing is answered before `position` is durable.
     pub(crate) fn conclude(
         &mut self,
-        mut job: Job,
+        mut job: Box<Job>,
         result: Result<Outcome, CommandError>,
         position: Position,
     ) {
@@ -407,7 +400,7 @@ impl Desk<'_> {
         match result {
             // A refused slot is seen in the facts: the rule that refuses is the conversation's.
             Ok(_) | Err(CommandError::Refused(_)) => self.shared.dispatch(parent),
-            Err(error) => self.conclude(*parent, Err(error), position),
+            Err(error) => self.conclude(parent, Err(error), position),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::shared::Shared;
 use crate::starting::{Started, start};
 use crate::task::Task;
 use crate::worker::Message;
-use crate::{Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, index, repeat};
+use crate::{Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat};
 
 /// How far ahead of the clock a command's time may be.
 const AHEAD_MS_MAX: i64 = 5_000;
@@ -379,14 +379,14 @@ impl CommandHandler {
             )
             .await);
         }
-        if !shared.filter.maybe(index::mark_of(correlation)) {
+        if !shared.filter.maybe(ids::mark_of(correlation)) {
             return Ok(None);
         }
         let reader = shared
             .view
             .reader()
             .map_err(|error| CommandError::Unreadable(error.to_string()))?;
-        let places = tokio::task::spawn_blocking(move || index::find_id(&reader, correlation))
+        let places = tokio::task::spawn_blocking(move || ids::find(&reader, correlation))
             .await
             .map_err(|error| CommandError::Unreadable(error.to_string()))?
             .map_err(|error| CommandError::Unreadable(error.to_string()))?;

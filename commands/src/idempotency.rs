@@ -63,11 +63,11 @@ pub(crate) enum Begun {
     Unchanged(Uuid, Position, Outcome),
 }
 
-#[derive(Default)]
 struct Part {
     known: FxHashMap<Uuid, Known>,
     /// The decided ones by the order in which they were, to be dropped once applied.
     decided: VecDeque<(Position, Uuid)>,
+    unchanged: LruCache<Uuid, (Uuid, Position, Outcome), FxBuildHasher>,
 }
 
 impl Part {
@@ -87,14 +87,9 @@ impl Part {
     }
 }
 
-struct Shard {
-    part: Mutex<Part>,
-    unchanged: Mutex<LruCache<Uuid, (Uuid, Position, Outcome), FxBuildHasher>>,
-}
-
 /// The ids in flight and not yet in the index.
 pub(crate) struct Recent {
-    shards: Vec<Shard>,
+    shards: Vec<Mutex<Part>>,
     len: AtomicUsize,
 }
 
@@ -102,25 +97,27 @@ impl Recent {
     /// Nothing known.
     pub(crate) fn new() -> Arc<Self> {
         let bound = NonZeroUsize::new(UNCHANGED_PER_SHARD).unwrap_or(NonZeroUsize::MIN);
-        let shard = || Shard {
-            part: Mutex::default(),
-            unchanged: Mutex::new(LruCache::with_hasher(bound, FxBuildHasher)),
+        let part = || Part {
+            known: FxHashMap::default(),
+            decided: VecDeque::new(),
+            unchanged: LruCache::with_hasher(bound, FxBuildHasher),
         };
         Arc::new(Self {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(part())).collect(),
             len: AtomicUsize::new(0),
         })
     }
 
     /// Claims an id, or tells what is known of it. What the index has applied is dropped on the way.
     pub(crate) fn begin(self: &Arc<Self>, key: Uuid, causation: Uuid, applied: Position) -> Begun {
-        let shard = self.shard(key);
-        if let Some((causation, position, outcome)) = shard.unchanged.lock().get(&key) {
-            return Begun::Unchanged(*causation, *position, outcome.clone());
-        }
-        let mut part = shard.part.lock();
+        let mut part = self.shard(key).lock();
         let dropped = part.drop_applied(applied);
         self.len.fetch_sub(dropped, Ordering::Relaxed);
+        if !part.unchanged.is_empty()
+            && let Some((causation, position, outcome)) = part.unchanged.get(&key)
+        {
+            return Begun::Unchanged(*causation, *position, outcome.clone());
+        }
         match part.known.get_mut(&key) {
             None => {
                 self.len.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +152,7 @@ impl Recent {
 
     /// Notes a stored command that the index may not have yet: found while a stream was folded.
     pub(crate) fn note(&self, key: Uuid, seen: Seen) {
-        let mut part = self.shard(key).part.lock();
+        let mut part = self.shard(key).lock();
         match part.known.get_mut(&key) {
             // One in flight asks for it before it is decided a second time. The first event counts.
             Some(Known::Running { noted, .. }) => {
@@ -175,7 +172,7 @@ impl Recent {
         self.len.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, key: Uuid) -> &Shard {
+    fn shard(&self, key: Uuid) -> &Mutex<Part> {
         let (high, _) = key.as_u64_pair();
         let index = usize::try_from(high >> 60).unwrap_or(0) % SHARDS;
         match self.shards.get(index) {
@@ -186,7 +183,7 @@ impl Recent {
 
     fn end(&self, key: Uuid, decided: Option<Seen>) {
         let waiting = {
-            let mut part = self.shard(key).part.lock();
+            let mut part = self.shard(key).lock();
             let before = if let Some(seen) = decided {
                 part.decided.push_back((seen.position, key));
                 part.known.insert(key, Known::Decided(seen))
@@ -217,7 +214,7 @@ pub(crate) struct Claim {
 impl Claim {
     /// What was found of the command in the log after the claim was made.
     pub(crate) fn noted(&self) -> Option<Seen> {
-        let part = self.recent.shard(self.key).part.lock();
+        let part = self.recent.shard(self.key).lock();
         match part.known.get(&self.key) {
             Some(Known::Running { noted, .. }) => noted.clone(),
             Some(Known::Decided(_)) | None => None,
@@ -242,8 +239,8 @@ impl Claim {
         outcome.repeated = true;
         self.recent
             .shard(self.key)
-            .unchanged
             .lock()
+            .unchanged
             .put(self.key, (self.causation, decided_on, outcome));
     }
 }

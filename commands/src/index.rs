@@ -1,18 +1,14 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
-//! Promise: every client's command whose events were applied is found by its id for [`WINDOW_DAYS`] days by the time of
-//! arrival; every message unsent or reported, every report against a member, every suspension with an end is found by
+//! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or reported, every report against a member, every suspension with an end is found by
 //! its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
-//!
-//! Ids are kept in rows of many: by day of arrival, part of the key's hash, and block of the log. A batch touches few
-//! rows however many ids it brings, an id costs some 25 bytes, and what leaves the window goes by whole days.
 
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{ConversationId, MemberId, ReportId};
-use domain::time::{DAY_MS, Timestamp};
+use domain::ids::{MemberId, ReportId};
+use domain::time::Timestamp;
 use domain::{codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use tables::key::{Key, Parts};
@@ -21,28 +17,18 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::filter::SeenFilter;
+use crate::ids;
 use crate::reactors::CASES_STREAM;
 use crate::timers::{Suspension, Timers};
 
-/// Days for which a command id is known, by the time of its arrival.
-pub(crate) const WINDOW_DAYS: i64 = 7;
 /// The view's name.
 pub(crate) const VIEW: &str = "write_side";
 
-const IDS: &str = "ids";
-const DAYS: &str = "days";
 const UNSENT: &str = "unsent";
 const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
 const SUSPENSIONS: &str = "suspensions";
 const CAUSES: &str = "causes";
-
-/// Parts of the hash that rows are divided by.
-const PARTS: u64 = 1024;
-/// Positions of one block: a power of two, so that a row holds some sixty ids where positions are dense.
-const BLOCK_SHIFT: u32 = 16;
-/// The key of the one row of `days`.
-const LAST_DAY: &[u8] = b"last";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough.
 pub(crate) struct WriteSideCodec;
@@ -109,7 +95,16 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &[IDS, DAYS, UNSENT, REPORTED, REPORTS, SUSPENSIONS, CAUSES]
+        &[
+            ids::IDS,
+            ids::NEW,
+            ids::STATE,
+            UNSENT,
+            REPORTED,
+            REPORTS,
+            SUSPENSIONS,
+            CAUSES,
+        ]
     }
 
     fn wants(&self, event_type: &str) -> bool {
@@ -124,8 +119,8 @@ impl View<WriteSideCodec> for WriteSide {
     ) -> Result<(), ApplyError> {
         if is_clients(event.event_type()) {
             self.filter
-                .add(mark_of(event.correlation_id()), event.recorded_at_ms());
-            add_id(tx, event)?;
+                .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
+            ids::add(tx, event)?;
         }
         match decoded {
             Some(Event::Conversation(conversation::Event::MessageUnsent(unsent))) => {
@@ -187,197 +182,6 @@ impl View<WriteSideCodec> for WriteSide {
 fn message_key(stream: &str, number: u64) -> Key {
     let conversation = stream.split_once('-').map_or(stream, |(_, id)| id);
     Key::new().text(conversation).u64(number)
-}
-
-fn day_of(arrived_ms: i64) -> i64 {
-    arrived_ms.div_euclid(DAY_MS)
-}
-
-fn part_of(id: Uuid) -> u64 {
-    id.as_u64_pair().0 % PARTS
-}
-
-/// What tells ids of one part apart, and what the filter holds.
-pub(crate) fn mark_of(id: Uuid) -> u64 {
-    id.as_u64_pair().1
-}
-
-fn add_id(tx: &mut Tx<'_>, event: &RecordedEvent) -> Result<(), ApplyError> {
-    let id = event.correlation_id();
-    let day = day_of(event.recorded_at_ms());
-    let key = Key::with_capacity(24)
-        .i64(day)
-        .u64(part_of(id))
-        .u64(event.position().0 >> BLOCK_SHIFT);
-    let row = tx.get(IDS, &key)?.map(|row| row.to_vec());
-    if row.is_none() {
-        expire(tx, day)?;
-    }
-    let mut row = row.unwrap_or_default();
-    // Of a command's events in one append the first is enough; it is the row's last entry where they are in one block.
-    if Entries(&row)
-        .last()
-        .is_some_and(|last| last.mark == mark_of(id))
-    {
-        return Ok(());
-    }
-    encode_entry(&mut row, id, event.stream(), event.version());
-    tx.put(IDS, &key, &row)?;
-    Ok(())
-}
-
-/// Drops the days that left the window when a new day comes up.
-fn expire(tx: &mut Tx<'_>, day: i64) -> Result<(), ApplyError> {
-    let last = tx
-        .get(DAYS, LAST_DAY)?
-        .and_then(|row| row.first_chunk().copied().map(i64::from_be_bytes));
-    if last.is_some_and(|last| last >= day) {
-        return Ok(());
-    }
-    tx.put(DAYS, LAST_DAY, &day.to_be_bytes())?;
-    // An id that arrived late on the first day is kept for the whole window.
-    let first_kept = Key::new().i64(day - WINDOW_DAYS - 1);
-    tx.delete_span(IDS, &Span::all().before(&first_kept))?;
-    Ok(())
-}
-
-/// Streams whose ids are UUIDs take 16 bytes.
-const CONVERSATION: u8 = 0;
-const CASE: u8 = 1;
-const BY_NAME: u8 = 2;
-
-fn encode_entry(row: &mut Vec<u8>, id: Uuid, stream: &str, version: u64) {
-    row.extend_from_slice(&mark_of(id).to_be_bytes());
-    put_varint(row, version);
-    let uuid = |prefix: &str| {
-        stream
-            .strip_prefix(prefix)
-            .and_then(|id| Uuid::parse_str(id).ok())
-    };
-    if let Some(conversation) = uuid("conversation-") {
-        row.push(CONVERSATION);
-        row.extend_from_slice(conversation.as_bytes());
-    } else if let Some(case) = uuid("case-") {
-        row.push(CASE);
-        row.extend_from_slice(case.as_bytes());
-    } else {
-        row.push(BY_NAME);
-        put_varint(row, stream.len() as u64);
-        row.extend_from_slice(stream.as_bytes());
-    }
-}
-
-fn put_varint(row: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [byte, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            row.push(byte & 0x7f);
-            return;
-        }
-        row.push(byte | 0x80);
-    }
-}
-
-/// One id of a row.
-struct Entry<'a> {
-    mark: u64,
-    version: u64,
-    kind: u8,
-    name: &'a [u8],
-}
-
-impl Entry<'_> {
-    fn stream(&self) -> Option<StreamName> {
-        let uuid = || Uuid::from_slice(self.name).ok();
-        let name = match self.kind {
-            CONVERSATION => conversation::stream(ConversationId(uuid()?)),
-            CASE => domain::case::stream(domain::CaseId(uuid()?)),
-            _ => String::from_utf8(self.name.to_vec()).ok()?,
-        };
-        StreamName::new(name).ok()
-    }
-}
-
-/// The ids of a row, in the order of the log.
-struct Entries<'a>(&'a [u8]);
-
-impl<'a> Entries<'a> {
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-}
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
-
-    fn next(&mut self) -> Option<Entry<'a>> {
-        let mark = u64::from_be_bytes(*self.take(8)?.first_chunk()?);
-        let version = self.varint()?;
-        let kind = *self.take(1)?.first()?;
-        let len = if kind == BY_NAME {
-            usize::try_from(self.varint()?).ok()?
-        } else {
-            16
-        };
-        Some(Entry {
-            mark,
-            version,
-            kind,
-            name: self.take(len)?,
-        })
-    }
-}
-
-/// Where events stand that may be the first of a command, oldest first: the caller compares the whole id.
-pub(crate) fn find_id(reader: &Reader, id: Uuid) -> Result<Vec<(StreamName, u64)>, TableError> {
-    let mut found = Vec::new();
-    let mark = mark_of(id);
-    let Some(last) = reader
-        .get(DAYS, LAST_DAY)?
-        .and_then(|row| row.first_chunk().copied().map(i64::from_be_bytes))
-    else {
-        return Ok(found);
-    };
-    for day in last - WINDOW_DAYS - 1..=last {
-        let prefix = Key::new().i64(day).u64(part_of(id));
-        for row in reader.scan(IDS, &Span::prefix(&prefix), Order::Ascending)? {
-            let (_, row) = row?;
-            let places = Entries(&row).filter(|entry| entry.mark == mark);
-            found.extend(places.filter_map(|entry| Some((entry.stream()?, entry.version))));
-        }
-    }
-    Ok(found)
-}
-
-/// Adds the ids of the window to the filter.
-pub(crate) fn fill_filter(reader: &Reader, filter: &SeenFilter) -> Result<(), TableError> {
-    for row in reader.scan(IDS, &Span::all(), Order::Ascending)? {
-        let (key, row) = row?;
-        let mut parts = Parts::of(&key);
-        let (Some(day), Some(_part)) = (parts.i64(), parts.u64()) else {
-            continue;
-        };
-        for entry in Entries(&row) {
-            filter.add(entry.mark, day.saturating_mul(DAY_MS));
-        }
-    }
-    Ok(())
 }
 
 /// What was done with a message after it was sent.

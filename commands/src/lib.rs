@@ -17,6 +17,7 @@ mod facts;
 mod filter;
 mod handler;
 mod idempotency;
+mod ids;
 mod index;
 mod job;
 mod messages;

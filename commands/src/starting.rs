@@ -18,7 +18,8 @@ use crate::counters::Counters;
 use crate::facts::{Facts, PolicyFact};
 use crate::filter::SeenFilter;
 use crate::idempotency::Recent;
-use crate::index::{self, VIEW, WINDOW_DAYS, WriteSide, WriteSideCodec};
+use crate::ids::{self, WINDOW_DAYS};
+use crate::index::{self, VIEW, WriteSide, WriteSideCodec};
 use crate::job::{InFlight, Origin};
 use crate::reactors::Cases;
 use crate::refusals::RefusalLimit;
@@ -83,7 +84,7 @@ pub(crate) async fn start(
         timers.set(member, Some(suspension));
     }
     let filling = Arc::clone(&filter);
-    tokio::task::spawn_blocking(move || match index::fill_filter(&reader, &filling) {
+    tokio::task::spawn_blocking(move || match ids::fill_filter(&reader, &filling) {
         Ok(()) => filling.complete(),
         // It stays incomplete, which costs time and nothing else.
         Err(error) => tracing::warn!(%error, "the filter of command ids could not be filled"),

@@ -119,7 +119,7 @@ impl Worker<'_> {
             Message::Job(job) => self.job(job),
             Message::Loaded(stream, result) => self.loaded(&stream, result),
             Message::Ready(job, aggregate, result) => self.ready(job, aggregate, result),
-            Message::Concluded(job, result, position) => self.desk.conclude(*job, result, position),
+            Message::Concluded(job, result, position) => self.desk.conclude(job, result, position),
             Message::Stop => {}
         }
     }
@@ -136,7 +136,7 @@ impl Worker<'_> {
         let stream = job.stream.clone();
         let Some(aggregate) = Aggregate::empty(&stream) else {
             self.desk
-                .conclude(*job, Err(CommandError::NotFound), Position::START);
+                .conclude(job, Err(CommandError::NotFound), Position::START);
             return;
         };
         self.evict();
@@ -167,7 +167,7 @@ impl Worker<'_> {
                 };
                 for job in entry.waiting {
                     self.desk
-                        .conclude(*job, Err(error.clone().into()), Position::START);
+                        .conclude(job, Err(error.clone().into()), Position::START);
                 }
             }
         }
@@ -189,7 +189,7 @@ impl Worker<'_> {
             Ok(()) => entry.busy = self.desk.advance(entry, job),
             Err(error) => {
                 entry.busy = false;
-                self.desk.conclude(*job, Err(error), Position::START);
+                self.desk.conclude(job, Err(error), Position::START);
             }
         }
         self.desk.pump(entry);
