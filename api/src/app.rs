@@ -30,6 +30,8 @@ const REFUSALS_BEFORE_REGISTRATION_MAX: usize = 256;
 pub struct Options {
     /// How much callers may ask.
     pub rate_limits: RateLimits,
+    /// How long a body may take to arrive; a bulk body six times as long.
+    pub body_timeout: Duration,
     /// How long a query waits for its view to reach `min_position`.
     pub view_wait: Duration,
     /// A clock further than this from the log's is not ready.
@@ -42,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             rate_limits: RateLimits::default(),
+            body_timeout: Duration::from_secs(10),
             view_wait: Duration::from_secs(5),
             clock_tolerance: Duration::from_secs(5),
             lag_events_max: 100_000,

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 
+use crate::app::State;
 use crate::problem::{ApiError, Code};
 
 /// A body of an ordinary route.
@@ -21,19 +22,22 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const BULK_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of a bulk body.
 pub(crate) const BULK_ITEMS_MAX: usize = 1_000;
-/// A body has this long to arrive; a bulk body six times as long.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most [`BODY_BYTES_MAX`].
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, shared: &State) -> Result<Self, ApiError> {
         media_type(request.headers(), &["application/json"])?;
-        let bytes = read(request.into_body(), BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+        let bytes = read(
+            request.into_body(),
+            BODY_BYTES_MAX,
+            shared.options.body_timeout,
+        )
+        .await?;
         parse(&bytes).map(Json)
     }
 }
@@ -42,10 +46,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 #[derive(Debug)]
 pub(crate) struct Lines(pub Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Lines {
+impl FromRequest<State> for Lines {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, shared: &State) -> Result<Self, ApiError> {
         media_type(
             request.headers(),
             &[
@@ -55,9 +59,13 @@ impl<S: Send + Sync> FromRequest<S> for Lines {
                 "application/json",
             ],
         )?;
-        read(request.into_body(), BULK_BODY_BYTES_MAX, BODY_TIMEOUT * 6)
-            .await
-            .map(Lines)
+        read(
+            request.into_body(),
+            BULK_BODY_BYTES_MAX,
+            shared.options.body_timeout * 6,
+        )
+        .await
+        .map(Lines)
     }
 }
 
@@ -118,7 +126,7 @@ async fn read(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, 
             format!("The body is over {bytes_max} bytes."),
         )
     };
-    if body.size_hint().lower() > bytes_max as u64 {
+    if body.size_hint().lower() > drained_max(bytes_max) as u64 {
         return Err(too_large());
     }
     let mut reading = pin!(collect(body, bytes_max));
@@ -145,20 +153,29 @@ enum Unread {
     Broken,
 }
 
+/// A body that is too large is read on this far and thrown away, since a client that is still sending when it is answered
+/// may never see the answer.
+const fn drained_max(bytes_max: usize) -> usize {
+    2 * bytes_max + 1024 * 1024
+}
+
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
+    let mut so_far = 0_usize;
     while let Some(frame) =
         std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await
     {
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else {
             continue;
         };
-        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        if so_far + data.len() > bytes_max {
-            return Err(Unread::TooLarge);
+        so_far = so_far.saturating_add(data.len());
+        if so_far > drained_max(bytes_max) {
+            break;
         }
-        if first.is_none() && rest.is_empty() {
+        if so_far > bytes_max {
+            (first, rest) = (None, BytesMut::new());
+        } else if first.is_none() && rest.is_empty() {
             first = Some(data);
         } else {
             if let Some(first) = first.take() {
@@ -166,6 +183,9 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
             }
             rest.extend_from_slice(&data);
         }
+    }
+    if so_far > bytes_max {
+        return Err(Unread::TooLarge);
     }
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }

@@ -95,6 +95,13 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 fn finish_operation(operation: &mut Operation, command: bool) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "Done.".clone_into(&mut response.description);
+        }
+    }
     let tag = operation
         .tags
         .as_ref()
@@ -136,9 +143,6 @@ fn finish_operation(operation: &mut Operation, command: bool) {
         let RefOr::T(response) = response else {
             continue;
         };
-        if response.description.is_empty() {
-            "Done.".clone_into(&mut response.description);
-        }
         if status.starts_with('2') {
             let position = HeaderBuilder::new()
                 .schema(Some(Ref::from_schema_name("Position")))

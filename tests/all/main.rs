@@ -8,7 +8,15 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_bad_input;
+mod api_commands;
 mod api_documents;
+mod api_indistinguishable;
+mod api_limits;
+mod api_paging;
+mod api_roles;
+mod api_serving;
+mod api_tokens;
 mod api_tour;
 mod architecture;
 mod commands_facts;

@@ -6,13 +6,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{App, BackupPart, KeySet, Options, Role, ServeOptions, StoreCare, StoreState};
 use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
 use event_store::{EmbeddedStore, EventStore, Position};
 use futures::future::BoxFuture;
-use projections::ReadSide;
+use projections::{ReadSide, ViewName};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -90,7 +91,6 @@ impl Reply {
 /// The care of the embedded store, as the program has it.
 struct Care {
     store: EmbeddedStore,
-    beside: PathBuf,
 }
 
 #[async_trait::async_trait]
@@ -101,10 +101,12 @@ impl StoreCare for Care {
     }
 
     async fn backup(&self, files: mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
-        let (store, folder) = (self.store.clone(), self.beside.clone());
+        let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
-            event_store::backup(&store, &folder)?;
-            api::send_folder(&folder, &files)
+            let folder = tempfile::tempdir()?;
+            let copy = folder.path().join("copy");
+            event_store::backup(&store, &copy)?;
+            api::send_folder(&copy, &files)
         })
         .await?
     }
@@ -164,15 +166,17 @@ impl Door {
             .unwrap();
         let views = projections::Options::in_dir(dir.path().join("views"));
         let reads = ReadSide::open(views, Arc::clone(&store)).await.unwrap();
-        let beside = dir.path().join("backup");
+        for view in ViewName::ALL {
+            reads
+                .wait(*view, store.durable_position(), Duration::from_secs(30))
+                .await
+                .unwrap();
+        }
         let app = App {
             commands: commands.clone(),
             reads: reads.clone(),
             store: Arc::clone(&store),
-            care: Arc::new(Care {
-                store: embedded,
-                beside,
-            }),
+            care: Arc::new(Care { store: embedded }),
             keys: Arc::clone(&keys),
             options: setting.api,
         };
@@ -221,6 +225,11 @@ impl Door {
         self.commands.stop().await;
         self.reads.stop().await.unwrap();
         self.dir
+    }
+
+    /// Serves a folder again that was stopped.
+    pub async fn serve_again(dir: Arc<TempDir>) -> Self {
+        Self::serve(dir, Setting::default()).await
     }
 
     /// Stops in order and serves the same folder again.

@@ -31,9 +31,9 @@ struct Choice {
 #[derive(Debug, Serialize, ToSchema)]
 struct DmSetting {
     audience: Audience,
-    /// Which choice it is, from 1; 0 while it is the default.
+    /// How often what it says was set, from 1; the default of the age band is a setting too.
     version: u64,
-    /// The position of the choice.
+    /// The position of the event that set it so.
     position: ShownPosition,
 }
 

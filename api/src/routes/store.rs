@@ -3,6 +3,7 @@
 //! The backup is a tar archive of the files, made as it is sent: nothing is written beside the log for it. One of each
 //! at a time, since both read the whole log.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -62,28 +63,39 @@ async fn backup(
     let (send_part, parts) = mpsc::channel::<BackupPart>(4);
     let care = Arc::clone(&shared.care);
     let made = tokio::spawn(async move { care.backup(send_part).await });
-    let archive = tar::Archive::new(parts);
-    let chunks = futures::stream::try_unfold(
-        (archive, Some(made), permit),
-        |(mut archive, mut made, permit)| async move {
-            if let Some(chunk) = archive.next().await? {
-                return Ok::<_, std::io::Error>(Some((chunk, (archive, made, permit))));
+    let mut archive = tar::Archive::new(parts);
+    // What fails at once is told as a failure; later the answer can only break off.
+    let first = archive.next().await.map_err(|error| failed(&error))?;
+    let mut made = Some(made);
+    if first.is_none()
+        && let Some(made) = made.take()
+    {
+        made.await
+            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(error.as_ref()))?;
+    }
+    let state = (archive, first, made, permit);
+    let chunks =
+        futures::stream::try_unfold(state, |(mut archive, first, mut made, permit)| async move {
+            let chunk = match first {
+                Some(chunk) => Some(chunk),
+                None => archive.next().await?,
+            };
+            if let Some(chunk) = chunk {
+                return Ok::<_, io::Error>(Some((chunk, (archive, None, made, permit))));
             }
             // The end of the archive is sent only if the backup says that it is whole.
-            match made.take() {
-                Some(made) => {
-                    made.await
-                        .map_err(std::io::Error::other)?
-                        .map_err(std::io::Error::other)?;
-                    Ok(Some((
-                        Bytes::from_static(&tar::END),
-                        (archive, None, permit),
-                    )))
-                }
-                None => Ok(None),
-            }
-        },
-    );
+            let Some(made) = made.take() else {
+                return Ok(None);
+            };
+            made.await
+                .map_err(io::Error::other)?
+                .map_err(io::Error::other)?;
+            Ok(Some((
+                Bytes::from_static(&tar::END),
+                (archive, None, None, permit),
+            )))
+        });
     let mut response = Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -95,4 +107,8 @@ async fn backup(
         HeaderValue::from_static("attachment; filename=\"doorstep-backup.tar\""),
     );
     Ok(response)
+}
+
+fn failed(error: &dyn std::error::Error) -> ApiError {
+    ApiError::with_detail(Code::Internal, error.to_string())
 }

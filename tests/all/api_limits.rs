@@ -1,0 +1,211 @@
+//! Bounds on what one caller may ask, and on how slowly.
+
+use std::time::Duration;
+
+use api::limits::RateLimits;
+use api::{Options, Role, ServeOptions};
+use serde_json::{Value, json};
+use tests::api::{Door, Setting};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A door whose members may ask a few times, and then once in a long while.
+async fn narrow(burst: u32) -> Door {
+    let limits = RateLimits {
+        member_per_second: 1,
+        member_burst: burst,
+        not_allowed_per_day: 3,
+        ..RateLimits::default()
+    };
+    let options = Options {
+        rate_limits: limits,
+        ..Options::default()
+    };
+    Door::open_with(Setting {
+        api: options,
+        ..Setting::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn too_many_requests_are_told_how_long_to_wait() {
+    let door = narrow(5).await;
+    door.register_as("ann", "adult").await;
+    door.register_as("bob", "adult").await;
+    let mut statuses = Vec::new();
+    for _ in 0..7 {
+        statuses.push(door.get("/v1/inbox", &door.member("ann")).await.status);
+    }
+    assert_eq!(statuses[..5], [200; 5]);
+    let refused = door.get("/v1/unread", &door.member("ann")).await;
+    assert_eq!(refused.failure(), (429, "rate_limited".to_owned()));
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=10).contains(&wait), "{wait}");
+    assert_eq!(
+        door.get("/v1/inbox", &door.member("bob")).await.status,
+        200,
+        "each has a limit of their own"
+    );
+    let fresh = door.keys.sign("ann", &[Role::Member], 7200).unwrap();
+    assert_eq!(
+        door.get("/v1/inbox", &fresh).await.status,
+        429,
+        "another token of the same member is no way around"
+    );
+}
+
+#[tokio::test]
+async fn accept_delete_block_and_report_are_never_limited() {
+    let door = narrow(3).await;
+    door.register("ann").await;
+    door.register("bob").await;
+    let cid = door.sent("bob", "ann", "hi").await;
+    let ann = door.member("ann");
+    let mut last = 200;
+    for _ in 0..9 {
+        last = door.get("/v1/inbox", &ann).await.status;
+    }
+    assert_eq!(last, 429);
+    for _ in 0..5 {
+        let report = json!({"conversation_id": cid, "messages": [1], "category": "spam"});
+        assert!(door.post("/v1/reports", &ann, report).await.status < 300);
+        assert_eq!(
+            door.post(&format!("/v1/requests/{cid}/accept"), &ann, Value::Null)
+                .await
+                .status,
+            200
+        );
+        assert_eq!(
+            door.delete(&format!("/v1/requests/{cid}"), &ann)
+                .await
+                .failure()
+                .1,
+            "already_accepted"
+        );
+        let ids = json!({"conversation_ids": [cid]});
+        assert_eq!(
+            door.post("/v1/requests/accept", &ann, ids.clone())
+                .await
+                .status,
+            200
+        );
+        assert_eq!(
+            door.post("/v1/requests/delete", &ann, ids).await.status,
+            200
+        );
+        assert_eq!(
+            door.put("/v1/me/blocks/bob", &ann, Value::Null)
+                .await
+                .status,
+            200
+        );
+        assert_eq!(door.delete("/v1/me/blocks/bob", &ann).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn many_refused_messages_stop_the_sending_and_nothing_else() {
+    let door = narrow(1_000).await;
+    door.register("bob").await;
+    door.register("ann").await;
+    for _ in 0..3 {
+        assert_eq!(
+            door.send("bob", "nobody", "hi").await.failure(),
+            (403, "not_allowed".to_owned())
+        );
+    }
+    for to in ["nobody", "ann"] {
+        let refused = door.send("bob", to, "hi").await;
+        assert_eq!(refused.failure(), (429, "rate_limited".to_owned()), "{to}");
+        let wait: u64 = refused.headers["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(wait > 86_000, "{wait}");
+    }
+    assert_eq!(door.get("/v1/inbox", &door.member("bob")).await.status, 200);
+    assert_eq!(door.send("ann", "bob", "hi").await.status, 201);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let options = Options {
+        body_timeout: Duration::from_millis(30),
+        ..Options::default()
+    };
+    let door = Door::open_with(Setting {
+        api: options,
+        ..Setting::default()
+    })
+    .await;
+    door.register("ann").await;
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: d\r\nauthorization: Bearer {}\r\ncontent-length: 40\r\n\r\n{{\"to\":",
+        door.member("ann")
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"request_timeout\""),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_ends_the_connection() {
+    let serve = ServeOptions {
+        head_timeout: Duration::from_millis(30),
+        ..ServeOptions::default()
+    };
+    let door = Door::open_with(Setting {
+        serve,
+        ..Setting::default()
+    })
+    .await;
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost:")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(
+        !answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_for_room() {
+    let serve = ServeOptions {
+        connections_max: 1,
+        ..ServeOptions::default()
+    };
+    let door = Door::open_with(Setting {
+        serve,
+        ..Setting::default()
+    })
+    .await;
+    // The client of the harness holds the one connection; a second gets its answer once that is given up.
+    let request = b"GET /healthz HTTP/1.1\r\nhost: d\r\nconnection: close\r\n\r\n";
+    let mut first = TcpStream::connect(door.address).await.unwrap();
+    first.write_all(&request[..20]).await.unwrap();
+    let mut second = TcpStream::connect(door.address).await.unwrap();
+    second.write_all(request).await.unwrap();
+    let mut answer = [0_u8; 12];
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(100), second.read_exact(&mut answer)).await;
+    assert!(waiting.is_err(), "the second was answered beside the first");
+    drop(first);
+    second.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
