@@ -344,6 +344,11 @@ impl ViewFile {
             log_id: self.checkpoint().log_id,
             position,
         };
+        if overlay.is_empty() && synced == Synced::No {
+            // Nothing to write; the position is written with the next rows, or the next durable checkpoint.
+            self.snapshot = Arc::new(self.snapshot.moved_to(checkpoint));
+            return Ok(());
+        }
         let mut transaction = self.database.begin_write()?;
         match synced {
             Synced::Yes => transaction.set_quick_repair(true),

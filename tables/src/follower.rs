@@ -203,7 +203,10 @@ impl<C: Codec> Follower<C> {
             return;
         };
         let below = file.snapshot();
-        let nothing_below = below.checkpoint().position == Position::START;
+        let nothing_below = match below.is_void() {
+            Ok(void) => void,
+            Err(error) => return self.fail(self.applied, &error),
+        };
         let below = (!nothing_below).then_some(below);
         let names = self.view.tables();
         let started = Instant::now();
@@ -293,10 +296,12 @@ impl<C: Codec> Follower<C> {
             .as_ref()
             .filter(|file| !file.is_building())
             .map(ViewFile::reader);
-        let applied = self
-            .file
-            .as_ref()
-            .map_or(self.durable, |file| file.checkpoint().position);
+        // Of a view that is built nobody reads the rows, so that what is applied may tell its progress.
+        let applied = match &self.file {
+            Some(file) if file.is_building() => self.applied,
+            Some(file) => file.checkpoint().position,
+            None => self.durable,
+        };
         let state = match &self.stop {
             Some(stop) => ViewState::Stopped {
                 position: stop.position,

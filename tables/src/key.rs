@@ -59,11 +59,11 @@ impl Key {
     /// Appends bytes of any length, closed like a text.
     #[must_use]
     pub fn bytes(mut self, value: &[u8]) -> Self {
-        for &byte in value {
-            self.0.push(byte);
-            if byte == 0 {
-                self.0.push(0xFF);
+        for (index, part) in value.split(|byte| *byte == 0).enumerate() {
+            if index > 0 {
+                self.0.extend_from_slice(&[0, 0xFF]);
             }
+            self.0.extend_from_slice(part);
         }
         self.0.extend_from_slice(&[0, 0]);
         self

@@ -134,6 +134,7 @@ impl TableChanges {
             return;
         };
         let key = mem::take(&mut slot.key);
+        self.bytes -= slot.change.bytes();
         slot.change = Change::Nothing;
         let hash = slot.hash;
         if let Ok(entry) = self.index.find_entry(hash, |&found| found == at) {
@@ -251,6 +252,10 @@ impl Overlay {
     /// Memory held, about.
     pub(crate) fn bytes(&self) -> usize {
         self.tables.iter().map(|changes| changes.bytes).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.iter().all(|changes| changes.index.is_empty())
     }
 
     /// Takes the changes of every table out, in key order.

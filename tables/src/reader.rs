@@ -22,7 +22,7 @@ type MemoryRow = (Box<[u8]>, Box<[u8]>);
 pub(crate) struct Snapshot {
     names: &'static [&'static str],
     checkpoint: Checkpoint,
-    rows: Kind,
+    rows: Arc<Kind>,
 }
 
 enum Kind {
@@ -48,7 +48,7 @@ impl Snapshot {
         Ok(Self {
             names,
             checkpoint,
-            rows: Kind::Stored(tables),
+            rows: Arc::new(Kind::Stored(tables)),
         })
     }
 
@@ -60,7 +60,7 @@ impl Snapshot {
         Self {
             names,
             checkpoint,
-            rows: Kind::Memory(rows),
+            rows: Arc::new(Kind::Memory(rows)),
         }
     }
 
@@ -68,8 +68,27 @@ impl Snapshot {
         self.checkpoint
     }
 
+    /// The same rows, standing at a later event: those between changed none.
+    pub(crate) fn moved_to(&self, checkpoint: Checkpoint) -> Self {
+        Self {
+            names: self.names,
+            checkpoint,
+            rows: Arc::clone(&self.rows),
+        }
+    }
+
+    /// Whether there is no row at all.
+    pub(crate) fn is_void(&self) -> Result<bool, TableError> {
+        for at in 0..self.names.len() {
+            if self.count(at)? > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     pub(crate) fn get(&self, at: usize, key: &[u8]) -> Result<Option<Slice<'_>>, TableError> {
-        match &self.rows {
+        match &*self.rows {
             Kind::Stored(tables) => match tables.get(at) {
                 Some(Some(table)) => Ok(table.get(key)?.map(Slice::stored)),
                 Some(None) | None => Ok(None),
@@ -92,7 +111,7 @@ impl Snapshot {
         let Some(bounds) = span.bounds() else {
             return Ok(Rows::empty());
         };
-        let from = match &self.rows {
+        let from = match &*self.rows {
             Kind::Stored(tables) => match tables.get(at) {
                 Some(Some(table)) => From::Stored(Box::new(table.range::<&[u8]>(bounds)?)),
                 Some(None) | None => From::Nothing,
@@ -105,7 +124,7 @@ impl Snapshot {
     }
 
     fn count(&self, at: usize) -> Result<u64, TableError> {
-        match &self.rows {
+        match &*self.rows {
             Kind::Stored(tables) => match tables.get(at) {
                 Some(Some(table)) => Ok(table.len()?),
                 Some(None) | None => Ok(0),

@@ -168,7 +168,7 @@ impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
             .decode(event)
             .map_err(|error| ApplyError::message(error.to_string()))?;
         let below = self.file.snapshot();
-        let nothing_below = below.checkpoint().position == Position::START;
+        let nothing_below = below.is_void()?;
         let mut tx = Tx::new(
             self.view.tables(),
             overlay,

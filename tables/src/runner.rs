@@ -498,6 +498,8 @@ impl<C: Codec> Turn<'_, '_, C> {
             view.commit(Synced::Yes);
         } else if full || (shown && !view.is_building()) {
             view.commit(Synced::No);
+        } else if view.is_building() {
+            view.publish();
         }
     }
 }
