@@ -16,12 +16,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use event_store::conformance::{append_of, event_with, fresh_stream};
+use event_store::conformance::{append_of, fresh_stream};
 use event_store::{
-    Direction, EmbeddedStore, EventStore, ExpectedVersion, Options, Position, StreamFrom,
+    Direction, EmbeddedStore, EventStore, ExpectedVersion, Members, NewEvent, Options, Position,
+    StreamFrom,
 };
+use uuid::Uuid;
 
 const DATA: &str = r#"{"number":41,"from":"college:1234","to":"college:987","text":"are we still on for tonight?","route":"inbox","evidence":{"rule":8,"policy_version":0,"setting_version":3,"class":"friend"}}"#;
+
+/// An event without a look at the system's source of chance, which would cost more than the append.
+fn event(number: u64) -> NewEvent {
+    NewEvent {
+        event_id: Uuid::from_u128(u128::from(number)),
+        event_type: "message-sent.v1".into(),
+        at_ms: 1_733_000_000_000,
+        command_id: "4f1d2c6e-8a53-4c0b".into(),
+        correlation_id: Uuid::from_u128(7),
+        causation_id: Uuid::from_u128(8),
+        actor: "college:1234".into(),
+        members: Members::two("college:1234", "college:987"),
+        last_number: Some(number),
+        data: DATA.into(),
+    }
+}
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -66,7 +84,7 @@ async fn measure(callers: u64, count: u64, dir: &Path) {
                 let stream = fresh_stream("conversation");
                 for number in 0..count / callers {
                     let expected = ExpectedVersion::of(number.checked_sub(1));
-                    let append = append_of(&stream, expected, vec![event_with(DATA)]);
+                    let append = append_of(&stream, expected, vec![event(number)]);
                     store.append(append).await.unwrap().durable().await.unwrap();
                 }
             })
@@ -146,7 +164,7 @@ async fn scans(events: u64, dir: &Path) {
     for number in 0..events {
         let expected = ExpectedVersion::of((number / streams).checked_sub(1));
         let stream = &names[usize::try_from(number % streams).unwrap()];
-        let append = append_of(stream, expected, vec![event_with(DATA)]);
+        let append = append_of(stream, expected, vec![event(number)]);
         last = Some(store.append(append).await.unwrap());
     }
     last.unwrap().durable().await.unwrap();

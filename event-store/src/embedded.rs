@@ -423,9 +423,8 @@ impl EventStore for EmbeddedStore {
         let now_ms = (shared.options.clock)();
         let mut looked_up: Vec<LookedUp> = Vec::new();
         loop {
+            // Made before the attempt: it hears of all room made from here on.
             let room = shared.room_changed.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
             let space_low = shared.space.is_low(shared.backend(), &shared.dir);
             let durable = shared.reader.durable();
             let attempt = shared
