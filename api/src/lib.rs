@@ -39,7 +39,6 @@ use tokio::net::TcpListener;
 pub use app::{App, BackupPart, Options, StoreCare, StoreState};
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};
-pub use tar::send_folder;
 pub use tokens::Role;
 
 use app::{Shared, State};
@@ -55,8 +54,9 @@ pub fn document() -> String {
     text
 }
 
-/// All routes over an app.
+/// All routes over an app. Installs the recorder of metrics where the program has not.
 pub fn router(app: App) -> Router {
+    metering::install();
     let document = document();
     let (routes, documented) = routes::all().split_for_parts();
     let undocumented = [openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
@@ -97,6 +97,5 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    metering::install();
     serve_router(listener, router(app), options, shutdown).await
 }

@@ -3,17 +3,14 @@
 //! Only what a backup needs: regular files with short paths whose sizes are known before their bytes. A part that does
 //! not keep to the size it told ends the archive with an error, so that it is never taken for a whole one.
 
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::app::BackupPart;
 
 const BLOCK: usize = 512;
-/// Bytes of a file sent at once.
-const CHUNK_BYTES: u64 = 256 * 1024;
 /// Two empty blocks, which end every archive.
 pub(crate) static END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
@@ -63,36 +60,6 @@ impl Archive {
             None => Err(io::Error::other("the backup broke off")),
         }
     }
-}
-
-/// Sends every file of a folder as parts, sorted by path: a backup that was written there. Blocks.
-pub fn send_folder(folder: &Path, parts: &mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
-    let mut waiting = vec![PathBuf::new()];
-    let mut files = Vec::new();
-    while let Some(inner) = waiting.pop() {
-        for entry in std::fs::read_dir(folder.join(&inner))? {
-            let entry = entry?;
-            let path = inner.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                waiting.push(path);
-            } else {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    for path in files {
-        let mut file = std::fs::File::open(folder.join(&path))?;
-        let mut left = file.metadata()?.len();
-        parts.blocking_send(BackupPart::File { path, bytes: left })?;
-        while left > 0 {
-            let mut bytes = BytesMut::zeroed(usize::try_from(left.min(CHUNK_BYTES)).unwrap_or(0));
-            file.read_exact(&mut bytes)?;
-            left -= bytes.len() as u64;
-            parts.blocking_send(BackupPart::Bytes(bytes.freeze()))?;
-        }
-    }
-    Ok(())
 }
 
 fn header(path: &str, bytes: u64) -> io::Result<Bytes> {

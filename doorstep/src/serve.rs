@@ -19,6 +19,8 @@ use crate::failure::{Done, Failure};
 
 /// Runs the service until it is told to stop.
 pub(crate) async fn run(args: &cli::Serve) -> Done {
+    // Before anything counts: who asks for a meter earlier gets one that nobody reads.
+    api::metering::install();
     let folder = DataFolder::at(&args.folder.data);
     let stop = stop_signal()?;
     let store = compose::open_store(&folder, &args.store)?;

@@ -3,6 +3,7 @@
 //! [`Door`] serves it; its words send requests as one member or role and give [`Reply`]s. What is in the log is read from
 //! the store, never over HTTP. Time is the system's.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +107,7 @@ impl StoreCare for Care {
             let folder = tempfile::tempdir()?;
             let copy = folder.path().join("copy");
             event_store::backup(&store, &copy)?;
-            api::send_folder(&copy, &files)
+            send_folder(&copy, &files)
         })
         .await?
     }
@@ -114,6 +115,36 @@ impl StoreCare for Care {
     fn state(&self) -> StoreState {
         StoreState::Writable
     }
+}
+
+/// Sends every file of a folder as parts, sorted by path: a backup that was written there. Blocks.
+fn send_folder(folder: &Path, parts: &mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
+    let mut waiting = vec![PathBuf::new()];
+    let mut files = Vec::new();
+    while let Some(inner) = waiting.pop() {
+        for entry in std::fs::read_dir(folder.join(&inner))? {
+            let entry = entry?;
+            let path = inner.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                waiting.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    for path in files {
+        let mut file = std::fs::File::open(folder.join(&path))?;
+        let mut left = file.metadata()?.len();
+        parts.blocking_send(BackupPart::File { path, bytes: left })?;
+        while left > 0 {
+            let mut bytes = vec![0; usize::try_from(left.min(1 << 18)).unwrap()];
+            file.read_exact(&mut bytes)?;
+            left -= bytes.len() as u64;
+            parts.blocking_send(BackupPart::Bytes(bytes.into()))?;
+        }
+    }
+    Ok(())
 }
 
 /// How a test's service differs from the usual one.
