@@ -9,7 +9,7 @@
 //! of a thread; see `doorstep`. Unread messages are counted exactly only by a view that keeps the speakers of all
 //! numbers ([`crate::speakers`]); whether there are any, a thread knows by itself.
 
-use domain::conversation::{Event, RelationshipKind, Route};
+use domain::conversation::{Event, MessageUnsent, RelationshipKind, Route};
 use domain::ids::MemberId;
 use domain::policy::Relationship;
 use domain::time::Timestamp;
@@ -102,6 +102,12 @@ pub(crate) struct Seen {
     settled_order: u64,
     /// The other's last message of that kind; 0 where there is none.
     settled_of_other: u64,
+    /// How many of the other's messages reached this member and are neither unsent nor deleted.
+    live: u64,
+    /// The same of the deleted part that can be restored.
+    live_restorable: u64,
+    /// The same of what is past restoring.
+    live_lost: u64,
     /// The other's messages that wait for acceptance, oldest first; as many as the policy allows in a request.
     waiting: Vec<Mark>,
     /// When the request was opened, or moved here.
@@ -163,6 +169,7 @@ impl Seen {
     pub(crate) fn place(&self) -> Place {
         match self.way {
             _ if self.last().is_none() => Place::Nowhere,
+            Way::Pending if self.live == 0 && !self.wrote => Place::Nowhere,
             Way::Pending => Place::Requests,
             Way::None | Way::Accepted if self.blocks => Place::Blocked,
             Way::None | Way::Accepted => Place::Inbox,
@@ -174,26 +181,26 @@ impl Seen {
     /// nothing. A frozen or blocked request stays readable, a deleted one as long as it can be restored. Their own
     /// messages they may always read.
     pub(crate) fn readable_above(&self, now: Timestamp) -> Option<u64> {
-        let restorable = self.floor > self.restorable_above && now.0 <= self.restorable_until;
         match self.way {
             Way::None | Way::Accepted => Some(0),
             Way::Pending => Some(self.floor),
-            Way::Deleted | Way::Withdrawn => restorable.then_some(self.restorable_above),
+            Way::Deleted | Way::Withdrawn => self.restorable(now).then_some(self.restorable_above),
         }
     }
 
-    /// Whether the conversation exists for this member at the time `now`: whether it holds a message they may read.
+    /// Whether the conversation exists for this member at the time `now`: whether it holds a message of their own, or
+    /// one of the other that they may read. The domain says the same of a conversation's state.
     pub(crate) fn exists(&self, now: Timestamp) -> bool {
-        let waiting = self
-            .waiting
-            .iter()
-            .rev()
-            .find(|mark| !mark.unsent)
-            .map_or(0, |mark| mark.number);
         self.wrote
-            || self
-                .readable_above(now)
-                .is_some_and(|above| self.settled_of_other.max(waiting) > above)
+            || match self.way {
+                Way::None | Way::Accepted => self.settled_of_other > 0,
+                Way::Pending => self.live > 0 || self.restorable(now),
+                Way::Deleted | Way::Withdrawn => self.restorable(now),
+            }
+    }
+
+    fn restorable(&self, now: Timestamp) -> bool {
+        self.live_restorable > 0 && now.0 <= self.restorable_until
     }
 
     /// The same for any time.
@@ -222,6 +229,9 @@ impl Seen {
     fn accept(&mut self) {
         self.way = Way::Accepted;
         self.floor = 0;
+        self.restorable_above = 0;
+        self.live += self.live_restorable + self.live_lost;
+        (self.live_restorable, self.live_lost) = (0, 0);
         self.settled_order = self.order();
         let last = self.visible_waiting().next_back().copied();
         if let Some(last) = last {
@@ -372,6 +382,7 @@ impl Thread {
                 sender.wrote = true;
                 sender.settle(mark(sent.number));
                 let recipient = self.seen_mut(actor.other());
+                recipient.live += 1;
                 match sent.route {
                     Route::Inbox => {
                         if recipient.way != Way::Accepted {
@@ -411,6 +422,12 @@ impl Thread {
                 let last_number = self.last_number;
                 let seen = self.seen_mut(actor);
                 seen.way = Way::Deleted;
+                if deleted.after >= seen.floor {
+                    seen.live_lost += seen.live_restorable;
+                    seen.live_restorable = 0;
+                }
+                seen.live_restorable += seen.live;
+                seen.live = 0;
                 seen.floor = last_number;
                 seen.restorable_above = deleted.after;
                 seen.restorable_until = deleted.restorable_until.0;
@@ -419,6 +436,8 @@ impl Thread {
                 let seen = self.seen_mut(actor);
                 seen.way = Way::Pending;
                 seen.floor = restored.after;
+                seen.live += seen.live_restorable;
+                seen.live_restorable = 0;
             }
             Event::RequestWithdrawn(_) => self.seen_mut(actor.other()).way = Way::Withdrawn,
             Event::MovedToRequests(moved) => {
@@ -427,7 +446,7 @@ impl Thread {
                 seen.way = Way::Pending;
                 seen.opened_at = at;
             }
-            Event::MessageUnsent(unsent) => return self.unsend(actor, unsent.number),
+            Event::MessageUnsent(unsent) => return self.unsend(actor, unsent),
             Event::ReadMarked(marked) => {
                 let seen = self.seen_mut(actor);
                 seen.read = seen.read.max(marked.up_to);
@@ -462,7 +481,8 @@ impl Thread {
     }
 
     /// In a request an unsent message leaves its recipient's view; elsewhere it shows as unsent.
-    fn unsend(&mut self, author: Side, number: u64) -> Option<Gone> {
+    fn unsend(&mut self, author: Side, unsent: &MessageUnsent) -> Option<Gone> {
+        let number = unsent.number;
         for side in Side::BOTH {
             if let Some(settled) = self
                 .seen_mut(side)
@@ -473,7 +493,18 @@ impl Thread {
                 settled.unsent = true;
             }
         }
+        if unsent.withheld {
+            return None;
+        }
         let recipient = self.seen_mut(author.other());
+        let live = if number > recipient.floor {
+            &mut recipient.live
+        } else if number > recipient.restorable_above {
+            &mut recipient.live_restorable
+        } else {
+            &mut recipient.live_lost
+        };
+        *live = live.saturating_sub(1);
         recipient
             .waiting
             .iter_mut()

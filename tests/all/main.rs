@@ -41,5 +41,6 @@ mod tables_disk;
 mod tables_recovery;
 mod views_conversation;
 mod views_inbox;
+mod views_model;
 mod views_moderation;
 mod views_requests;

@@ -25,6 +25,7 @@ use projections::{DomainCodec, Options, ReadSide, ViewName};
 use uuid::Uuid;
 
 mod log;
+pub mod model;
 
 pub use log::Log;
 

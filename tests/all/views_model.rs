@@ -1,0 +1,388 @@
+//! Random histories: the views against a naive reading of the domain's page, and against the domain's own word on what
+//! is frozen and what exists.
+
+use domain::case::Category;
+use domain::conversation::{self, Also, DeleteMode, RelationshipKind};
+use domain::ids::{ConversationId, MemberId};
+use domain::member::AgeBand;
+use domain::policy::{Audience, Rules};
+use domain::time::Timestamp;
+use projections::{Cursor, Page, PageRequest, QueryError, ReadSide, Relationship};
+use proptest::prelude::*;
+use tests::views::model::{self, Pair, Place};
+use tests::views::{World, id};
+
+const MEMBERS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
+
+/// Something that a member does to another.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Send,
+    Accept,
+    Delete(DeleteMode),
+    Restore,
+    Move,
+    Unsend(u64),
+    Read(u64),
+    Mute,
+    Unmute,
+    Block,
+    Unblock,
+    Relate(RelationshipKind),
+    Report(u64, Also),
+    Audience(Audience),
+    Age(AgeBand),
+    Suspend,
+    Reinstate,
+    Policy(Audience),
+    Wait(i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    use RelationshipKind::{Follow, Suggest, Unfollow, Unsuggest};
+    let audience = || {
+        prop::sample::select(vec![
+            Audience::Everyone,
+            Audience::Everyone,
+            Audience::Following,
+            Audience::FriendsAndSuggested,
+            Audience::Friends,
+            Audience::NoOne,
+        ])
+    };
+    let ages = vec![
+        AgeBand::Adult,
+        AgeBand::Adult,
+        AgeBand::From16To17,
+        AgeBand::Under16,
+    ];
+    prop_oneof![
+        20 => Just(Act::Send),
+        4 => Just(Act::Accept),
+        4 => prop::sample::select(vec![DeleteMode::Quiet, DeleteMode::Final]).prop_map(Act::Delete),
+        3 => Just(Act::Restore),
+        4 => Just(Act::Move),
+        6 => (1..6_u64).prop_map(Act::Unsend),
+        4 => (1..6_u64).prop_map(Act::Read),
+        1 => Just(Act::Mute),
+        1 => Just(Act::Unmute),
+        2 => Just(Act::Block),
+        2 => Just(Act::Unblock),
+        5 => prop::sample::select(vec![Follow, Follow, Unfollow, Suggest, Unsuggest]).prop_map(Act::Relate),
+        2 => ((1..4_u64), prop::sample::select(vec![Also::None, Also::Delete, Also::Block]))
+            .prop_map(|(number, also)| Act::Report(number, also)),
+        3 => audience().prop_map(Act::Audience),
+        1 => prop::sample::select(ages).prop_map(Act::Age),
+        1 => Just(Act::Suspend),
+        2 => Just(Act::Reinstate),
+        1 => audience().prop_map(Act::Policy),
+        4 => (0..20_i64).prop_map(Act::Wait),
+    ]
+}
+
+/// Who does what to whom.
+fn steps() -> impl Strategy<Value = Vec<(usize, usize, Act)>> {
+    // Two of the four do most, so that their conversation gets far.
+    let who = || prop_oneof![6 => 0..2_usize, 1 => 0..4_usize];
+    prop::collection::vec((who(), who(), act()), 1..80)
+}
+
+fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
+    let counted =
+        |world: &World, back: u64| (world.state(by, other).last_number() + 1).saturating_sub(back);
+    // What is refused leaves no trace in the views, and that is the point of trying it.
+    let _ = match act {
+        Act::Send => world
+            .send(
+                by,
+                other,
+                &format!("{by} to {other} at {}", world.events().len()),
+            )
+            .map(|_| ()),
+        Act::Accept => world.accept(by, other),
+        Act::Delete(mode) => world.delete(by, other, mode),
+        Act::Restore => world.restore(by, other),
+        Act::Move => world.move_to_requests(by, other),
+        Act::Unsend(back) => world.unsend(by, other, counted(world, back)),
+        Act::Read(back) => world.read(by, other, counted(world, back)),
+        Act::Mute => world.mute(by, other),
+        Act::Unmute => world.unmute(by, other),
+        Act::Block => world.block(by, other),
+        Act::Unblock => world.unblock(by, other),
+        Act::Report(back, also) => {
+            let number = counted(world, back);
+            world
+                .report(by, other, &[number], Category::Spam, "", also)
+                .map(|_| ())
+        }
+        Act::Relate(kind) => {
+            world.relate(kind, by, other);
+            Ok(())
+        }
+        Act::Audience(audience) => {
+            world.audience(by, audience);
+            Ok(())
+        }
+        Act::Age(band) => {
+            world.register(by, band);
+            Ok(())
+        }
+        Act::Suspend => {
+            world.suspend(by);
+            Ok(())
+        }
+        Act::Reinstate => {
+            world.reinstate(by);
+            Ok(())
+        }
+        Act::Policy(audience) => {
+            world.set_policy(Rules {
+                default_audience_16_17: audience,
+                ..Rules::default()
+            });
+            Ok(())
+        }
+        Act::Wait(days) => {
+            world.wait_days(days);
+            Ok(())
+        }
+    };
+    world.now += 1;
+}
+
+/// All pages of a list, two items at a time.
+async fn all<T>(
+    page: impl AsyncFn(PageRequest) -> Result<Page<T>, QueryError>,
+) -> Result<Vec<T>, QueryError> {
+    let (mut items, mut cursor): (_, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        let found = page(PageRequest::new(2, cursor).unwrap()).await?;
+        items.extend(found.items);
+        cursor = found.next;
+        if cursor.is_none() {
+            return Ok(items);
+        }
+    }
+}
+
+async fn compare(world: &World) {
+    let reads = world.reads().await;
+    let pairs = model::fold(world.events());
+    for member in MEMBERS.map(id) {
+        let mut theirs: Vec<(&ConversationId, &Pair)> = pairs
+            .iter()
+            .filter(|(_, pair)| pair.sides.contains_key(&member))
+            .collect();
+        theirs.sort_by_key(|(_, pair)| std::cmp::Reverse(pair.order(&member)));
+        compare_inbox(&reads, &member, &theirs).await;
+        compare_requests(world, &reads, &member, &theirs).await;
+        compare_unread(world, &reads, &member, &theirs).await;
+        compare_messages(world, &reads, &member, &theirs).await;
+        compare_blocks(world, &reads, &member, &theirs).await;
+    }
+}
+
+async fn compare_inbox(reads: &ReadSide, member: &MemberId, pairs: &[(&ConversationId, &Pair)]) {
+    let items = all(async |page| reads.inbox(member, &page).await)
+        .await
+        .unwrap();
+    let expected: Vec<_> = pairs
+        .iter()
+        .filter(|(_, pair)| pair.place(member) == Place::Inbox)
+        .collect();
+    let ids: Vec<_> = items.iter().map(|item| item.conversation_id).collect();
+    assert_eq!(
+        ids,
+        expected.iter().map(|(id, _)| **id).collect::<Vec<_>>(),
+        "inbox of {member}"
+    );
+    for (item, (_, pair)) in items.iter().zip(expected) {
+        let (last, side) = (pair.last(member).unwrap(), &pair.sides[member]);
+        assert_eq!(item.with, *pair.other(member));
+        assert_eq!(
+            item.last_message.number, last.number,
+            "inbox of {member} with {}",
+            item.with
+        );
+        assert_eq!(item.last_message.from, last.from);
+        assert_eq!(
+            item.last_message.text,
+            last.shown(),
+            "inbox of {member} with {}",
+            item.with
+        );
+        assert_eq!(item.last_message.sent_at, Timestamp(last.at));
+        assert_eq!(
+            item.unread,
+            pair.unread(member),
+            "unread of {member} with {}",
+            item.with
+        );
+        assert_eq!(item.muted, side.muted);
+    }
+}
+
+/// Whether the domain says that what waits for `member` is frozen.
+fn frozen(world: &World, member: &MemberId, pair: &Pair) -> bool {
+    let from = pair.other(member);
+    let state = world.state(from.as_str(), member.as_str());
+    conversation::frozen(&state, from, &world.standing(from, member), &world.policy()).is_some()
+}
+
+fn on_the_doorstep(world: &World, member: &MemberId, pair: &Pair) -> bool {
+    pair.place(member) == Place::Requests && !frozen(world, member, pair)
+}
+
+async fn compare_requests(
+    world: &World,
+    reads: &ReadSide,
+    member: &MemberId,
+    pairs: &[(&ConversationId, &Pair)],
+) {
+    let items = all(async |page| reads.requests(member, &page).await)
+        .await
+        .unwrap();
+    let expected: Vec<_> = pairs
+        .iter()
+        .filter(|(_, pair)| on_the_doorstep(world, member, pair))
+        .collect();
+    let ids: Vec<_> = items.iter().map(|item| item.conversation_id).collect();
+    assert_eq!(
+        ids,
+        expected.iter().map(|(id, _)| **id).collect::<Vec<_>>(),
+        "requests of {member}"
+    );
+    for (item, (_, pair)) in items.iter().zip(expected) {
+        let (last, side) = (pair.last(member).unwrap(), &pair.sides[member]);
+        let other = &pair.sides[pair.other(member)];
+        assert_eq!(item.with, *pair.other(member));
+        assert_eq!(
+            item.last_message.number, last.number,
+            "request to {member} from {}",
+            item.with
+        );
+        assert_eq!(item.last_message.text, last.shown());
+        assert_eq!(item.last_message.from, last.from);
+        assert_eq!(item.last_message.sent_at, Timestamp(last.at));
+        assert_eq!(item.messages, pair.waiting(member));
+        assert_eq!(item.opened_at, Timestamp(side.opened_at));
+        assert_eq!(item.muted, side.muted);
+        let known = Relationship {
+            you_follow: side.follows,
+            follows_you: other.follows,
+            suggested: side.suggested,
+        };
+        assert_eq!(item.relationship, known);
+    }
+}
+
+async fn compare_unread(
+    world: &World,
+    reads: &ReadSide,
+    member: &MemberId,
+    pairs: &[(&ConversationId, &Pair)],
+) {
+    let unread = reads.unread(member).await.unwrap().value;
+    let with_unread = || pairs.iter().filter(|(_, pair)| pair.unread(member) > 0);
+    let inbox = with_unread()
+        .filter(|(_, pair)| pair.place(member) == Place::Inbox)
+        .count();
+    let requests = with_unread()
+        .filter(|(_, pair)| on_the_doorstep(world, member, pair))
+        .count();
+    assert_eq!(
+        (unread.inbox, unread.requests),
+        (inbox as u64, requests as u64),
+        "unread of {member}"
+    );
+}
+
+async fn compare_messages(
+    world: &World,
+    reads: &ReadSide,
+    member: &MemberId,
+    pairs: &[(&ConversationId, &Pair)],
+) {
+    let now = Timestamp(world.now);
+    for (id, pair) in pairs {
+        let found = all(async |page| reads.messages(member, **id, &page, now).await).await;
+        let expected = pair.readable(member, world.now);
+        let exists = world
+            .state(member.as_str(), pair.other(member).as_str())
+            .exists_for(member, now);
+        assert_eq!(
+            exists,
+            !expected.is_empty(),
+            "existence of {id} for {member}"
+        );
+        let items = match found {
+            Ok(items) => items,
+            Err(QueryError::NotFound) => Vec::new(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(
+            items.len(),
+            expected.len(),
+            "messages of {member} with {}",
+            pair.other(member)
+        );
+        for (item, message) in items.iter().zip(expected) {
+            assert_eq!((item.number, &item.from), (message.number, &message.from));
+            assert_eq!(item.text, message.shown());
+            assert_eq!(
+                (item.sent_at.0, item.unsent_at.map(|at| at.0)),
+                (message.at, message.unsent_at)
+            );
+        }
+    }
+}
+
+async fn compare_blocks(
+    world: &World,
+    reads: &ReadSide,
+    member: &MemberId,
+    pairs: &[(&ConversationId, &Pair)],
+) {
+    let now = Timestamp(world.now);
+    let items = all(async |page| reads.blocks(member, &page, now).await)
+        .await
+        .unwrap();
+    let mut expected: Vec<_> = pairs
+        .iter()
+        .filter_map(|(id, pair)| Some((pair.sides[member].blocks?, id, pair)))
+        .collect();
+    expected.sort_by_key(|((position, _), ..)| std::cmp::Reverse(*position));
+    assert_eq!(items.len(), expected.len(), "blocks of {member}");
+    for (item, ((_, since), id, pair)) in items.iter().zip(expected) {
+        assert_eq!((&item.member, item.since.0), (pair.other(member), since));
+        let visible = !pair.readable(member, world.now).is_empty();
+        assert_eq!(item.conversation_id, visible.then_some(**id));
+    }
+}
+
+fn run(steps: &[(usize, usize, Act)]) {
+    let mut world = World::open(&MEMBERS);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (number, (by, other, act)) in steps.iter().enumerate() {
+        if by != other {
+            carry_out(&mut world, MEMBERS[*by], MEMBERS[*other], *act);
+        }
+        if number % 16 == 15 {
+            runtime.block_on(compare(&world));
+        }
+    }
+    runtime.block_on(compare(&world));
+    world.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, max_shrink_iters: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_views_are_what_the_page_says(steps in steps()) {
+        run(&steps);
+    }
+}
