@@ -83,9 +83,12 @@ fn count() -> Totals {
             totals.refused_by_daily_limit += 1;
             continue;
         }
-        // Rule 7: the other's request is accepted by answering it.
-        if waiting.contains_key(&back) && accepted.insert(back) {
-            if waiting.contains_key(&there) && !accepted.contains(&there) {
+        // Rule 7: the other's request is accepted by answering it; at the very time it was opened, both knocked at once.
+        if let Some(request) = waiting.get(&back)
+            && accepted.insert(back)
+        {
+            let both_wait = waiting.contains_key(&there) && !accepted.contains(&there);
+            if both_wait || rows[request[0]].2 == at {
                 totals.accepted_by_crossing += 1;
             } else {
                 totals.accepted_by_reply += 1;
