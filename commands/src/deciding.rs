@@ -75,7 +75,16 @@ impl Desk<'_> {
         }
         let Job { task, origin, .. } = &mut *job;
         task.put_facts(&facts, at, origin.command_id());
-        let decided = job.task.decide(&aggregate.state);
+        let decided = {
+            let _span = tracing::debug_span!(
+                "command",
+                stream = %job.stream,
+                version = aggregate.version,
+                command_id = job.origin.command_id().map(tracing::field::display),
+            )
+            .entered();
+            job.task.decide(&aggregate.state)
+        };
         // An append finds out whether the aggregate is the newest; what writes nothing has to read that first, where
         // others write too.
         let writes = decided
@@ -115,34 +124,38 @@ impl Desk<'_> {
             return false;
         }
         let recorded = rejection.recorded().then(|| job.refusal()).flatten();
-        let Some((name, by, other)) = recorded else {
-            let refusal = Refusal {
-                rejection: rejection.clone(),
-                position: decided_on,
-                repeated: false,
-            };
+        let admitted = recorded
+            .as_ref()
+            .is_none_or(|(_, by, _)| self.may_record(&mut job, by));
+        let Some((name, by, other)) = recorded.filter(|_| admitted) else {
             self.give_slot_back(&job, &[]);
-            self.conclude(
-                job,
-                Err(CommandError::Refused(Box::new(refusal))),
-                decided_on,
-            );
+            let error = if admitted || job.task.is_never_limited() {
+                let rejection = rejection.clone();
+                CommandError::Refused(Box::new(Refusal {
+                    rejection,
+                    position: decided_on,
+                    repeated: false,
+                }))
+            } else {
+                CommandError::RateLimited
+            };
+            self.conclude(job, Err(error), decided_on);
             return false;
         };
-        if !std::mem::replace(&mut job.counted, true)
-            && !self
-                .shared
-                .refusals
-                .admit(by.as_arc(), self.shared.options.clock.now())
-        {
-            self.shared.counters.refusal_not_recorded();
-            self.give_slot_back(&job, &[]);
-            self.conclude(job, Err(CommandError::RateLimited), decided_on);
-            return false;
-        }
         self.shared.counters.refusal_recorded();
         let refused = Event::Refused(rejection.to_event(name, &by, other.as_ref()));
         self.append(entry, job, vec![refused], at, facts, decided_on)
+    }
+
+    /// Whether a refusal of this job may become an event; it is counted once, however often it is decided.
+    fn may_record(&self, job: &mut Job, by: &MemberId) -> bool {
+        let now = self.shared.options.clock.now();
+        if !job.counted && !self.shared.refusals.admit(by.as_arc(), now) {
+            self.shared.counters.refusal_not_recorded();
+            return false;
+        }
+        job.counted = true;
+        true
     }
 
     fn append(

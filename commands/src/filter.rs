@@ -20,6 +20,13 @@ pub(crate) struct SeenFilter {
     complete: AtomicBool,
 }
 
+impl Default for SeenFilter {
+    /// The smallest: it denies nothing before it is complete, and little after.
+    fn default() -> Self {
+        Self::new(1, 1)
+    }
+}
+
 struct Era {
     number: AtomicI64,
     words: Box<[AtomicU64]>,

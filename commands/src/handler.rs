@@ -5,14 +5,16 @@
 //! concerns, run between the commands, so that the log comes out the same however often the import was killed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::ids::{CommandId, MemberId, causation_id, correlation_id};
 use domain::member;
 use domain::time::Timestamp;
 use event_store::{EventStore, Position};
-use parking_lot::Mutex;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::{Mutex, RwLock};
 use tables::RunnerHandle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -34,6 +36,8 @@ use crate::{Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of
 const AHEAD_MS_MAX: i64 = 5_000;
 /// Ids that the index has not applied at most; beyond it the write side is busy.
 const RECENT_MAX: usize = 1 << 20;
+/// Commands between two looks at how far the followers of the log are behind.
+const ROOM_EVERY: u32 = 16;
 /// The longest that a timer sleeps while one is set: clocks are stepped.
 const TIMER_SLEEP_MS_MAX: i64 = 1_000;
 /// Who acts when time ends something; no member's id, by its `/`.
@@ -55,7 +59,12 @@ struct Inner {
     stop: watch::Sender<bool>,
     workers: Mutex<Vec<JoinHandle<()>>>,
     acting: Mutex<Vec<JoinHandle<()>>>,
+    room: RwLock<Vec<Room>>,
+    turn: AtomicU32,
 }
+
+/// Waits until a follower of the log has room for more.
+type Room = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Why the write side did not start.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +156,15 @@ impl CommandHandler {
                 stop,
                 workers: Mutex::new(workers),
                 acting: Mutex::new(Vec::new()),
+                room: RwLock::new(Vec::new()),
+                turn: AtomicU32::new(0),
             }),
         };
+        let own = handler.inner.runner.clone();
+        handler.hold_back_for(move || {
+            let own = own.clone();
+            async move { own.room().await }.boxed()
+        });
         if mode == Mode::Service {
             let cases = Arc::clone(&handler.inner.cases);
             let timers = Arc::clone(&handler.inner.shared);
@@ -268,6 +284,12 @@ impl CommandHandler {
         self.inner.runner.states()
     }
 
+    /// Lets commands wait for a follower of the log that falls behind, such as the read side: `room` ends when it has
+    /// room for more. Every sixteenth command asks.
+    pub fn hold_back_for(&self, room: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) {
+        self.inner.room.write().push(Box::new(room));
+    }
+
     /// Takes no more commands (they get `Busy`), answers those accepted, stops reactors and timers, closes the tables.
     pub async fn stop(&self) {
         self.inner.stopping.store(true, Ordering::Release);
@@ -301,6 +323,17 @@ impl CommandHandler {
             .is_some_and(|at| at.since_ms(shared.options.clock.now()) > AHEAD_MS_MAX)
         {
             return Err(CommandError::InvalidTime);
+        }
+        if self
+            .inner
+            .turn
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(ROOM_EVERY)
+        {
+            let rooms: Vec<_> = self.inner.room.read().iter().map(|room| room()).collect();
+            for room in rooms {
+                room.await;
+            }
         }
         let (actor, command_id) = (envelope.actor.as_str(), envelope.command_id.as_str());
         let correlation = correlation_id(actor, command_id);

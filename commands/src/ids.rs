@@ -381,4 +381,79 @@ mod spec {
         let whole: usize = Entries(&row).map(|entry| entry.bytes.len()).sum();
         assert_eq!(whole, row.len());
     }
+
+    fn record(number: u64, arrived_ms: i64) -> RecordedEvent {
+        let stream = StreamName::new(format!(
+            "conversation-{}",
+            Uuid::from_u128(u128::from(number % 1_000))
+        ))
+        .unwrap();
+        let event = event_store::NewEvent {
+            event_id: Uuid::from_u128(u128::from(number)),
+            event_type: "message-sent.v1".into(),
+            at_ms: arrived_ms,
+            command_id: "c".into(),
+            correlation_id: id(number),
+            causation_id: id(number),
+            actor: "ann".into(),
+            members: event_store::Members::one("ann"),
+            last_number: Some(1),
+            data: b"{}".as_slice().into(),
+        };
+        let position = event_store::Position(number + 1);
+        RecordedEvent::record(position, arrived_ms, &stream, number / 1_000, &event)
+    }
+
+    fn id(number: u64) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_be_bytes())
+    }
+
+    #[test]
+    fn ids_are_found_through_chunks_and_blocks_until_their_day_is_gone() {
+        let block = u64::from(CHUNK_IDS) * BLOCK_CHUNKS;
+        let filter = std::sync::Arc::new(SeenFilter::new(1 << 20, WINDOW_DAYS * DAY_MS));
+        let view = crate::index::WriteSide {
+            filter: std::sync::Arc::default(),
+            timers: std::sync::Arc::default(),
+            causes: tokio::sync::watch::Sender::default(),
+            log_id: Uuid::nil(),
+        };
+        let fold = |events: &[RecordedEvent]| {
+            tables::testing::fold(&crate::index::WriteSideCodec, &view, events).unwrap()
+        };
+        let day = 20_000 * DAY_MS;
+        let mut events: Vec<_> = (0..block + 1_000)
+            .map(|number| record(number, day))
+            .collect();
+        let reader = fold(&events);
+        fill_filter(&reader, &filter).unwrap();
+        filter.complete();
+        for number in [0, 63, 64, block - 1, block, block + 959, block + 999] {
+            let stream = format!(
+                "conversation-{}",
+                Uuid::from_u128(u128::from(number % 1_000))
+            );
+            let found = find(&reader, id(number)).unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|(stream, version)| (stream.as_str(), *version))
+                .collect();
+            assert_eq!(found, [(stream.as_str(), number / 1_000)]);
+            assert!(filter.maybe(mark_of(id(number))));
+        }
+        assert!(find(&reader, id(block + 1_000)).unwrap().is_empty());
+
+        // A week and a day later the block is still there; once another has filled after it, it is gone.
+        let later = day + (WINDOW_DAYS + 1) * DAY_MS;
+        events.extend((block + 1_000..2 * block).map(|number| record(number, later)));
+        assert_eq!(find(&fold(&events), id(0)).unwrap().len(), 1);
+        events.extend((2 * block..3 * block).map(|number| record(number, later + DAY_MS)));
+        let reader = fold(&events);
+        assert!(find(&reader, id(0)).unwrap().is_empty());
+        assert_eq!(
+            find(&reader, id(block)).unwrap().len(),
+            1,
+            "divided on the later day"
+        );
+    }
 }

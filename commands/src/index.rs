@@ -30,7 +30,11 @@ const REPORTS: &str = "reports";
 const SUSPENSIONS: &str = "suspensions";
 const CAUSES: &str = "causes";
 
-/// Decodes what this view reads, and nothing else: of most events their header is enough.
+/// What the reactor `cases` is there for.
+const CAUSE: &str = "messages-reported.v1";
+
+/// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
+/// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
 pub(crate) struct WriteSideCodec;
 
 impl Codec for WriteSideCodec {
@@ -40,9 +44,11 @@ impl Codec for WriteSideCodec {
         if !matters(event.event_type()) {
             return Ok(None);
         }
-        codec::decode(event.event_type(), event.data())
-            .map(Some)
-            .map_err(DecodeError::new)
+        let decoded = codec::decode(event.event_type(), event.data());
+        if let Err(error) = &decoded {
+            tracing::error!(position = %event.position(), %error, "an event cannot be decoded");
+        }
+        Ok(decoded.ok())
     }
 }
 
@@ -122,6 +128,12 @@ impl View<WriteSideCodec> for WriteSide {
                 .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
             ids::add(tx, event)?;
         }
+        if event.event_type() == CAUSE {
+            let mut row = event.version().to_be_bytes().to_vec();
+            row.extend_from_slice(event.stream().as_bytes());
+            tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
+            self.causes.send_replace(event.position());
+        }
         match decoded {
             Some(Event::Conversation(conversation::Event::MessageUnsent(unsent))) => {
                 tx.put(
@@ -141,10 +153,6 @@ impl View<WriteSideCodec> for WriteSide {
                     .i64(event.at_ms())
                     .text(reported.reporter.as_str());
                 tx.put(REPORTS, &key, &[])?;
-                let mut row = event.version().to_be_bytes().to_vec();
-                row.extend_from_slice(event.stream().as_bytes());
-                tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
-                self.causes.send_replace(event.position());
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
                 if checkpoint.log_id == self.log_id && event.stream() == CASES_STREAM =>

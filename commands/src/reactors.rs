@@ -53,6 +53,7 @@ pub(crate) struct Cases {
     status: Mutex<ReactorStatus>,
     parked: Gauge,
     handled: Gauge,
+    waiting: Gauge,
 }
 
 struct Progress {
@@ -105,6 +106,7 @@ impl Cases {
             }),
             parked: gauge!("doorstep_reactor_parked_targets", "reactor" => CASES),
             handled: gauge!("doorstep_reactor_handled_position", "reactor" => CASES),
+            waiting: gauge!("doorstep_reactor_waiting_causes", "reactor" => CASES),
         })
     }
 
@@ -161,6 +163,8 @@ impl Cases {
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
             let found = index::causes(&reader, state.taken, CAUSES_MAX)
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
+            self.waiting
+                .set(f64::from(u32::try_from(found.len()).unwrap_or(u32::MAX)));
             if found.is_empty() {
                 self.report(&state, reader.checkpoint().position);
                 return Ok(());

@@ -116,13 +116,16 @@ pub(crate) async fn start(
         options,
     });
     let mut workers = Vec::new();
-    for (receiver, lane) in receivers.into_iter().zip(&shared.lanes) {
+    for (index, (receiver, lane)) in receivers.into_iter().zip(&shared.lanes).enumerate() {
         let (answers, batches) = mpsc::unbounded_channel();
+        let waiting = metrics::gauge!("doorstep_commands_waiting", "worker" => index.to_string());
+        let to_self = lane.messages.clone();
         workers.push(tokio::spawn(worker::run(
             Arc::clone(&shared),
             receiver,
-            lane.messages.clone(),
+            to_self,
             answers,
+            waiting,
         )));
         workers.push(tokio::spawn(acks::run(Arc::clone(&shared.store), batches)));
     }

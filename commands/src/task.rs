@@ -251,6 +251,30 @@ impl Task {
         }
     }
 
+    /// Whether the command is answered as it is decided, however many of its member's were refused: what protects a
+    /// member is never limited.
+    pub(crate) fn is_never_limited(&self) -> bool {
+        use conversation::Command as C;
+        match self {
+            Task::Conversation(command) => match command {
+                C::AcceptRequest(_)
+                | C::DeleteRequest(_)
+                | C::BlockMember(_)
+                | C::ReportMessage(_) => true,
+                C::SendMessage(_)
+                | C::RestoreRequest(_)
+                | C::MoveToRequests(_)
+                | C::UnsendMessage(_)
+                | C::MarkRead(_)
+                | C::MuteConversation(_)
+                | C::UnmuteConversation(_)
+                | C::UnblockMember(_)
+                | C::RecordRelationship(_) => false,
+            },
+            Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) => false,
+        }
+    }
+
     /// How a refusal of this is recorded: the command, who acted, whom else it concerned. None for what no client asks.
     pub(crate) fn refusal(
         &self,

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use lru::LruCache;
+use metrics::Gauge;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::mpsc;
 
@@ -76,6 +77,7 @@ pub(crate) async fn run(
     mut messages: mpsc::UnboundedReceiver<Message>,
     to_self: mpsc::UnboundedSender<Message>,
     acks: mpsc::UnboundedSender<Vec<Ack>>,
+    waiting: Gauge,
 ) {
     let mut worker = Worker {
         entries: LruCache::unbounded_with_hasher(FxBuildHasher),
@@ -107,6 +109,8 @@ pub(crate) async fn run(
             // The task that answers lives as long as this one.
             let _ = acks.send(std::mem::take(&mut worker.desk.acks));
         }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        waiting.set((messages.len() + worker.desk.appends.len()) as f64);
         if stop {
             return;
         }

@@ -378,3 +378,62 @@ async fn an_import_killed_anywhere_comes_out_the_same_event_for_event() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_cannot_be_read_parks_its_conversation_and_no_other() {
+    let (desk, other) = (Desk::open().await, Desk::open().await);
+    for desk in [&desk, &other] {
+        desk.members(&["ann", "bob", "eve"]).await;
+        for number in 1..=2 {
+            desk.send_as("bob", &format!("m{number}"), message("ann", "buy"))
+                .await
+                .unwrap();
+        }
+        desk.send_as("eve", "m1", message("ann", "buy"))
+            .await
+            .unwrap();
+    }
+    // A report as a newer program would write it, then one that can be read, in the same conversation.
+    let before = other.log().await.len();
+    other
+        .send_as("ann", "r1", report("bob", vec![1]))
+        .await
+        .unwrap();
+    other
+        .send_as("ann", "r2", report("bob", vec![2]))
+        .await
+        .unwrap();
+    let log = other.log().await;
+    let mut appends = appends_of(&log[before..]);
+    appends.retain(|append| append.stream.category() == "conversation");
+    let broken = appends[0]
+        .events
+        .iter_mut()
+        .find(|event| event.event_type == "messages-reported.v1");
+    broken.unwrap().data = b"{}".as_slice().into();
+    for append in appends {
+        desk.store
+            .append(append)
+            .await
+            .unwrap()
+            .durable()
+            .await
+            .unwrap();
+    }
+    desk.send("ann", report("eve", vec![1])).await.unwrap();
+    desk.handler.drain_reactors().await.unwrap();
+    assert_eq!(desk.handler.reactors()[0].parked, 1);
+    assert_eq!(desk.count("report-joined.v1").await, 1);
+    assert_eq!(
+        desk.count("reactor-checkpoint.v1").await,
+        0,
+        "what is parked is not behind a checkpoint"
+    );
+    // After a restart it is tried again, and shows again.
+    let desk = desk.reopen().await;
+    desk.handler.drain_reactors().await.unwrap();
+    assert_eq!(desk.handler.reactors()[0].parked, 1);
+    assert_eq!(desk.count("report-joined.v1").await, 1);
+    desk.handler.stop().await;
+    other.handler.stop().await;
+}

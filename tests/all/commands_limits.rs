@@ -198,3 +198,65 @@ async fn a_time_ahead_of_the_clock_or_before_its_stream_is_refused() {
     assert_eq!(last, tests::commands::START.0 + 5_000);
     desk.handler.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_protects_a_member_is_answered_beyond_the_limit_too() {
+    let desk = Desk::open_with(|options| options.recorded_refusals_per_day_max = 1).await;
+    desk.members(&["ann", "bob"]).await;
+    desk.message("bob", "ann", "hi").await.unwrap();
+    desk.send(
+        "ann",
+        Command::AcceptRequest {
+            target: with("bob"),
+        },
+    )
+    .await
+    .unwrap();
+    let delete = || Command::DeleteRequest {
+        target: with("bob"),
+        mode: domain::conversation::DeleteMode::Quiet,
+    };
+    for _ in 0..3 {
+        assert_eq!(code(&desk.send("ann", delete()).await), "already_accepted");
+    }
+    assert_eq!(desk.count("command-refused.v1").await, 1);
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_may_wait_is_told_to_come_again() {
+    let gate = tests::commands::Gate::new();
+    let mut options = tests::commands::store_options();
+    options.backend = Arc::new(gate.backend());
+    // So little may be ordered and unsynced that appends wait for room while the disk stands still.
+    options.pending_bytes_max = 4 * 1024;
+    let desk = Arc::new(
+        Desk::open_over(options, |options| {
+            options.workers = 1;
+            options.waiting_per_worker_max = 8;
+        })
+        .await,
+    );
+    let members: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
+    desk.members(&members.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    gate.close();
+    let mut calls = tokio::task::JoinSet::new();
+    for pair in members.chunks(2) {
+        let (desk, [from, to]) = (Arc::clone(&desk), pair) else {
+            continue;
+        };
+        let (from, to) = (from.clone(), to.clone());
+        calls.spawn(async move { desk.message(&from, &to, &"x".repeat(900)).await });
+    }
+    let first = calls.join_next().await.unwrap().unwrap();
+    assert_eq!(
+        first,
+        Err(CommandError::Busy),
+        "the first answer while nothing is durable"
+    );
+    gate.open();
+    let outcomes = calls.join_all().await;
+    assert!(outcomes.iter().any(Result::is_ok));
+    desk.handler.stop().await;
+}
