@@ -230,7 +230,7 @@ impl CommandHandler {
                 .store
                 .wait_durable(decided.position)
                 .await?;
-            self.drain_reactors().await?;
+            self.inner.cases.drain().await?;
         }
         Ok(Pending {
             store: Arc::clone(&self.inner.shared.store),
@@ -269,9 +269,10 @@ impl CommandHandler {
         run_timers(&self.inner.shared, until).await
     }
 
-    /// Lets the reactors handle everything that is durable now.
+    /// Lets the reactors handle everything that is durable now, and waits until what they did is durable, too.
     pub async fn drain_reactors(&self) -> Result<(), CommandError> {
-        self.inner.cases.drain().await
+        self.inner.cases.drain().await?;
+        self.inner.cases.durable().await
     }
 
     /// How the reactors are.

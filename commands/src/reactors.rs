@@ -62,6 +62,8 @@ struct Progress {
     /// The time of the last checkpoint.
     checkpoint_at: Timestamp,
     parked: BTreeMap<StreamName, VecDeque<RecordedEvent>>,
+    /// The last event decided on or written.
+    effects: Position,
 }
 
 /// A cause that was not handled.
@@ -98,6 +100,7 @@ impl Cases {
                 taken,
                 checkpoint_at: aggregate.at,
                 parked: BTreeMap::new(),
+                effects: aggregate.position,
             }),
             status: Mutex::new(ReactorStatus {
                 name: CASES,
@@ -147,6 +150,12 @@ impl Cases {
         let durable = self.shared.store.durable_position();
         self.wait_for_view(durable).await?;
         self.advance().await
+    }
+
+    /// Waits until what was done so far is durable.
+    pub(crate) async fn durable(&self) -> Result<(), CommandError> {
+        let effects = self.state.lock().await.effects;
+        Ok(self.shared.store.wait_durable(effects).await?)
     }
 
     /// Handles the causes that the view has.
@@ -213,7 +222,10 @@ impl Cases {
             return Ok(());
         }
         match self.handle(&record).await {
-            Ok(()) => self.checkpoint(state, &record).await,
+            Ok(position) => {
+                state.effects = state.effects.max(position);
+                self.checkpoint(state, &record).await
+            }
             Err(Trouble::Passing(error)) => Err(error),
             Err(Trouble::Lasting(what)) => {
                 tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
@@ -230,7 +242,8 @@ impl Cases {
         for stream in streams {
             while let Some(record) = state.parked.get(&stream).and_then(VecDeque::front).cloned() {
                 match self.handle(&record).await {
-                    Ok(()) => {
+                    Ok(position) => {
+                        state.effects = state.effects.max(position);
                         if let Some(waiting) = state.parked.get_mut(&stream) {
                             waiting.pop_front();
                         }
@@ -244,8 +257,8 @@ impl Cases {
         Ok(())
     }
 
-    /// Brings one report into its case.
-    async fn handle(&self, record: &RecordedEvent) -> Result<(), Trouble> {
+    /// Brings one report into its case, and says where it stands there.
+    async fn handle(&self, record: &RecordedEvent) -> Result<Position, Trouble> {
         let lasting = |error: &dyn std::fmt::Display| Trouble::Lasting(error.to_string());
         let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
         let event =
@@ -280,7 +293,7 @@ impl Cases {
             })
             .await;
         match decided.result {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(decided.position),
             Err(CommandError::Unreadable(what)) => Err(Trouble::Lasting(what)),
             Err(
                 error
@@ -342,6 +355,7 @@ impl Cases {
             })
             .await;
         decided.result?;
+        state.effects = state.effects.max(decided.position);
         state.checkpoint_at = at;
         Ok(())
     }
