@@ -281,7 +281,7 @@ async fn main() {
         let log = Log::new(log_id, Vec::new());
         let options = RunnerOptions {
             batch_events_max: batch,
-            cache_bytes: std::env::var("CACHE").map_or(64, |c| c.parse().unwrap()) << 20,
+            cache_bytes: 64 << 20,
             ..RunnerOptions::in_dir(&dir)
         };
         let store: Arc<dyn EventStore> = log.clone();
