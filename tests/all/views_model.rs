@@ -1,5 +1,9 @@
 //! Random histories: the views against a naive reading of the domain's page, and against the domain's own word on what
-//! is frozen and what exists.
+//! is frozen and what exists. Then real messages, through the write side and the log on disk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::case::Category;
 use domain::conversation::{self, Also, DeleteMode, RelationshipKind};
@@ -7,8 +11,14 @@ use domain::ids::{ConversationId, MemberId};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
-use projections::{Cursor, Page, PageRequest, QueryError, ReadSide, Relationship};
+use doorstep::workload::Workload;
+use event_store::Position;
+use projections::{
+    Cursor, DomainCodec, Options, Page, PageRequest, QueryError, ReadSide, Relationship, ViewName,
+};
 use proptest::prelude::*;
+use tests::college;
+use tests::commands::Desk;
 use tests::views::model::{self, Pair, Place};
 use tests::views::{World, id};
 
@@ -385,4 +395,95 @@ proptest! {
     fn the_views_are_what_the_page_says(steps in steps()) {
         run(&steps);
     }
+}
+
+/// How many of the real messages go through the write side here; all of them are imported elsewhere.
+const REAL_MESSAGES: usize = 1_500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_messages_through_the_write_side_show_as_the_page_says_and_as_a_rebuild() {
+    let workload = Workload::read(&college::messages(), &college::texts()).unwrap();
+    let contacts = &workload.contacts[..REAL_MESSAGES];
+    let name = |member: u32| format!("m{member}");
+    let members: BTreeSet<u32> = contacts
+        .iter()
+        .flat_map(|contact| [contact.from, contact.to])
+        .collect();
+    let desk = Desk::open().await;
+    let names: Vec<String> = members.iter().copied().map(name).collect();
+    desk.members(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+
+    let dir = desk.dir.path().join("views");
+    let open = async || {
+        ReadSide::open(Options::in_dir(&dir), Arc::clone(&desk.store))
+            .await
+            .unwrap()
+    };
+    let mut reads = open().await;
+    let mut position = Position::START;
+    for (number, contact) in contacts.iter().enumerate() {
+        desk.clock.advance_ms(60_000);
+        let text = &workload.texts[number % workload.texts.len()].text;
+        if let Ok(sent) = desk
+            .message(&name(contact.from), &name(contact.to), text)
+            .await
+        {
+            position = sent.position;
+        }
+        if number == REAL_MESSAGES / 2 {
+            // What was not checkpointed in order is made up for from the log.
+            reads.stop().await.unwrap();
+            reads = open().await;
+        }
+    }
+    for view in ViewName::ALL {
+        reads
+            .wait(*view, position, Duration::from_secs(60))
+            .await
+            .unwrap();
+    }
+
+    let events = desk.log().await;
+    let pairs = model::fold(&events);
+    for member in names.iter().map(|name| id(name)) {
+        let mut theirs: Vec<(&ConversationId, &Pair)> = pairs
+            .iter()
+            .filter(|(_, pair)| pair.sides.contains_key(&member))
+            .collect();
+        theirs.sort_by_key(|(_, pair)| std::cmp::Reverse(pair.order(&member)));
+        compare_inbox(&reads, &member, &theirs).await;
+        let requests = all(async |page| reads.requests(&member, &page).await)
+            .await
+            .unwrap();
+        let found: Vec<_> = requests.iter().map(|item| item.conversation_id).collect();
+        let waiting = theirs
+            .iter()
+            .filter(|(_, pair)| pair.place(&member) == Place::Requests);
+        assert_eq!(
+            found,
+            waiting.map(|(id, _)| **id).collect::<Vec<_>>(),
+            "requests of {member}"
+        );
+    }
+    let last = events.last().unwrap().position();
+    for view in projections::views() {
+        reads
+            .wait(
+                ViewName::named(view.name()).unwrap(),
+                last,
+                Duration::from_secs(60),
+            )
+            .await
+            .unwrap();
+        let live = reads.runner().view(view.name()).unwrap().reader().unwrap();
+        let folded = tables::testing::fold(&DomainCodec, &*view, &events).unwrap();
+        assert_eq!(
+            tables::digest(&live).unwrap(),
+            tables::digest(&folded).unwrap(),
+            "rows of {}",
+            view.name()
+        );
+    }
+    reads.stop().await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! A log in memory for the tests of views: events that are there already, and nothing is ever appended.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use super::LOG_ID;
 /// A log in memory: events that are there already.
 pub struct Log {
     events: Vec<RecordedEvent>,
+    streams: HashMap<String, Vec<usize>>,
     changes: watch::Sender<Position>,
 }
 
@@ -21,15 +23,23 @@ impl Log {
     /// A log of these events.
     pub fn of(events: Vec<RecordedEvent>) -> Arc<Self> {
         let (changes, _) = watch::channel(Position(events.len() as u64));
-        Arc::new(Self { events, changes })
+        let mut streams: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, event) in events.iter().enumerate() {
+            streams
+                .entry(event.stream().to_owned())
+                .or_default()
+                .push(index);
+        }
+        Arc::new(Self {
+            events,
+            streams,
+            changes,
+        })
     }
 
     fn stream(&self, stream: &StreamName) -> Vec<RecordedEvent> {
-        self.events
-            .iter()
-            .filter(|event| event.stream() == stream.as_str())
-            .cloned()
-            .collect()
+        let indexes = self.streams.get(stream.as_str()).into_iter().flatten();
+        indexes.map(|index| self.events[*index].clone()).collect()
     }
 }
 
