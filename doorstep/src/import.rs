@@ -102,7 +102,7 @@ pub(crate) async fn carry_out(
     handler: &CommandHandler,
     source: &mut Source,
 ) -> anyhow::Result<Summary> {
-    let traced_until = last_traced(handler, source).await?;
+    let known = Known::find(handler, source).await?;
     let progress = source.progress();
     let (submitted, pending) = mpsc::channel(PENDING_MAX);
     let counting = tokio::spawn(count(pending));
@@ -112,7 +112,7 @@ pub(crate) async fn carry_out(
         invalid: 0,
         last_at: None,
     };
-    let fed = feed(handler, source, traced_until, &submitted, &mut reading).await;
+    let fed = feed(handler, source, &known, &submitted, &mut reading).await;
     drop(submitted);
     let mut summary = counting.await.context("counting ended early")??;
     fed?;
@@ -147,7 +147,7 @@ enum Counted {
 async fn feed(
     handler: &CommandHandler,
     source: &mut Source,
-    traced_until: u64,
+    known: &Known,
     submitted: &mpsc::Sender<Counted>,
     reading: &mut Reading,
 ) -> anyhow::Result<()> {
@@ -174,11 +174,11 @@ async fn feed(
         };
         let envelope = line.envelope();
         reading.last_at = reading.last_at.max(envelope.at);
-        // A line before the last one that left something was decided then, unless it was not in the file yet.
-        let decided_then = if number > traced_until || traced(handler, &envelope).await? {
-            None
-        } else {
+        let decided_then = if known.left_nothing(number) {
+            // Submitted where it was not decided then after all: the line was not in the file yet.
             decided_as_of(handler, envelope.clone(), reached).await
+        } else {
+            None
         };
         let counted = match decided_then {
             Some(outcome) => Counted::Then(outcome),
@@ -196,12 +196,6 @@ async fn feed(
         }
     }
     Ok(())
-}
-
-/// Whether a command left something in the log.
-async fn traced(handler: &CommandHandler, envelope: &Envelope) -> Result<bool, CommandError> {
-    let trace = handler.trace(&envelope.actor, &envelope.command_id).await?;
-    Ok(trace.is_some())
 }
 
 /// What a command that left nothing came to; none where it was not decided then.
@@ -237,21 +231,42 @@ async fn count(mut pending: mpsc::Receiver<Counted>) -> anyhow::Result<Summary> 
     Ok(summary)
 }
 
-/// The number of the last line that an earlier run left something of; 0 where there is none.
-async fn last_traced(handler: &CommandHandler, source: &mut Source) -> anyhow::Result<u64> {
-    let mut last = 0;
-    if source.may_be_known {
+/// Which lines an earlier run left something of.
+#[derive(Default)]
+struct Known {
+    /// By line number, up to the last one that left something.
+    left: Vec<bool>,
+}
+
+impl Known {
+    /// Looks every line up in the log, and goes back to the first one.
+    async fn find(handler: &CommandHandler, source: &mut Source) -> anyhow::Result<Self> {
+        let mut known = Self::default();
+        if !source.may_be_known {
+            return Ok(known);
+        }
         while let Some(RawLine { number, text, .. }) = source.next_line()? {
             let Some(line) = text.ok().and_then(|text| Line::parse(text).ok()) else {
                 continue;
             };
-            if traced(handler, &line.envelope()).await? {
-                last = number;
+            let envelope = line.envelope();
+            let trace = handler.trace(&envelope.actor, &envelope.command_id).await?;
+            if trace.is_some() {
+                known.left.resize(usize::try_from(number)?, false);
+                known.left.push(true);
             }
         }
         source.rewind()?;
+        Ok(known)
     }
-    Ok(last)
+
+    /// Whether a line was decided, and left nothing: it stands before the last one that left something.
+    fn left_nothing(&self, number: u64) -> bool {
+        usize::try_from(number)
+            .ok()
+            .and_then(|number| self.left.get(number))
+            == Some(&false)
+    }
 }
 
 /// A line that is not blank: its number from 1, the bytes up to its end, and its text or why it cannot be read.

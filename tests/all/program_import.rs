@@ -3,7 +3,7 @@
 //! The totals are counted here a second time, from the rules as they are written and the two data files alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -473,4 +473,46 @@ fn unreadable_lines_are_told_with_number_and_reason_and_change_nothing() {
         .map(|event| event["stream"].clone())
         .collect();
     assert_eq!(members, [json!("member-ann"), json!("member-eve")]);
+}
+
+#[test]
+fn standard_input_is_carried_out_as_a_file_is_and_goes_on_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let at = "2004-01-02T10:00:00Z";
+    let lines: Vec<String> = ["ann", "bob", "cat"]
+        .iter()
+        .map(|name| {
+            let line = json!({"id": "c1", "at": at, "command": "RegisterMember", "member": name, "age_band": "adult"});
+            format!("{line}\n")
+        })
+        .collect();
+    let import = |text: &str| {
+        let mut child = program::doorstep(["import", "-", "--data"])
+            .arg(&data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("import starts");
+        let mut pipe = child.stdin.take().expect("piped");
+        pipe.write_all(text.as_bytes()).expect("it reads");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success());
+        serde_json::from_slice::<Value>(&output.stdout).expect("a summary")
+    };
+    assert_eq!(import(&lines[..2].concat())["carried_out"], 2);
+    // Blank lines are none, and the last line needs no end.
+    let more = format!("\n{}\n{}", lines[..2].concat(), lines[2].trim_end());
+    let summary = import(&more);
+    assert_eq!(
+        json!([summary["lines"], summary["carried_out"]]),
+        json!([3, 3])
+    );
+    assert_eq!(import(&more), summary);
+    let registered = events(&data)
+        .iter()
+        .filter(|event| event["type"] == "member-registered.v1")
+        .count();
+    assert_eq!(registered, 3);
 }

@@ -1,8 +1,9 @@
 //! The service under hard conditions: killed under load, stopped in order, and on a full disk.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -329,6 +330,40 @@ async fn told_to_stop_it_answers_what_it_accepted_and_opens_again_at_once() {
         .filter(|event| event["type"] == "message-sent.v1")
         .count();
     assert_eq!(sent, answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_followed_are_printed_as_they_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = Client::new();
+    let server = Server::start(&folder.path().join("data"), &[]);
+    register(&server, &client).await;
+    let token = server.token("ada", "auditor");
+    let mut follower = program::doorstep([
+        "events",
+        "--follow",
+        "--type",
+        "message-sent",
+        "--url",
+        &server.url,
+    ])
+    .args(["--token", &token])
+    .stdout(Stdio::piped())
+    .spawn()
+    .expect("events starts");
+    let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines();
+    let member = server.token("member-0", "member");
+    for key in ["one", "two", "three"] {
+        assert_eq!(
+            post(&server, &client, &member, key).await.0,
+            StatusCode::CREATED
+        );
+        let line = lines.next().expect("it goes on").expect("a line");
+        let event: Value = serde_json::from_str(&line).expect("an event");
+        assert_eq!(event["data"]["text"], key);
+    }
+    follower.kill().expect("it runs");
+    follower.wait().expect("it was a child");
 }
 
 /// A file system of the test's own, where the test may mount one.

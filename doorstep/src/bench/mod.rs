@@ -97,6 +97,8 @@ pub(crate) fn run(args: &cli::Bench) -> Done {
         .enable_all()
         .build()
         .context("cannot start threads")?;
+    // Counting is a part of the service, so it is a part of what is measured.
+    api::metering::install();
     let started = Instant::now();
     let rows = runtime.block_on(measure(&plan))?;
     let report = json!({
@@ -158,7 +160,7 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
         }
         if memory {
             told("memory");
-            rows.extend(process::memory(&log, &tenth).await?);
+            rows.extend(process::memory(plan, &log, &tenth).await?);
         }
     }
     if opening {

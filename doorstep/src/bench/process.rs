@@ -15,9 +15,9 @@ use super::world;
 use crate::cli::KeyArgs;
 use crate::compose;
 
-/// Pages asked for before memory is read.
+/// Pages asked for before memory is read, at most.
 const PAGES: u64 = 2_000;
-/// Messages sent before the process is killed.
+/// Messages sent before the process is killed, at most.
 const BEFORE_KILL: u64 = 2_000;
 
 struct Service {
@@ -119,7 +119,7 @@ pub(crate) async fn opening(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row
     for _ in 0..plan.rounds {
         let service = Service::start(log).await?;
         clean.push(service.ready_after.as_secs_f64());
-        send(&service, log, BEFORE_KILL).await?;
+        send(&service, log, BEFORE_KILL.min(plan.events / 10)).await?;
         service.kill()?;
         let service = Service::start(log).await?;
         killed.push(service.ready_after.as_secs_f64());
@@ -145,9 +145,9 @@ pub(crate) async fn opening(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row
 }
 
 /// `memory`: serving, at N events beside a tenth of them; and while all views are built anew.
-pub(crate) async fn memory(log: &Filled, tenth: &Filled) -> anyhow::Result<Vec<Row>> {
-    let large = serving(log).await?;
-    let small = serving(tenth).await?;
+pub(crate) async fn memory(plan: &Plan, log: &Filled, tenth: &Filled) -> anyhow::Result<Vec<Row>> {
+    let large = serving(plan, log).await?;
+    let small = serving(plan, tenth).await?;
     std::fs::remove_dir_all(log.folder.views())?;
     let service = Service::start(log).await?;
     let (_, building) = service.memory_mib()?;
@@ -172,11 +172,11 @@ fn events(log: &Filled) -> f64 {
     log.events as f64
 }
 
-async fn serving(log: &Filled) -> anyhow::Result<f64> {
+async fn serving(plan: &Plan, log: &Filled) -> anyhow::Result<f64> {
     let service = Service::start(log).await?;
     let keys = compose::open_keys(&log.folder, &KeyArgs { auth_key: None })?;
     let mut client = Client::connect(&service.address).await?;
-    for page in 0..PAGES {
+    for page in 0..PAGES.min(plan.pages) {
         let member = world::member(world::mix(page) % log.size.members)?;
         let token = keys.sign(member.as_str(), &[Role::Member], 3600)?;
         let path = if page % 2 == 0 {
