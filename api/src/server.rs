@@ -18,6 +18,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+/// Bytes of a request's head at most, and of what one connection reads ahead.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// The bounds of serving.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
@@ -50,6 +53,7 @@ pub async fn serve_router(
     connections
         .timer(TokioTimer::new())
         .header_read_timeout(options.head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
         .pipeline_flush(true);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(options.connections_max));

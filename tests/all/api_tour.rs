@@ -200,7 +200,7 @@ async fn a_report_reaches_the_queue_and_reading_the_case_is_recorded() {
         case["case_id"].as_str().unwrap()
     );
     let shown = door.get(&path, &moderator).await.expect(200).json();
-    assert_eq!(shown["evidence"][0]["messages"][0]["text"], "buy that");
+    assert_eq!(shown["reports"][0]["evidence"][0]["text"], "buy that");
     let context: Vec<_> = shown["messages"]
         .as_array()
         .unwrap()

@@ -16,6 +16,7 @@ mod api_limits;
 mod api_paging;
 mod api_roles;
 mod api_serving;
+mod api_shapes;
 mod api_tokens;
 mod api_tour;
 mod architecture;

@@ -37,8 +37,18 @@ struct Readiness {
     /// Milliseconds by which the log's time is ahead of this clock; more than the tolerance is not ready.
     clock_behind_ms: i64,
     views: Vec<ViewReadiness>,
+    reactors: Vec<ReactorReadiness>,
     /// What is not well, in words.
     reasons: Vec<String>,
+}
+
+/// How what follows in other streams is. Parked targets wait for somebody to look; the rest goes on, so the service
+/// stays ready.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReactorReadiness {
+    name: &'static str,
+    /// Targets whose events wait because one could not be handled.
+    parked: usize,
 }
 
 /// How one view is.
@@ -93,11 +103,19 @@ async fn readiness(shared: &Shared) -> Readiness {
             }
         })
         .collect();
+    let reactors = shared.commands.reactors().into_iter();
+    let reactors = reactors
+        .map(|status| ReactorReadiness {
+            name: status.name,
+            parked: status.parked,
+        })
+        .collect();
     Readiness {
         ready: reasons.is_empty(),
         store,
         clock_behind_ms,
         views,
+        reactors,
         reasons,
     }
 }

@@ -6,7 +6,7 @@
 use axum::extract::State as Extract;
 use commands::Command;
 use domain::case::PriorityInputs;
-use domain::ids::{MemberId, ReasonCode};
+use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
     Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
     ViewName,
@@ -109,7 +109,9 @@ struct QueuedCase {
     member: String,
     /// `open`, `claimed`, `decided` or `closed`.
     state: &'static str,
-    priority: ShownPriority,
+    /// Higher comes first; among equals the case opened earlier.
+    priority: u64,
+    priority_inputs: PriorityFrom,
     /// Worst first.
     categories: Vec<Category>,
     /// How many reports it has.
@@ -123,7 +125,7 @@ struct QueuedCase {
 
 /// What a case's place in the queue follows from.
 #[derive(Debug, Serialize, ToSchema)]
-struct ShownPriority {
+struct PriorityFrom {
     /// Of the worst category, 0 to 5.
     severity: u8,
     reporters: u32,
@@ -133,9 +135,9 @@ struct ShownPriority {
     over_limit: bool,
 }
 
-impl From<PriorityInputs> for ShownPriority {
+impl From<PriorityInputs> for PriorityFrom {
     fn from(priority: PriorityInputs) -> Self {
-        ShownPriority {
+        PriorityFrom {
             severity: priority.severity,
             reporters: priority.reporters,
             upheld: priority.upheld,
@@ -151,7 +153,8 @@ impl From<QueueItem> for QueuedCase {
             conversation_id: item.conversation_id.to_string(),
             member: item.member.to_string(),
             state: item.state.as_str(),
-            priority: item.priority.into(),
+            priority: item.priority.rank(),
+            priority_inputs: item.priority.into(),
             categories: item.categories.into_iter().map(Category::from).collect(),
             reports: item.reports,
             reporters: item.reporters,
@@ -195,12 +198,25 @@ struct Reading {
 /// A case with its evidence.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShownCase {
-    #[serde(flatten)]
-    summary: QueuedCase,
+    #[schema(format = Uuid)]
+    case_id: String,
+    #[schema(format = Uuid)]
+    conversation_id: String,
+    /// The reported member.
+    member: String,
     /// The other member of the conversation, who reported.
     reporter: String,
+    /// `open`, `claimed`, `decided` or `closed`.
+    state: &'static str,
+    priority: u64,
+    priority_inputs: PriorityFrom,
+    /// Worst first.
+    categories: Vec<Category>,
+    #[schema(format = DateTime)]
+    opened_at: String,
+    claimed_by: Option<String>,
     /// Oldest first; of more than 100 the newest.
-    evidence: Vec<ShownReport>,
+    reports: Vec<ShownReport>,
     /// The reported messages and up to five on either side, by number.
     messages: Vec<ContextMessage>,
     /// Of the reported member, then of the reporter.
@@ -219,8 +235,8 @@ struct ShownReport {
     reported_at: String,
     /// It was over the reporter's daily limit.
     over_limit: bool,
-    /// The messages as they were sent.
-    messages: Vec<ReportedMessage>,
+    /// The reported messages as they were sent.
+    evidence: Vec<ReportedMessage>,
 }
 
 /// A reported message as it was sent.
@@ -270,7 +286,7 @@ impl From<CaseReport> for ShownReport {
             comment: report.comment,
             reported_at: time::format(report.reported_at.as_millis()),
             over_limit: report.over_limit,
-            messages: report
+            evidence: report
                 .evidence
                 .into_iter()
                 .map(|item| ReportedMessage {
@@ -313,10 +329,19 @@ impl From<MemberHistory> for History {
 
 impl From<Case> for ShownCase {
     fn from(case: Case) -> Self {
+        let summary = QueuedCase::from(case.summary);
         ShownCase {
-            summary: case.summary.into(),
+            case_id: summary.case_id,
+            conversation_id: summary.conversation_id,
+            member: summary.member,
             reporter: case.reporter.to_string(),
-            evidence: case.reports.into_iter().map(ShownReport::from).collect(),
+            state: summary.state,
+            priority: summary.priority,
+            priority_inputs: summary.priority_inputs,
+            categories: summary.categories,
+            opened_at: summary.opened_at,
+            claimed_by: summary.claimed_by,
+            reports: case.reports.into_iter().map(ShownReport::from).collect(),
             messages: case
                 .messages
                 .into_iter()
@@ -348,13 +373,35 @@ async fn case(
     shared
         .reached(VIEW, reading.min_position.as_deref())
         .await?;
-    shared
-        .carry_out(&acting, Command::DiscloseCase { case, purpose })
-        .await?;
+    disclose(&shared, &acting, case, purpose).await?;
     let answer = shared.reads.case(case).await?;
     Ok(shared.standing_at(
         &acting.caller,
         answer.position,
         ShownCase::from(answer.value),
     ))
+}
+
+/// Records that the case is about to be shown. The view shows a case from its first report on; its own stream begins a
+/// moment later, by the reactor, which is waited for.
+async fn disclose(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    purpose: ReasonCode,
+) -> Result<(), ApiError> {
+    let command = Command::DiscloseCase { case, purpose };
+    match shared.carry_out(acting, command.clone()).await {
+        Err(error) if error.code() == Code::NotFound => {
+            shared.reads.case(case).await?;
+            match tokio::time::timeout(shared.options.view_wait, shared.commands.drain_reactors())
+                .await
+            {
+                Ok(drained) => drained?,
+                Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
+            }
+            shared.carry_out(acting, command).await.map(drop)
+        }
+        outcome => outcome.map(drop),
+    }
 }
