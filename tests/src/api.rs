@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::problem::Code;
 use api::{App, BackupPart, KeySet, Options, Role, ServeOptions, StoreCare, StoreState};
 use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
@@ -393,5 +394,76 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
         status,
         headers,
         bytes: response.bytes().await.unwrap().to_vec(),
+    }
+}
+
+/// A door with ann and bob, who has written to ann.
+pub struct Scene {
+    /// The service.
+    pub door: Door,
+    /// The conversation of the two.
+    pub cid: String,
+}
+
+impl Scene {
+    /// Opens it.
+    pub async fn open() -> Self {
+        let door = Door::open().await;
+        for member in ["ann", "bob"] {
+            door.register(member).await;
+        }
+        let cid = door.sent("bob", "ann", "hello").await;
+        Scene { door, cid }
+    }
+
+    /// Sends and expects this failure and a log that stays as it is.
+    pub async fn refuses(
+        &self,
+        what: &str,
+        status: u16,
+        code: Code,
+        request: reqwest::RequestBuilder,
+    ) -> Reply {
+        let before = self.door.position();
+        let reply = reply(request).await;
+        assert_eq!(
+            reply.failure(),
+            (status, code.as_str().to_owned()),
+            "{what}: {}",
+            String::from_utf8_lossy(&reply.bytes)
+        );
+        assert_eq!(code.status().as_u16(), status, "{what}");
+        assert_eq!(
+            reply.headers["content-type"], "application/problem+json",
+            "{what}"
+        );
+        let body = reply.json();
+        assert_eq!(body["status"], status, "{what}");
+        assert_eq!(
+            body["type"],
+            format!("urn:doorstep:problem:{}", code.as_str()),
+            "{what}"
+        );
+        assert_eq!(
+            body["request_id"],
+            reply.headers["x-request-id"].to_str().unwrap(),
+            "{what}"
+        );
+        assert_eq!(self.door.position(), before, "{what}: the log changed");
+        reply
+    }
+
+    /// A `POST` in the making, as a member.
+    pub fn post(&self, path: &str, sub: &str) -> reqwest::RequestBuilder {
+        self.door
+            .request(Method::POST, path)
+            .bearer_auth(self.door.member(sub))
+    }
+
+    /// A `GET` in the making, as ann.
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.door
+            .request(Method::GET, path)
+            .bearer_auth(self.door.member("ann"))
     }
 }
