@@ -163,7 +163,7 @@ impl CommandHandler {
         let own = handler.inner.runner.clone();
         handler.hold_back_for(move || {
             let own = own.clone();
-            async move { own.room().await }.boxed()
+            async move { own.room().await }
         });
         if mode == Mode::Service {
             let cases = Arc::clone(&handler.inner.cases);
@@ -287,8 +287,11 @@ impl CommandHandler {
 
     /// Lets commands wait for a follower of the log that falls behind, such as the read side: `room` ends when it has
     /// room for more. Every sixteenth command asks.
-    pub fn hold_back_for(&self, room: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) {
-        self.inner.room.write().push(Box::new(room));
+    pub fn hold_back_for<R>(&self, room: impl Fn() -> R + Send + Sync + 'static)
+    where
+        R: Future<Output = ()> + Send + 'static,
+    {
+        self.inner.room.write().push(Box::new(move || room().boxed()));
     }
 
     /// Takes no more commands (they get `Busy`), answers those accepted, stops reactors and timers, closes the tables.
@@ -308,6 +311,7 @@ impl CommandHandler {
         for task in workers {
             let _ = task.await;
         }
+        self.inner.room.write().clear();
         if let Err(error) = self.inner.runner.stop().await {
             tracing::warn!(%error, "the write side's tables did not close");
         }

@@ -31,6 +31,11 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
     }
     let commands = compose::start_commands(&folder, &store, Mode::Service).await?;
     let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
+    let near = reads.clone();
+    commands.hold_back_for(move || {
+        let near = near.clone();
+        async move { near.room().await }
+    });
     let app = api::App {
         commands: commands.clone(),
         reads: reads.clone(),

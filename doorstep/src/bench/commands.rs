@@ -146,6 +146,11 @@ pub(crate) async fn many(plan: &Plan) -> anyhow::Result<Vec<Row>> {
 async fn with_views(plan: &Plan, pairs: &Pairs, alone: f64) -> anyhow::Result<Row> {
     let reads: ReadSide = compose::start_reads(&pairs.folder, &pairs.store, 128 << 20).await?;
     caught_up(&reads, pairs.store.durable_position()).await?;
+    let near = reads.clone();
+    pairs.handler.hold_back_for(move || {
+        let near = near.clone();
+        async move { near.room().await }
+    });
     let (sent, took) = pairs.send_for(plan.with_views, plan.rounds + 1).await?;
     let behind = pairs.store.durable_position();
     let since = Instant::now();
