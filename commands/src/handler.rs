@@ -116,14 +116,7 @@ enum Known {
     /// Decided before.
     Before(Result<Outcome, CommandError>),
     /// To be decided now.
-    New(Box<Prepared>),
-}
-
-struct Prepared {
-    envelope: Envelope,
-    correlation: Uuid,
-    causation: Uuid,
-    claim: Claim,
+    New(Box<Job>),
 }
 
 impl CommandHandler {
@@ -190,9 +183,10 @@ impl CommandHandler {
         }
         match self.begin(envelope).await? {
             Known::Before(outcome) => outcome,
-            Known::New(prepared) => {
+            Known::New(mut job) => {
                 let (caller, outcome) = oneshot::channel();
-                self.dispatch(*prepared, Reply::Durable(caller))?;
+                job.reply = Reply::Durable(caller);
+                self.inner.shared.dispatch(job);
                 outcome.await.unwrap_or(Err(CommandError::OutcomeUnknown))
             }
         }
@@ -212,9 +206,10 @@ impl CommandHandler {
                 result,
                 position: Position::START,
             },
-            Known::New(prepared) => {
+            Known::New(mut job) => {
                 let (caller, decided) = oneshot::channel();
-                self.dispatch(*prepared, Reply::Decided(caller))?;
+                job.reply = Reply::Decided(caller);
+                self.inner.shared.dispatch(job);
                 decided.await.unwrap_or(Decided {
                     result: Err(CommandError::OutcomeUnknown),
                     position: Position::START,
@@ -291,7 +286,10 @@ impl CommandHandler {
     where
         R: Future<Output = ()> + Send + 'static,
     {
-        self.inner.room.write().push(Box::new(move || room().boxed()));
+        self.inner
+            .room
+            .write()
+            .push(Box::new(move || room().boxed()));
     }
 
     /// Takes no more commands (they get `Busy`), answers those accepted, stops reactors and timers, closes the tables.
@@ -354,12 +352,9 @@ impl CommandHandler {
                         shared.counters.repeated();
                         return Ok(Known::Before(outcome));
                     }
-                    return Ok(Known::New(Box::new(Prepared {
-                        envelope,
-                        correlation,
-                        causation,
-                        claim,
-                    })));
+                    return self
+                        .job(envelope, correlation, causation, claim)
+                        .map(Known::New);
                 }
                 Begun::Running {
                     causation: other, ..
@@ -438,21 +433,21 @@ impl CommandHandler {
         Ok(None)
     }
 
-    /// Sends a command to its worker.
-    fn dispatch(&self, prepared: Prepared, reply: Reply) -> Result<(), CommandError> {
+    /// A command with its place among those that wait for its worker.
+    fn job(
+        &self,
+        envelope: Envelope,
+        correlation: Uuid,
+        causation: Uuid,
+        claim: Claim,
+    ) -> Result<Box<Job>, CommandError> {
         let shared = &self.inner.shared;
-        let Prepared {
-            envelope:
-                Envelope {
-                    actor,
-                    command_id,
-                    at,
-                    command,
-                },
-            correlation,
-            causation,
-            claim,
-        } = prepared;
+        let Envelope {
+            actor,
+            command_id,
+            at,
+            command,
+        } = envelope;
         let (stream, task) = of_command(command, &actor, &command_id, &shared.facts.policy());
         let waiting = &shared.lane(&stream).waiting;
         let place = Place::take(
@@ -469,10 +464,9 @@ impl CommandHandler {
             step: false,
         };
         let at = at.map_or(At::Clock, At::Given);
-        let mut job = Job::new(stream, task, origin, at, reply, place);
+        let mut job = Job::new(stream, task, origin, at, Reply::Nobody, place);
         job.claim = Some(claim);
-        shared.dispatch(Box::new(job));
-        Ok(())
+        Ok(Box::new(job))
     }
 }
 
