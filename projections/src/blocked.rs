@@ -14,6 +14,7 @@ use tables::{ApplyError, Order, Reader, Span, Tx, View};
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, load, store};
 use crate::thread::{Existence, Side, Thread};
+use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ViewName};
 
 const ROWS: &str = "rows";
@@ -66,6 +67,10 @@ impl View<DomainCodec> for Blocked {
 
     fn tables(&self) -> &'static [&'static str] {
         &[ROWS, THREADS]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[Topic::Message, Topic::Request, Topic::Blocking])
     }
 
     fn apply(

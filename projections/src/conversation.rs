@@ -19,6 +19,7 @@ use tables::{ApplyError, Order, Reader, Span, Tx, View};
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, load, store};
 use crate::thread::{Side, Thread};
+use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName, texts};
 
 const MESSAGES: &str = "messages";
@@ -99,6 +100,10 @@ impl View<DomainCodec> for Conversation {
 
     fn tables(&self) -> &'static [&'static str] {
         &[MESSAGES, THREADS]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[Topic::Message, Topic::Request])
     }
 
     fn apply(

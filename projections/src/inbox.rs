@@ -18,6 +18,7 @@ use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, load, store};
 use crate::speakers::{Block, Speakers};
 use crate::thread::{Gone, Mark, Place, Side, Thread};
+use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
 
 const ROWS: &str = "rows";
@@ -113,6 +114,16 @@ impl View<DomainCodec> for Inbox {
 
     fn tables(&self) -> &'static [&'static str] {
         &[ROWS, THREADS, SPEAKERS]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[
+            Topic::Message,
+            Topic::Request,
+            Topic::Reading,
+            Topic::Muting,
+            Topic::Blocking,
+        ])
     }
 
     fn apply(

@@ -23,6 +23,7 @@ mod rows;
 mod speakers;
 mod texts;
 mod thread;
+mod topic;
 mod unread;
 
 pub use blocked::BlockItem;

@@ -15,6 +15,7 @@ use tables::{ApplyError, Reader, Tx, View};
 use crate::codec::DomainCodec;
 use crate::doorstep::audience_of;
 use crate::rows::{fetch, load, store};
+use crate::topic::Topic;
 use crate::{Answer, QueryError, ViewName};
 
 const ROWS: &str = "rows";
@@ -91,6 +92,10 @@ impl View<DomainCodec> for Members {
 
     fn tables(&self) -> &'static [&'static str] {
         &[ROWS, POLICY]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Policy])
     }
 
     fn apply(

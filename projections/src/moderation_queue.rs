@@ -22,6 +22,7 @@ use crate::ViewName;
 use crate::case::MemberHistory;
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{fetch, load, store};
+use crate::topic::Topic;
 
 const CASES: &str = "cases";
 const QUEUE: &str = "queue";
@@ -243,6 +244,15 @@ impl View<DomainCodec> for ModerationQueue {
         &[
             CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, CLOCK,
         ]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[
+            Topic::Message,
+            Topic::Report,
+            Topic::Member,
+            Topic::Case,
+        ])
     }
 
     fn apply(

@@ -16,6 +16,7 @@ use tables::{ApplyError, Order, Span, Tx, View};
 
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, store};
+use crate::topic::Topic;
 use crate::{Answer, Page, PageRequest, QueryError, ReadSide, ViewName, texts};
 
 const ROWS: &str = "rows";
@@ -95,7 +96,7 @@ impl View<DomainCodec> for Reports {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        event_type == "messages-reported.v1"
+        Topic::of(event_type).is_one_of(&[Topic::Report, Topic::Case])
     }
 
     fn apply(

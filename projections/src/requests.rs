@@ -18,6 +18,7 @@ use crate::doorstep::{Change, Doorstep};
 use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, store};
 use crate::thread::{Mark, Side};
+use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
 
 const ROWS: &str = "rows";
@@ -129,6 +130,19 @@ impl View<DomainCodec> for Requests {
             DOORSTEP.members,
             DOORSTEP.policy,
         ]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[
+            Topic::Message,
+            Topic::Request,
+            Topic::Reading,
+            Topic::Muting,
+            Topic::Blocking,
+            Topic::Relationship,
+            Topic::Member,
+            Topic::Policy,
+        ])
     }
 
     fn apply(

@@ -14,6 +14,7 @@ use crate::codec::DomainCodec;
 use crate::doorstep::{Change, Doorstep, GROUPS, HIDDEN, Stand};
 use crate::rows::{fetch, load, store};
 use crate::thread::Side;
+use crate::topic::Topic;
 use crate::{Answer, QueryError, ViewName};
 
 const ROWS: &str = "rows";
@@ -90,6 +91,18 @@ impl View<DomainCodec> for UnreadCounts {
             DOORSTEP.members,
             DOORSTEP.policy,
         ]
+    }
+
+    fn wants(&self, event_type: &str) -> bool {
+        Topic::of(event_type).is_one_of(&[
+            Topic::Message,
+            Topic::Request,
+            Topic::Reading,
+            Topic::Blocking,
+            Topic::Relationship,
+            Topic::Member,
+            Topic::Policy,
+        ])
     }
 
     fn apply(

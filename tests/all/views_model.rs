@@ -439,7 +439,7 @@ async fn real_messages_through_the_write_side_show_as_the_page_says_and_as_a_reb
     }
     for view in ViewName::ALL {
         reads
-            .wait(*view, position, Duration::from_secs(60))
+            .wait(*view, position, Duration::from_mins(1))
             .await
             .unwrap();
     }
@@ -472,7 +472,7 @@ async fn real_messages_through_the_write_side_show_as_the_page_says_and_as_a_reb
             .wait(
                 ViewName::named(view.name()).unwrap(),
                 last,
-                Duration::from_secs(60),
+                Duration::from_mins(1),
             )
             .await
             .unwrap();

@@ -96,7 +96,7 @@ pub fn fold(events: &[RecordedEvent]) -> BTreeMap<ConversationId, Pair> {
             continue;
         };
         let [one, other] = event.members();
-        let side = |_| Side {
+        let side = |()| Side {
             state: RequestState::None,
             deleted_up_to: 0,
             restorable_above: 0,
@@ -184,7 +184,7 @@ impl Pair {
                 match self.side(&held.from).state {
                     RequestState::None | RequestState::Accepted => {}
                     RequestState::Pending | RequestState::Deleted | RequestState::Withdrawn => {
-                        self.accept(&held.from)
+                        self.accept(&held.from);
                     }
                 }
                 self.push(recorded, held.number, &held.from, held.text.as_str())
@@ -209,7 +209,7 @@ impl Pair {
                 side.deleted_up_to = restored.after;
             }
             Event::RequestWithdrawn(withdrawn) => {
-                self.side(&withdrawn.to).state = RequestState::Withdrawn
+                self.side(&withdrawn.to).state = RequestState::Withdrawn;
             }
             Event::MovedToRequests(moved) => {
                 let side = self.side(&moved.by);

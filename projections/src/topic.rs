@@ -1,0 +1,88 @@
+//! What an event is about, by its type: so that a view is not given, and nobody decodes for it, what changes no row.
+//!
+//! The views name topics in their `wants`. A type that is not known here is wanted by all, so that a new one is missed
+//! by none.
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// A message and what becomes of it.
+    Message,
+    /// The state of a request.
+    Request,
+    /// Read marks.
+    Reading,
+    /// Muted or not.
+    Muting,
+    /// Blocks.
+    Blocking,
+    /// Follows and suggestions.
+    Relationship,
+    /// Reports.
+    Report,
+    /// A member's registration, setting and standing.
+    Member,
+    /// What is counted of a member, for limits.
+    Count,
+    /// A case.
+    Case,
+    /// The rules in force.
+    Policy,
+    /// What concerns no view: refusals and the checkpoints of reactors.
+    Nothing,
+    /// Not known here.
+    Unknown,
+}
+
+impl Topic {
+    /// The topic of a stored type, of whatever version.
+    pub(crate) fn of(event_type: &str) -> Self {
+        let name = event_type
+            .rsplit_once('.')
+            .map_or(event_type, |(name, _)| name);
+        match name {
+            "message-sent" | "message-withheld" | "message-unsent" => Self::Message,
+            "request-opened" | "request-accepted" | "request-deleted" | "request-restored"
+            | "request-withdrawn" | "moved-to-requests" => Self::Request,
+            "read-marked" => Self::Reading,
+            "conversation-muted" | "conversation-unmuted" => Self::Muting,
+            "member-blocked" | "member-unblocked" => Self::Blocking,
+            "relationship-recorded" => Self::Relationship,
+            "messages-reported" => Self::Report,
+            "member-registered" | "age-band-changed" | "dm-setting-changed"
+            | "member-suspended" | "member-reinstated" | "suspension-ended" => Self::Member,
+            "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
+            "case-opened" | "report-joined" | "content-disclosed" => Self::Case,
+            "policy-set" => Self::Policy,
+            "command-refused" | "reactor-checkpoint" => Self::Nothing,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether it is one of these, or not known.
+    pub(crate) fn is_one_of(self, topics: &[Self]) -> bool {
+        self == Self::Unknown || topics.contains(&self)
+    }
+}
+
+#[cfg(test)]
+mod spec {
+    use super::Topic;
+
+    #[test]
+    fn every_type_ever_stored_has_a_topic() {
+        for known in domain::codec::TYPES {
+            assert_ne!(Topic::of(known.name), Topic::Unknown, "{}", known.name);
+        }
+    }
+
+    #[test]
+    fn a_new_version_has_the_topic_of_the_old() {
+        assert_eq!(Topic::of("message-sent.v7"), Topic::Message);
+    }
+
+    #[test]
+    fn an_unknown_type_is_wanted_by_all() {
+        assert!(Topic::of("message-sealed.v1").is_one_of(&[]));
+    }
+}
