@@ -176,8 +176,9 @@ impl Shared {
 
     /// The failure of a command as the caller is told it; counts what the rate limits count.
     pub(crate) fn refused(&self, principal: &Principal, error: CommandError) -> ApiError {
+        let first = matches!(&error, CommandError::Refused(refusal) if !refusal.repeated);
         let error = ApiError::from(error);
-        if error.code() == Code::NotAllowed {
+        if first && error.code() == Code::NotAllowed {
             self.limiter.not_allowed(principal.sub.as_str());
         }
         error

@@ -170,3 +170,50 @@ pub(crate) async fn outermost(
     );
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::{Outermost, REQUEST_ID, outermost};
+    use crate::problem::{ApiError, Code};
+
+    async fn answer(path: &str) -> (u16, String, Value) {
+        let layer = Outermost::new(["/boom", "/broken"].into_iter());
+        let broken = || async { ApiError::with_detail(Code::Internal, "/var/lib/secret") };
+        let boom = || async {
+            if true {
+                panic!("inside")
+            }
+        };
+        let router = Router::new()
+            .route("/boom", get(boom))
+            .route("/broken", get(broken))
+            .layer(axum::middleware::from_fn_with_state(layer, outermost));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, id, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_defect_and_a_panic_are_told_without_what_is_inside() {
+        for path in ["/boom", "/broken"] {
+            let (status, id, body) = answer(path).await;
+            assert_eq!(
+                (status, body["code"].as_str()),
+                (500, Some("internal")),
+                "{path}"
+            );
+            assert_eq!(body["detail"], Code::Internal.title(), "{path}");
+            assert_eq!(body["request_id"], id, "{path}");
+        }
+    }
+}

@@ -241,9 +241,18 @@ impl ApiError {
         self.0.code
     }
 
-    /// Its words.
+    /// Its words as they are logged.
     pub fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// Its words as the client is told them: of a defect, nothing that is inside.
+    pub fn told(&self) -> &str {
+        if self.0.code == Code::Internal {
+            self.0.code.title()
+        } else {
+            &self.0.detail
+        }
     }
 
     /// The fields that are wrong.
@@ -259,7 +268,7 @@ impl ApiError {
             title: failure.code.title(),
             status: failure.code.status().as_u16(),
             code: failure.code,
-            detail: &failure.detail,
+            detail: self.told(),
             errors: &failure.errors,
             restorable_until: failure.restorable_until.as_deref(),
             request_id,

@@ -141,7 +141,7 @@ impl LineOutcome {
                 status: error.code().status().as_u16(),
                 position: None,
                 code: Some(error.code()),
-                detail: Some(error.detail().to_owned()),
+                detail: Some(error.told().to_owned()),
                 errors: error.errors().to_vec(),
             },
         }
