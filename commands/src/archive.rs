@@ -56,7 +56,7 @@ impl Archive {
             .skip(from)
             .take_while(|(held, _)| *held == mark)
         {
-            let page = store.read_all(Position(*before), 1, usize::MAX).await?;
+            let page = store.read_all(Position(*before), 1, 1).await?;
             if let Some(record) = page.into_iter().next()
                 && record.correlation_id() == id
                 && let Ok(stream) = StreamName::new(record.stream())

@@ -29,9 +29,9 @@ pub(crate) const STATE: &str = "ids_state";
 /// Ids of one chunk.
 const CHUNK_IDS: u16 = 64;
 /// Chunks of one block.
-const BLOCK_CHUNKS: u64 = 1024;
+const BLOCK_CHUNKS: u64 = 512;
 /// Parts that a block is divided into: as many ids are in a row as in a chunk.
-const PARTS: u16 = 1024;
+const PARTS: u16 = 512;
 /// The rows of [`STATE`].
 const TAIL: &[u8] = b"tail";
 const PROGRESS: &[u8] = b"progress";
