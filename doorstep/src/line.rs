@@ -377,26 +377,26 @@ fn take<T: for<'de> Deserialize<'de>>(
         .map_err(|error| serde_json::Error::custom(format!("`{name}`: {error}")))
 }
 
-/// Reads rules; what they do not name is as it is by default, what no rules have is refused.
+/// Reads rules. They are put whole, as over HTTP: what is missing or unknown makes the line invalid.
 fn rules(fields: Map<String, Value>) -> Result<Arc<Rules>, serde_json::Error> {
     let rules: Rules = serde_json::from_value(Value::Object(fields.clone()))?;
-    let whole = serde_json::to_value(&rules)?;
-    if let Some(name) = unknown(&Value::Object(fields), &whole) {
+    let (given, whole) = (Value::Object(fields), serde_json::to_value(&rules)?);
+    if let Some(name) = lacking(&whole, &given) {
         return Err(serde_json::Error::custom(format!("unknown field `{name}`")));
     }
-    rules
-        .check()
-        .map_err(|field| serde_json::Error::custom(format!("`{field}` is out of bounds")))?;
+    if let Some(name) = lacking(&given, &whole) {
+        return Err(serde_json::Error::custom(format!("missing field `{name}`")));
+    }
     Ok(Arc::new(rules))
 }
 
-/// The first name that `given` has and `whole` has not, at any depth.
-fn unknown(given: &Value, whole: &Value) -> Option<String> {
-    let given = given.as_object()?;
-    given
+/// The first name, at any depth, that `other` has and `one` lacks.
+fn lacking(one: &Value, other: &Value) -> Option<String> {
+    other
+        .as_object()?
         .iter()
-        .find_map(|(name, value)| match whole.get(name) {
-            Some(known) => unknown(value, known),
+        .find_map(|(name, value)| match one.get(name) {
+            Some(held) => lacking(held, value),
             None => Some(name.clone()),
         })
 }
