@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 /// Words of one block: 512 bits, a cache line. An id sets one bit in each.
 const BLOCK_WORDS: usize = 8;
 /// Eras kept. Two whole ones cover the window, the third is being filled.
@@ -29,7 +31,27 @@ impl Default for SeenFilter {
 
 struct Era {
     number: AtomicI64,
+    /// Held by the one who begins an era, so that what others add to it meanwhile is not cleared.
+    beginning: Mutex<()>,
     words: Box<[AtomicU64]>,
+}
+
+impl Era {
+    /// Makes sure that this era or a later one is kept here; the first id of a new one clears the place of one that
+    /// left the window. Whether it is this one: what is older than what is kept is out of the window.
+    fn begin(&self, number: i64) -> bool {
+        if self.number.load(Ordering::Acquire) < number {
+            let _beginning = self.beginning.lock();
+            // Another thread may have begun it meanwhile, and have ids in it.
+            if self.number.load(Ordering::Acquire) < number {
+                for word in &self.words {
+                    word.store(0, Ordering::Relaxed);
+                }
+                self.number.store(number, Ordering::Release);
+            }
+        }
+        self.number.load(Ordering::Acquire) == number
+    }
 }
 
 impl SeenFilter {
@@ -38,6 +60,7 @@ impl SeenFilter {
         let blocks = (bytes / ERAS / (BLOCK_WORDS * 8)).max(1);
         let era = || Era {
             number: AtomicI64::new(i64::MIN),
+            beginning: Mutex::new(()),
             words: (0..blocks * BLOCK_WORDS)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
@@ -63,22 +86,10 @@ impl SeenFilter {
         else {
             return;
         };
-        let held = era.number.load(Ordering::Acquire);
-        if held > number {
-            // Older than what is kept: out of the window.
-            return;
-        }
-        if held < number {
-            // The first id of a new era clears the place of one that left the window. A second thread that races here
-            // may clear what the first has just added; that id is in the overlay of what is in flight until the
-            // index applies it, and is added again then.
-            for word in &era.words {
-                word.store(0, Ordering::Relaxed);
+        if era.begin(number) {
+            for (word, bit) in Self::probes(era, id) {
+                word.fetch_or(bit, Ordering::Relaxed);
             }
-            era.number.store(number, Ordering::Release);
-        }
-        for (word, bit) in Self::probes(era, id) {
-            word.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
@@ -151,5 +162,28 @@ mod spec {
     #[test]
     fn denies_nothing_before_it_is_complete() {
         assert!(SeenFilter::new(1024, DAY_MS).maybe(key(1)));
+    }
+
+    #[test]
+    fn two_threads_that_begin_an_era_at_once_lose_nothing() {
+        for turn in 0..100_u32 {
+            let filter = SeenFilter::new(3 << 20, 7 * DAY_MS);
+            let go = std::sync::Barrier::new(2);
+            let ids = |side: u32| (0..100).map(move |n| key(turn * 1000 + side * 500 + n));
+            // What an earlier run left is filled in while the first event of this one arrives.
+            std::thread::scope(|threads| {
+                for side in 0..2 {
+                    let (filter, go) = (&filter, &go);
+                    threads.spawn(move || {
+                        go.wait();
+                        for id in ids(side) {
+                            filter.add(id, 0);
+                        }
+                    });
+                }
+            });
+            filter.complete();
+            assert!((0..2).flat_map(ids).all(|id| filter.maybe(id)));
+        }
     }
 }
