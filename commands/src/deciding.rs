@@ -337,6 +337,8 @@ impl Desk<'_> {
     /// Sends a job on to a step on its actor's stream, after which it is decided again.
     fn take_step(&mut self, mut job: Box<Job>, facts: &FactsInHand, decided_on: Position) {
         job.steps += 1;
+        // Its stream goes on while the step runs: what is known of the messages it names may not be true afterwards.
+        job.named = Named::Wanted;
         job.floor = job.floor.max(decided_on);
         let step = match (&job.task, &facts.by, &facts.policy) {
             (Task::Conversation(command), Some(by), Some(policy)) if job.steps <= STEPS_MAX => {

@@ -119,6 +119,22 @@ async fn a_report_whose_reactor_was_killed_reaches_its_case_after_the_start() {
     cut.handler.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_reports_of_one_message_at_once_are_one_report() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    desk.message("bob", "ann", "buy").await.unwrap();
+    let (one, other) = tokio::join!(
+        desk.send_as("ann", "r1", report("bob", vec![1])),
+        desk.send_as("ann", "r2", report("bob", vec![1]))
+    );
+    let mut kinds = [one.unwrap().kind, other.unwrap().kind];
+    kinds.sort_by_key(|kind| *kind == Kind::Unchanged);
+    assert_eq!(kinds, [Kind::Done, Kind::Unchanged]);
+    assert_eq!(desk.count("messages-reported.v1").await, 1);
+    desk.handler.stop().await;
+}
+
 /// One line of an import.
 struct Line {
     actor: &'static str,
