@@ -267,7 +267,7 @@ impl Desk<'_> {
             if let Event::Member(event) = event {
                 self.shared
                     .timers
-                    .observe(event, first_id, job.origin.ids().0);
+                    .observe(event, version, first_id, job.origin.ids().0);
             }
         }
         self.shared.facts.publish(&stream, &entry.aggregate);

@@ -170,8 +170,12 @@ impl View<WriteSideCodec> for WriteSide {
                     Some(suspension) => tx.put(SUSPENSIONS, &key, &suspension.encode())?,
                     None => tx.delete(SUSPENSIONS, &key)?,
                 }
-                self.timers
-                    .observe(changed, event.event_id(), event.correlation_id());
+                self.timers.applied(
+                    changed,
+                    event.version(),
+                    event.event_id(),
+                    event.correlation_id(),
+                );
             }
             Some(
                 Event::Conversation(_)

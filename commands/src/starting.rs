@@ -81,7 +81,7 @@ pub(crate) async fn start(
         .map_err(|error| tables(&error))?;
     let reader = view.reader().map_err(|error| tables(&error))?;
     for (member, suspension) in index::suspensions(&reader).map_err(|error| tables(&error))? {
-        timers.set(member, Some(suspension));
+        timers.set(&member, suspension);
     }
     let filling = Arc::clone(&filter);
     tokio::task::spawn_blocking(move || match ids::fill_filter(&reader, &filling) {

@@ -3,7 +3,8 @@
 //! Promise: at a suspension's due time a `suspension-ended` is appended, once. The due times are rebuilt from the log
 //! (they are rows of the write side's view, and what is appended here is noted at once), so a stop loses none; the
 //! member's own state decides whether there is still something to end, so firing twice does nothing. Which clock says
-//! that a time has come is the caller's: the clock in service, the log's own time during import.
+//! that a time has come is the caller's: the clock in service, the log's own time during import. An event comes here
+//! twice, from who appended it and later from the view: of a member the newest counts, in whatever order they come.
 
 use std::collections::BTreeSet;
 
@@ -62,10 +63,49 @@ impl Suspension {
     }
 }
 
+/// What the newest event seen of a member left.
+struct Newest {
+    version: u64,
+    /// None is kept until the view has come as far, so that what it tells later is known to be older.
+    suspension: Option<Suspension>,
+}
+
 #[derive(Default)]
 struct Due {
     by_time: BTreeSet<(Timestamp, MemberId)>,
-    by_member: FxHashMap<MemberId, Suspension>,
+    by_member: FxHashMap<MemberId, Newest>,
+}
+
+impl Due {
+    /// Sets or clears a member's due time, unless something newer did. Whether one was set.
+    fn put(&mut self, member: &MemberId, version: u64, suspension: Option<Suspension>) -> bool {
+        let before = self.by_member.get(member);
+        if before.is_some_and(|newest| newest.version > version) {
+            return false;
+        }
+        if let Some(before) = before.and_then(|newest| newest.suspension) {
+            self.by_time.remove(&(before.until, member.clone()));
+        }
+        if let Some(suspension) = suspension {
+            self.by_time.insert((suspension.until, member.clone()));
+        }
+        let newest = Newest {
+            version,
+            suspension,
+        };
+        self.by_member.insert(member.clone(), newest);
+        suspension.is_some()
+    }
+
+    /// Forgets a member of whom nothing is due, where nothing older than `version` can come any more.
+    fn settle(&mut self, member: &MemberId, version: u64) {
+        if let Some(newest) = self.by_member.get(member)
+            && newest.suspension.is_none()
+            && newest.version <= version
+        {
+            self.by_member.remove(member);
+        }
+    }
 }
 
 /// The due times.
@@ -76,17 +116,22 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Takes an event of a member's stream into account. One seen twice, or out of order, at worst makes a timer fire
-    /// that finds nothing to end.
-    pub(crate) fn observe(&self, event: &member::Event<'_>, event_id: Uuid, correlation: Uuid) {
+    /// Takes an event of a member's stream that was appended into account.
+    pub(crate) fn observe(
+        &self,
+        event: &member::Event<'_>,
+        version: u64,
+        event_id: Uuid,
+        correlation: Uuid,
+    ) {
         match event {
             member::Event::MemberSuspended(_)
             | member::Event::MemberReinstated(_)
             | member::Event::SuspensionEnded(_) => {
-                self.set(
-                    event.member().clone(),
-                    Suspension::of(event, event_id, correlation),
-                );
+                let suspension = Suspension::of(event, event_id, correlation);
+                if self.due.lock().put(event.member(), version, suspension) {
+                    self.changed.notify_one();
+                }
             }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
@@ -97,16 +142,22 @@ impl Timers {
         }
     }
 
-    /// Sets or clears a member's due time.
-    pub(crate) fn set(&self, member: MemberId, suspension: Option<Suspension>) {
-        let mut due = self.due.lock();
-        if let Some(before) = due.by_member.remove(&member) {
-            due.by_time.remove(&(before.until, member.clone()));
-        }
-        if let Some(suspension) = suspension {
-            due.by_time.insert((suspension.until, member.clone()));
-            due.by_member.insert(member, suspension);
-            drop(due);
+    /// The same for an event that the view applies: it may have been seen, as may newer ones, and no older one comes
+    /// after it.
+    pub(crate) fn applied(
+        &self,
+        event: &member::Event<'_>,
+        version: u64,
+        event_id: Uuid,
+        correlation: Uuid,
+    ) {
+        self.observe(event, version, event_id, correlation);
+        self.due.lock().settle(event.member(), version);
+    }
+
+    /// Takes in what the view's rows say, unless an event said something already.
+    pub(crate) fn set(&self, member: &MemberId, suspension: Suspension) {
+        if self.due.lock().put(member, 0, Some(suspension)) {
             self.changed.notify_one();
         }
     }
@@ -114,8 +165,10 @@ impl Timers {
     /// Clears a member's due time, if it is still this one.
     pub(crate) fn forget(&self, member: &MemberId, suspension: Suspension) {
         let mut due = self.due.lock();
-        if due.by_member.get(member) == Some(&suspension) {
-            due.by_member.remove(member);
+        if let Some(newest) = due.by_member.get_mut(member)
+            && newest.suspension == Some(suspension)
+        {
+            newest.suspension = None;
             due.by_time.remove(&(suspension.until, member.clone()));
         }
     }
@@ -127,9 +180,8 @@ impl Timers {
         if *until > now {
             return None;
         }
-        due.by_member
-            .get(member)
-            .map(|suspension| (member.clone(), *suspension))
+        let suspension = due.by_member.get(member)?.suspension?;
+        Some((member.clone(), suspension))
     }
 
     /// When the next one ends.
@@ -140,5 +192,67 @@ impl Timers {
     /// Ends when a due time was added.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod spec {
+    use domain::ids::ReasonCode;
+
+    use super::*;
+
+    fn bob() -> MemberId {
+        MemberId::new("bob").unwrap()
+    }
+
+    fn suspended(until: i64) -> member::Event<'static> {
+        member::Event::MemberSuspended(member::MemberSuspended {
+            member: bob(),
+            by: MemberId::new("mod").unwrap(),
+            until: Some(Timestamp(until)),
+            reason: ReasonCode::new("spam").unwrap(),
+            text: "rest".into(),
+        })
+    }
+
+    fn reinstated() -> member::Event<'static> {
+        member::Event::MemberReinstated(member::MemberReinstated {
+            member: bob(),
+            by: MemberId::new("mod").unwrap(),
+        })
+    }
+
+    fn due(timers: &Timers) -> Option<i64> {
+        timers
+            .first_due(Timestamp(i64::MAX))
+            .map(|(_, suspension)| suspension.until.0)
+    }
+
+    #[test]
+    fn what_the_view_tells_late_does_not_undo_what_is_newer() {
+        let timers = Timers::default();
+        let (cause, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        timers.observe(&suspended(10), 2, cause, cause);
+        timers.observe(&reinstated(), 3, other, other);
+        assert_eq!(due(&timers), None);
+        timers.applied(&suspended(10), 2, cause, cause);
+        assert_eq!(due(&timers), None, "an older suspension stays lifted");
+        timers.observe(&suspended(20), 4, other, other);
+        timers.applied(&reinstated(), 3, other, other);
+        assert_eq!(due(&timers), Some(20), "a newer suspension stays due");
+        timers.applied(&suspended(20), 4, other, other);
+        assert_eq!(due(&timers), Some(20));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_member_of_whom_nothing_is_due() {
+        let timers = Timers::default();
+        let cause = Uuid::from_u128(1);
+        timers.observe(&suspended(10), 2, cause, cause);
+        timers.observe(&reinstated(), 3, cause, cause);
+        timers.applied(&suspended(10), 2, cause, cause);
+        assert_eq!(timers.due.lock().by_member.len(), 1);
+        timers.applied(&reinstated(), 3, cause, cause);
+        assert_eq!(timers.due.lock().by_member.len(), 0);
     }
 }
