@@ -97,7 +97,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
