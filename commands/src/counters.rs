@@ -59,6 +59,7 @@ pub(crate) struct Counters {
     conflicts: Counter,
     recorded: Counter,
     not_recorded: Counter,
+    timers_failed: Counter,
 }
 
 impl Counters {
@@ -73,6 +74,7 @@ impl Counters {
             conflicts: counter!("doorstep_commands_conflicts_total"),
             recorded: counter!("doorstep_commands_refusals_recorded_total"),
             not_recorded: counter!("doorstep_commands_refusals_not_recorded_total"),
+            timers_failed: counter!("doorstep_timers_failed_total"),
         }
     }
 
@@ -102,6 +104,11 @@ impl Counters {
     /// Counts a refusal beyond its member's limit.
     pub(crate) fn refusal_not_recorded(&self) {
         self.not_recorded.increment(1);
+    }
+
+    /// Counts a timer that could not do what was due, each time it is tried.
+    pub(crate) fn timer_failed(&self) {
+        self.timers_failed.increment(1);
     }
 }
 

@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
 use domain::ids::{CommandId, MemberId, causation_id, correlation_id};
-use domain::member;
 use domain::time::Timestamp;
 use event_store::{EventStore, Position};
 use futures::FutureExt;
@@ -20,7 +18,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::aggregate::stream_name;
 use crate::archive::Archive;
 use crate::idempotency::{Begun, Claim};
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
@@ -28,9 +25,10 @@ use crate::reactors::Cases;
 use crate::routing::of_command;
 use crate::shared::Shared;
 use crate::starting::{Started, start};
-use crate::task::Task;
 use crate::worker::Message;
-use crate::{Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat};
+use crate::{
+    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, timekeeping,
+};
 
 /// How far ahead of the clock a command's time may be.
 const AHEAD_MS_MAX: i64 = 5_000;
@@ -38,11 +36,6 @@ const AHEAD_MS_MAX: i64 = 5_000;
 const RECENT_MAX: usize = 1 << 20;
 /// Commands between two looks at how far the followers of the log are behind.
 const ROOM_EVERY: u32 = 16;
-/// The longest that a timer sleeps while one is set: clocks are stepped.
-const TIMER_SLEEP_MS_MAX: i64 = 1_000;
-/// Who acts when time ends something; no member's id, by its `/`.
-const TIMER_ACTOR: &str = "timer/suspensions";
-const TIMER: &str = "suspensions";
 
 /// The write side over one store; cheap to clone.
 #[derive(Clone)]
@@ -164,7 +157,7 @@ impl CommandHandler {
             let cases_stopped = stopped.clone();
             handler.inner.acting.lock().extend([
                 tokio::spawn(async move { cases.run(cases_stopped).await }),
-                tokio::spawn(async move { keep_time(&timers, stopped).await }),
+                tokio::spawn(async move { timekeeping::keep_time(&timers, stopped).await }),
             ]);
         } else {
             // A run that was killed may have left a report without its case.
@@ -259,9 +252,10 @@ impl CommandHandler {
         as_of::decide(&self.inner.shared, envelope, as_of).await
     }
 
-    /// Appends what the timers owe up to a time. In service they run by themselves, on the clock.
+    /// Appends what the timers owe up to a time. In service they run by themselves, on the clock, and one that fails
+    /// keeps no other waiting.
     pub async fn run_timers(&self, until: Timestamp) -> Result<(), CommandError> {
-        run_timers(&self.inner.shared, until).await
+        timekeeping::run_timers(&self.inner.shared, until).await
     }
 
     /// Lets the reactors handle everything that is durable now, and waits until what they did is durable, too.
@@ -468,61 +462,4 @@ impl CommandHandler {
         job.claim = Some(claim);
         Ok(Box::new(job))
     }
-}
-
-/// Fires timers as the clock says, until told to stop.
-async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
-    loop {
-        let now = shared.options.clock.now();
-        let sleep_ms = match run_timers(shared, now).await {
-            Ok(()) => shared
-                .timers
-                .next()
-                .map(|due| due.since_ms(now).clamp(1, TIMER_SLEEP_MS_MAX)),
-            Err(error) => {
-                tracing::warn!(%error, "a timer tries again");
-                Some(TIMER_SLEEP_MS_MAX)
-            }
-        };
-        let due = async {
-            match sleep_ms.and_then(|ms| u64::try_from(ms).ok()) {
-                Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = shared.timers.changed() => {}
-            () = due => {}
-        }
-    }
-}
-
-/// Ends every suspension whose end is `until` or before, in the order of their ends.
-async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), CommandError> {
-    while let Some((member, suspension)) = shared.timers.first_due(until) {
-        let origin = Origin::Event {
-            actor: Arc::from(TIMER_ACTOR),
-            name: TIMER,
-            cause: suspension.cause,
-            correlation: suspension.correlation,
-            command_id: Arc::from(TIMER),
-        };
-        let decided = shared
-            .decide(|reply, place| {
-                let stream = stream_name(member::stream(&member));
-                let at = suspension.until;
-                let task = Task::Member(member::Command::EndSuspension {
-                    member: member.clone(),
-                    at,
-                });
-                Job::new(stream, task, origin, At::NotBefore(at), reply, place)
-            })
-            .await;
-        if decided.result?.kind == Kind::Unchanged {
-            // Nothing is left to end: somebody was faster, or it was changed meanwhile.
-            shared.timers.forget(&member, suspension);
-        }
-    }
-    Ok(())
 }

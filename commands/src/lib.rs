@@ -31,6 +31,7 @@ mod routing;
 mod shared;
 mod starting;
 mod task;
+mod timekeeping;
 mod timers;
 mod worker;
 

@@ -12,7 +12,7 @@ use domain::ids::MemberId;
 use domain::member;
 use domain::time::Timestamp;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -173,13 +173,18 @@ impl Timers {
         }
     }
 
-    /// The first suspension that ends at `now` or before.
-    pub(crate) fn first_due(&self, now: Timestamp) -> Option<(MemberId, Suspension)> {
+    /// The first suspension that ends at `now` or before, but for those of the members passed over.
+    pub(crate) fn first_due(
+        &self,
+        now: Timestamp,
+        passed_over: &FxHashSet<MemberId>,
+    ) -> Option<(MemberId, Suspension)> {
         let due = self.due.lock();
-        let (until, member) = due.by_time.first()?;
-        if *until > now {
-            return None;
-        }
+        let (_, member) = due
+            .by_time
+            .iter()
+            .take_while(|(until, _)| *until <= now)
+            .find(|(_, member)| !passed_over.contains(member))?;
         let suspension = due.by_member.get(member)?.suspension?;
         Some((member.clone(), suspension))
     }
@@ -224,7 +229,7 @@ mod spec {
 
     fn due(timers: &Timers) -> Option<i64> {
         timers
-            .first_due(Timestamp(i64::MAX))
+            .first_due(Timestamp(i64::MAX), &FxHashSet::default())
             .map(|(_, suspension)| suspension.until.0)
     }
 
@@ -254,5 +259,21 @@ mod spec {
         assert_eq!(timers.due.lock().by_member.len(), 1);
         timers.applied(&reinstated(), 3, cause, cause);
         assert_eq!(timers.due.lock().by_member.len(), 0);
+    }
+
+    #[test]
+    fn a_member_passed_over_keeps_nobody_waiting() {
+        let timers = Timers::default();
+        let suspension = |until| Suspension {
+            until: Timestamp(until),
+            cause: Uuid::nil(),
+            correlation: Uuid::nil(),
+        };
+        let eve = MemberId::new("eve").unwrap();
+        timers.set(&bob(), suspension(10));
+        timers.set(&eve, suspension(20));
+        let passed_over = FxHashSet::from_iter([bob()]);
+        let first = timers.first_due(Timestamp(20), &passed_over);
+        assert_eq!(first, Some((eve, suspension(20))));
     }
 }

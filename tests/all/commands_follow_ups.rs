@@ -93,6 +93,38 @@ async fn a_timer_of_a_lifted_suspension_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_that_cannot_be_ended_keeps_no_other_waiting() {
+    let desk = Desk::open().await;
+    desk.members(&["bob", "eve"]).await;
+    let until = tests::commands::START.0 + 60_000;
+    desk.send("mod", suspend("bob", until)).await.unwrap();
+    desk.send("mod", suspend("eve", until + 1)).await.unwrap();
+    // As a newer program would write it: bob's state cannot be read any more.
+    let mut log = desk.log().await;
+    log.retain(|record| record.stream() == "member-bob");
+    let mut event = tests::commands::copy_of(&log[1]);
+    event.event_id = domain::ids::event_id("bob", "later", "member-bob", 0);
+    event.data = b"{}".as_slice().into();
+    let append = event_store::Append {
+        stream: event_store::StreamName::new("member-bob").unwrap(),
+        expected: event_store::ExpectedVersion::of(log.last().map(RecordedEvent::version)),
+        events: vec![event],
+        reads: Vec::new(),
+    };
+    let appended = desk.store.append(append).await.unwrap();
+    appended.durable().await.unwrap();
+    let outcome = desk.handler.run_timers(Timestamp(until + 1)).await;
+    assert!(outcome.is_err());
+    let desk = desk.reopen().await;
+    let ended = desk.log().await.pop().unwrap();
+    assert_eq!(
+        (ended.stream(), ended.event_type()),
+        ("member-eve", "suspension-ended.v1")
+    );
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_whose_reactor_was_killed_reaches_its_case_after_the_start() {
     let (whole, cut) = (Desk::open().await, Desk::open().await);
     whole.members(&["ann", "bob"]).await;

@@ -1,0 +1,100 @@
+//! What fires the timers: the clock in service, and whoever says a time.
+//!
+//! Promise: timers fire in the order of their times. In service one that fails is passed over, counted, and tried again
+//! later, so that the others do not wait for it; during an import it ends the run, because the order of the log is at
+//! stake. Which timers there are stands in `timers.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::MemberId;
+use domain::member;
+use domain::time::Timestamp;
+use rustc_hash::FxHashSet;
+use tokio::sync::watch;
+
+use crate::aggregate::stream_name;
+use crate::job::{At, Job, Origin};
+use crate::shared::Shared;
+use crate::task::Task;
+use crate::timers::Suspension;
+use crate::{CommandError, Kind, Mode};
+
+/// The longest that a timer sleeps while one is set: clocks are stepped.
+const TIMER_SLEEP_MS_MAX: i64 = 1_000;
+/// Who acts when time ends something; no member's id, by its `/`.
+const TIMER_ACTOR: &str = "timer/suspensions";
+const TIMER: &str = "suspensions";
+
+/// Fires timers as the clock says, until told to stop.
+pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
+    loop {
+        let now = shared.options.clock.now();
+        let sleep_ms = match run_timers(shared, now).await {
+            Ok(()) => shared
+                .timers
+                .next()
+                .map(|due| due.since_ms(now).clamp(1, TIMER_SLEEP_MS_MAX)),
+            Err(_) => Some(TIMER_SLEEP_MS_MAX),
+        };
+        let due = async {
+            match sleep_ms.and_then(|ms| u64::try_from(ms).ok()) {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = shared.timers.changed() => {}
+            () = due => {}
+        }
+    }
+}
+
+/// Ends every suspension whose end is `until` or before, in the order of their ends. The first failure, if any.
+pub(crate) async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), CommandError> {
+    let mut failed = Ok(());
+    let mut passed_over = FxHashSet::default();
+    while let Some((member, suspension)) = shared.timers.first_due(until, &passed_over) {
+        if let Err(error) = end(shared, &member, suspension).await {
+            shared.counters.timer_failed();
+            if shared.options.mode == Mode::Import {
+                return Err(error);
+            }
+            tracing::warn!(cause = %suspension.cause, %error, "a suspension could not be ended, and is tried again");
+            passed_over.insert(member);
+            failed = failed.and(Err(error));
+        }
+    }
+    failed
+}
+
+async fn end(
+    shared: &Shared,
+    member: &MemberId,
+    suspension: Suspension,
+) -> Result<(), CommandError> {
+    let origin = Origin::Event {
+        actor: Arc::from(TIMER_ACTOR),
+        name: TIMER,
+        cause: suspension.cause,
+        correlation: suspension.correlation,
+        command_id: Arc::from(TIMER),
+    };
+    let decided = shared
+        .decide(|reply, place| {
+            let stream = stream_name(member::stream(member));
+            let at = suspension.until;
+            let task = Task::Member(member::Command::EndSuspension {
+                member: member.clone(),
+                at,
+            });
+            Job::new(stream, task, origin, At::NotBefore(at), reply, place)
+        })
+        .await;
+    if decided.result?.kind == Kind::Unchanged {
+        // Nothing is left to end: somebody was faster, or it was changed meanwhile.
+        shared.timers.forget(member, suspension);
+    }
+    Ok(())
+}
