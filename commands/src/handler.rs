@@ -315,12 +315,6 @@ impl CommandHandler {
         if self.inner.stopping.load(Ordering::Acquire) || shared.recent.len() > RECENT_MAX {
             return Err(CommandError::Busy);
         }
-        if envelope
-            .at
-            .is_some_and(|at| at.since_ms(shared.options.clock.now()) > AHEAD_MS_MAX)
-        {
-            return Err(CommandError::InvalidTime);
-        }
         if self
             .inner
             .turn
@@ -345,6 +339,11 @@ impl CommandHandler {
                     if let Some(outcome) = self.decided_before(correlation, causation).await? {
                         shared.counters.repeated();
                         return Ok(Known::Before(outcome));
+                    }
+                    // What was decided before was in time then.
+                    let ahead = |at: Timestamp| at.since_ms(shared.options.clock.now());
+                    if envelope.at.is_some_and(|at| ahead(at) > AHEAD_MS_MAX) {
+                        return Err(CommandError::InvalidTime);
                     }
                     return self
                         .job(envelope, correlation, causation, claim)

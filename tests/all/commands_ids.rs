@@ -127,6 +127,31 @@ async fn an_id_with_other_content_is_refused_and_ids_belong_to_their_actor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_id_gives_its_outcome_also_when_its_time_is_ahead_by_now() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    let at = |id| {
+        let mut envelope = tests::commands::envelope("bob", id, message("ann", "hi"));
+        envelope.at = Some(domain::Timestamp(tests::commands::START.0 + 5_000));
+        envelope
+    };
+    let first = desk.handler.handle(at("m1")).await.unwrap();
+    // The clock is set back.
+    desk.clock.advance_ms(-1_000);
+    let desk = desk.reopen().await;
+    let again = desk.handler.handle(at("m1")).await.unwrap();
+    assert_eq!(
+        (again.repeated, again.position, again.answer),
+        (true, first.position, first.answer)
+    );
+    assert_eq!(
+        desk.handler.handle(at("m2")).await,
+        Err(CommandError::InvalidTime)
+    );
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_times_the_same_id_at_once_is_one_decision() {
     let desk = Arc::new(Desk::open().await);
     desk.members(&["ann", "bob"]).await;
