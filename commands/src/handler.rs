@@ -349,26 +349,21 @@ impl CommandHandler {
                         .job(envelope, correlation, causation, claim)
                         .map(Known::New);
                 }
-                Begun::Running {
-                    causation: other, ..
-                }
-                | Begun::Unchanged(other, ..)
-                    if other != causation =>
-                {
-                    return Err(CommandError::CommandIdReused);
-                }
-                // Whether it was decided or given up, the next turn tells.
-                Begun::Running { ended, .. } => drop(ended.await),
-                Begun::Unchanged(_, position, outcome) => {
+                // Whether it was decided or given up, and on what content, the next turn tells.
+                Begun::Running(ended) => drop(ended.await),
+                Begun::Unchanged(first, position, outcome) => {
                     shared.store.wait_durable(position).await?;
+                    if first != causation {
+                        return Err(CommandError::CommandIdReused);
+                    }
                     shared.counters.repeated();
                     return Ok(Known::Before(Ok(outcome)));
                 }
                 Begun::Decided(seen) => {
+                    shared.store.wait_durable(seen.position).await?;
                     if seen.causation != causation {
                         return Err(CommandError::CommandIdReused);
                     }
-                    shared.store.wait_durable(seen.position).await?;
                     let outcome = repeat::outcome(
                         &*shared.store,
                         &seen.stream,

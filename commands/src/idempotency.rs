@@ -39,7 +39,6 @@ pub(crate) struct Seen {
 
 enum Known {
     Running {
-        causation: Uuid,
         waiting: Vec<oneshot::Sender<()>>,
         noted: Option<Seen>,
     },
@@ -50,13 +49,8 @@ enum Known {
 pub(crate) enum Begun {
     /// Nothing here: the claim is the caller's, who has to ask the index next.
     Claimed(Claim),
-    /// It is being decided; the receiver ends when it has been. Ask again then.
-    Running {
-        /// The content of the command being decided.
-        causation: Uuid,
-        /// Ends when it has been decided.
-        ended: oneshot::Receiver<()>,
-    },
+    /// It is being decided, whatever its content; the receiver ends when it has been. Ask again then.
+    Running(oneshot::Receiver<()>),
     /// It was decided, and wrote events.
     Decided(Seen),
     /// It was decided, and wrote nothing.
@@ -124,7 +118,6 @@ impl Recent {
                 part.known.insert(
                     key,
                     Known::Running {
-                        causation,
                         waiting: Vec::new(),
                         noted: None,
                     },
@@ -136,15 +129,10 @@ impl Recent {
                     open: true,
                 })
             }
-            Some(Known::Running {
-                causation, waiting, ..
-            }) => {
+            Some(Known::Running { waiting, .. }) => {
                 let (sender, ended) = oneshot::channel();
                 waiting.push(sender);
-                Begun::Running {
-                    causation: *causation,
-                    ended,
-                }
+                Begun::Running(ended)
             }
             Some(Known::Decided(seen)) => Begun::Decided(seen.clone()),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use commands::{Command, CommandError, Kind, Mode, Target};
+use futures::FutureExt;
 use tests::commands::{Desk, code, id, member, message, number, with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,6 +124,40 @@ async fn an_id_with_other_content_is_refused_and_ids_belong_to_their_actor() {
         desk.send_as("bob", "m1", message("ann", "hi!")).await,
         Err(CommandError::CommandIdReused)
     );
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_is_told_to_be_taken_only_once_what_took_it_is_durable() {
+    let gate = tests::commands::Gate::new();
+    let mut options = tests::commands::store_options();
+    options.backend = Arc::new(gate.backend());
+    let desk = Desk::open_over(options, |_| {}).await;
+    desk.members(&["ann", "bob"]).await;
+    gate.close();
+    let first = tests::commands::envelope("bob", "m1", message("ann", "hi"));
+    let pending = desk.handler.submit(first).await.unwrap();
+    let other = desk.send_as("bob", "m1", message("ann", "hi!"));
+    assert_eq!(other.now_or_never(), None);
+    gate.open();
+    pending.durable().await.unwrap();
+    let other = desk.send_as("bob", "m1", message("ann", "hi!")).await;
+    assert_eq!(other, Err(CommandError::CommandIdReused));
+    desk.handler.stop().await;
+}
+
+#[tokio::test]
+async fn an_id_is_free_again_where_what_took_it_first_came_to_nothing() {
+    let desk = Desk::open().await;
+    desk.members(&["ann", "bob"]).await;
+    // Nothing was ever sent between them: not found, which is nobody's outcome.
+    let target = with("ann");
+    let (first, other) = tokio::join!(
+        desk.send_as("bob", "m1", Command::AcceptRequest { target }),
+        desk.send_as("bob", "m1", message("ann", "hi"))
+    );
+    assert_eq!(first, Err(CommandError::NotFound));
+    assert_eq!(number(&other), 1);
     desk.handler.stop().await;
 }
 
