@@ -9,7 +9,6 @@ use std::sync::Arc;
 use domain::conversation::{Command as ConversationCommand, Event as ConversationEvent, Slot};
 use domain::event::Event;
 use domain::ids::MemberId;
-use domain::member;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
 use event_store::{Append, AppendError, Position, StreamName, Ticket};
@@ -19,10 +18,11 @@ use uuid::Uuid;
 use crate::acks::Ack;
 use crate::facts::MemberFact;
 use crate::idempotency::Claim;
-use crate::job::{At, Job, Named, Origin, Place, Reply};
+use crate::job::{Job, Named, Reply};
 use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
-use crate::task::{FactsInHand, Task, conversation_of};
+use crate::steps::{slot_return, step_of, step_on};
+use crate::task::{FactsInHand, Task};
 use crate::worker::{Desk, Entry, Landed, Message};
 use crate::{CommandError, Kind, Outcome, Refusal, messages, repeat};
 
@@ -319,19 +319,20 @@ impl Desk<'_> {
                 Event::Conversation(ConversationEvent::RequestOpened(_))
             )
         });
-        if send.slot != Slot::Taken || opened {
+        let Some(command_id) = job.origin.command_id().filter(|_| !opened) else {
+            return;
+        };
+        // It may have been taken for another recipient, by a try that a crash ended.
+        let sender = self.shared.facts.member(&send.from);
+        if send.slot != Slot::Taken
+            && sender.is_none_or(|fact| !fact.state.has_slot(command_id, None, send.at))
+        {
             return;
         }
-        let Some(command_id) = job.origin.command_id().cloned() else {
-            return;
-        };
-        let command = member::Command::ReturnRequestSlot {
-            member: send.from.clone(),
-            command_id,
-        };
-        let stream = crate::aggregate::stream_name(member::stream(&send.from));
-        self.shared
-            .dispatch(Box::new(self.step(job, stream, command, Reply::Nobody)));
+        if let Some(returned) = slot_return(&self.shared.in_flight, &send.from, &job.origin, job.at)
+        {
+            self.shared.dispatch(Box::new(returned));
+        }
     }
 
     /// Sends a job on to a step on its actor's stream, after which it is decided again.
@@ -351,28 +352,9 @@ impl Desk<'_> {
             self.conclude(job, Err(CommandError::Busy), decided_on);
             return;
         };
-        let mut step = self.step(&job, stream, command, Reply::Nobody);
+        let mut step = step_on(&self.shared.in_flight, stream, command, &job.origin, job.at);
         step.reply = Reply::Resume(job);
         self.shared.dispatch(Box::new(step));
-    }
-
-    fn step(&self, job: &Job, stream: StreamName, command: member::Command, reply: Reply) -> Job {
-        let mut origin = job.origin.clone();
-        if let Origin::Command { step, .. } = &mut origin {
-            *step = true;
-        }
-        let at = match job.at {
-            At::Clock => At::Clock,
-            At::Given(at) | At::NotBefore(at) => At::NotBefore(at),
-        };
-        Job::new(
-            stream,
-            Task::Member(command),
-            origin,
-            at,
-            reply,
-            Place::beyond(&self.shared.in_flight),
-        )
     }
 
     /// Gives a decision to who waits for it. Nothing is answered before `position` is durable.
@@ -503,41 +485,11 @@ impl Desk<'_> {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         tokio::spawn(async move {
             let (correlation, causation) = job.origin.ids();
-            let result =
+            let first =
                 repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
-            let result = result.unwrap_or(Err(CommandError::OutcomeUnknown));
+            let result = first.map_or(Err(CommandError::OutcomeUnknown), |first| first.result);
             let _ = messages.send(Message::Concluded(job, result, Position::START));
         });
-    }
-}
-
-/// The step that this command needs on its actor's stream.
-fn step_of(
-    command: &ConversationCommand,
-    job: &Job,
-    policy: domain::policy::InForce,
-) -> Option<member::Command> {
-    let at = Timestamp::EPOCH;
-    if let ConversationCommand::SendMessage(send) = command {
-        let (member, conversation) = (send.from.clone(), conversation_of(&job.stream)?);
-        let command_id = job.origin.command_id()?.clone();
-        Some(member::Command::TakeRequestSlot {
-            member,
-            conversation,
-            command_id,
-            policy,
-            at,
-        })
-    } else if let ConversationCommand::ReportMessage(report) = command {
-        let (member, report_id) = (report.by.clone(), report.report_id);
-        Some(member::Command::CountReport {
-            member,
-            report_id,
-            policy,
-            at,
-        })
-    } else {
-        None
     }
 }
 

@@ -22,9 +22,11 @@ use crate::archive::Archive;
 use crate::idempotency::{Begun, Claim};
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
 use crate::reactors::Cases;
+use crate::repeat::First;
 use crate::routing::of_command;
 use crate::shared::Shared;
 use crate::starting::{Started, start};
+use crate::steps::slot_return;
 use crate::worker::Message;
 use crate::{
     Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, timekeeping,
@@ -336,9 +338,10 @@ impl CommandHandler {
                 .begin(correlation, causation, shared.view.applied())
             {
                 Begun::Claimed(claim) => {
-                    if let Some(outcome) = self.decided_before(correlation, causation).await? {
-                        shared.counters.repeated();
-                        return Ok(Known::Before(outcome));
+                    if let Some(first) = self.decided_before(correlation, causation).await? {
+                        return Ok(self
+                            .repeated(&envelope, correlation, causation, first)
+                            .await);
                     }
                     // What was decided before was in time then.
                     let ahead = |at: Timestamp| at.since_ms(shared.options.clock.now());
@@ -364,21 +367,54 @@ impl CommandHandler {
                     if seen.causation != causation {
                         return Err(CommandError::CommandIdReused);
                     }
-                    let outcome = repeat::outcome(
-                        &*shared.store,
-                        &seen.stream,
-                        seen.version,
-                        correlation,
-                        causation,
-                    )
-                    .await;
-                    shared.counters.repeated();
-                    return Ok(Known::Before(
-                        outcome.unwrap_or(Err(CommandError::OutcomeUnknown)),
-                    ));
+                    let (store, stream) = (&*shared.store, &seen.stream);
+                    let first =
+                        repeat::outcome(store, stream, seen.version, correlation, causation).await;
+                    return match first {
+                        Some(first) => Ok(self
+                            .repeated(&envelope, correlation, causation, first)
+                            .await),
+                        None => Err(CommandError::OutcomeUnknown),
+                    };
                 }
             }
         }
+    }
+
+    /// The answer to a command that came before. A crash may have kept it from giving back a slot that it did not use,
+    /// which is done now.
+    async fn repeated(
+        &self,
+        envelope: &Envelope,
+        correlation: Uuid,
+        causation: Uuid,
+        first: First,
+    ) -> Known {
+        let shared = &self.inner.shared;
+        shared.counters.repeated();
+        if first.opened_nothing && matches!(envelope.command, Command::SendMessage { .. }) {
+            let (actor, command_id) = (&envelope.actor, &envelope.command_id);
+            let sender = match shared.facts.member(actor) {
+                Some(sender) => Some(sender),
+                // What cannot be read now is found again by the next try.
+                None => shared.facts.load_member(actor).await.ok(),
+            };
+            let at = envelope.at.unwrap_or_else(|| shared.options.clock.now());
+            if sender.is_some_and(|fact| fact.state.has_slot(command_id, None, at)) {
+                let origin = Origin::Command {
+                    actor: actor.clone(),
+                    command_id: command_id.clone(),
+                    correlation,
+                    causation,
+                    step: true,
+                };
+                let at = envelope.at.map_or(At::Clock, At::Given);
+                if let Some(returned) = slot_return(&shared.in_flight, actor, &origin, at) {
+                    shared.dispatch(Box::new(returned));
+                }
+            }
+        }
+        Known::Before(first.result)
     }
 
     /// The first outcome of a command that an earlier run decided, or that the index has taken over.
@@ -386,7 +422,7 @@ impl CommandHandler {
         &self,
         correlation: Uuid,
         causation: Uuid,
-    ) -> Result<Option<Result<Outcome, CommandError>>, CommandError> {
+    ) -> Result<Option<First>, CommandError> {
         let shared = &self.inner.shared;
         if let Some(archive) = &self.inner.archive
             && let Some((stream, record)) = archive.find(&*shared.store, correlation).await?

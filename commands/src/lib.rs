@@ -30,6 +30,7 @@ mod repeat;
 mod routing;
 mod shared;
 mod starting;
+mod steps;
 mod task;
 mod timekeeping;
 mod timers;

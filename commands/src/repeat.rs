@@ -1,6 +1,8 @@
 //! A command that came before: its first outcome again, from its stored events.
 
 use domain::codec;
+use domain::conversation::Event as ConversationEvent;
+use domain::event::Event;
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
 use uuid::Uuid;
@@ -11,6 +13,23 @@ use crate::{CommandError, Outcome};
 /// Events read at once: few commands write more than three.
 const PAGE_EVENTS: usize = 4;
 
+/// What a command that came before came to.
+pub(crate) struct First {
+    /// Its outcome.
+    pub(crate) result: Result<Outcome, CommandError>,
+    /// Whether it was decided and opened no request, so that no slot is its due.
+    pub(crate) opened_nothing: bool,
+}
+
+impl First {
+    fn unknown(error: CommandError) -> Self {
+        Self {
+            result: Err(error),
+            opened_nothing: false,
+        }
+    }
+}
+
 /// The outcome of the command whose first event stands here, once it is durable. None where that event belongs to
 /// another command: the index names places by a part of the id.
 pub(crate) async fn outcome(
@@ -19,9 +38,10 @@ pub(crate) async fn outcome(
     version: u64,
     correlation: Uuid,
     causation: Uuid,
-) -> Option<Result<Outcome, CommandError>> {
+) -> Option<First> {
     let mut told = Told::by(stream);
     let mut last = Position::START;
+    let mut opened_nothing = true;
     let mut from = version;
     // What followed from the command on the same stream has its correlation, but another cause.
     'pages: loop {
@@ -31,18 +51,26 @@ pub(crate) async fn outcome(
             .await
         {
             Ok(events) => events,
-            Err(error) => return Some(Err(CommandError::Unreadable(error.to_string()))),
+            Err(error) => return Some(First::unknown(CommandError::Unreadable(error.to_string()))),
         };
         for record in &events {
             if record.correlation_id() != correlation || record.causation_id() != causation {
                 if record.version() == version && record.correlation_id() == correlation {
-                    return Some(Err(CommandError::CommandIdReused));
+                    return Some(First::unknown(CommandError::CommandIdReused));
                 }
                 break 'pages;
             }
             match codec::decode(record.event_type(), record.data()) {
-                Ok(event) => told.event(&event, record.version(), Timestamp(record.at_ms())),
-                Err(error) => return Some(Err(CommandError::Unreadable(error.to_string()))),
+                Ok(event) => {
+                    told.event(&event, record.version(), Timestamp(record.at_ms()));
+                    opened_nothing &= !matches!(
+                        event,
+                        Event::Conversation(ConversationEvent::RequestOpened(_))
+                    );
+                }
+                Err(error) => {
+                    return Some(First::unknown(CommandError::Unreadable(error.to_string())));
+                }
             }
             last = record.position();
             from = record.version().saturating_add(1);
@@ -51,5 +79,8 @@ pub(crate) async fn outcome(
             break;
         }
     }
-    (last > Position::START).then(|| told.outcome(last, true))
+    (last > Position::START).then(|| First {
+        result: told.outcome(last, true),
+        opened_nothing,
+    })
 }

@@ -381,7 +381,9 @@ fn put_conversation_facts(
             send.sender = member(&facts.by);
             send.recipient = member(&facts.other);
             send.slot = facts.by.as_ref().map_or(Slot::Open { used: 0 }, |fact| {
-                if command_id.is_some_and(|command| fact.state.has_slot(command)) {
+                let conversation = Some(ConversationId::of(&send.from, &send.to));
+                if command_id.is_some_and(|command| fact.state.has_slot(command, conversation, at))
+                {
                     Slot::Taken
                 } else {
                     Slot::Open {

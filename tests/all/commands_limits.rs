@@ -41,66 +41,84 @@ async fn a_storm_of_first_contacts_never_opens_more_than_the_day_allows() {
     desk.handler.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_a_crash_left_is_found_by_the_retry() {
-    let desk = Desk::open().await;
-    desk.members(&["ann", "bob"]).await;
-    // What a crash between the slot and the message leaves: the slot's event alone.
-    let other = Desk::open().await;
-    other.members(&["ann", "bob"]).await;
+/// Two members, and what a crash between the slot and bob's message `m1` to ann leaves: the slot's event alone.
+async fn desk_with_a_slot_left() -> Desk {
+    let (desk, other) = (Desk::open().await, Desk::open().await);
+    for desk in [&desk, &other] {
+        desk.members(&["ann", "bob", "eve"]).await;
+    }
     other
         .send_as("bob", "m1", message("ann", "hi"))
         .await
         .unwrap();
-    let slot = other
-        .log()
-        .await
-        .into_iter()
-        .find(|record| record.event_type() == "request-slot-taken.v1")
-        .unwrap();
-    tests::commands::append_copy(&*desk.store, &[slot]).await;
-    let sent = desk.send_as("bob", "m1", message("ann", "hi")).await;
-    assert_eq!(tests::commands::number(&sent), 1);
-    assert_eq!(desk.count("request-slot-taken.v1").await, 1);
-    assert_eq!(desk.count("request-slot-returned.v1").await, 0);
-    desk.handler.stop().await;
+    let mut log = other.log().await;
+    log.retain(|record| record.event_type() == "request-slot-taken.v1");
+    tests::commands::append_copy(&*desk.store, &log).await;
     other.handler.stop().await;
+    desk.reopen().await
+}
+
+/// Slots taken, and those of them given back.
+async fn slots(desk: &Desk) -> (usize, usize) {
+    let taken = desk.count("request-slot-taken.v1").await;
+    (taken, desk.count("request-slot-returned.v1").await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_opened_nothing_goes_back() {
-    let desk = Desk::open().await;
-    desk.members(&["ann", "bob"]).await;
-    let other = Desk::open().await;
-    other.members(&["ann", "bob"]).await;
-    other
-        .send_as("bob", "m1", message("ann", "hi"))
-        .await
-        .unwrap();
-    let slot = other
-        .log()
-        .await
-        .into_iter()
-        .find(|record| record.event_type() == "request-slot-taken.v1")
-        .unwrap();
-    tests::commands::append_copy(&*desk.store, &[slot]).await;
-    let desk = desk.reopen().await;
-    // Between the crash and the retry the recipient blocks the sender.
-    desk.send(
-        "ann",
-        Command::BlockMember {
-            other: member("bob"),
-        },
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        code(&desk.send_as("bob", "m1", message("ann", "hi")).await),
-        "not_allowed"
-    );
+async fn a_slot_that_a_crash_left_is_found_by_the_retry() {
+    let desk = desk_with_a_slot_left().await;
+    let sent = desk.send_as("bob", "m1", message("ann", "hi")).await;
+    assert_eq!(tests::commands::number(&sent), 1);
+    assert_eq!(slots(&desk).await, (1, 0));
     desk.handler.stop().await;
-    assert_eq!(desk.count("request-slot-returned.v1").await, 1);
-    other.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_a_crash_left_serves_no_other_recipient_and_no_other_day() {
+    let desk = desk_with_a_slot_left().await;
+    desk.send_as("bob", "m1", message("eve", "hi"))
+        .await
+        .unwrap();
+    assert_eq!(slots(&desk).await, (2, 0));
+    desk.handler.stop().await;
+
+    let desk = desk_with_a_slot_left().await;
+    desk.clock.advance_ms(24 * 60 * 60 * 1000);
+    desk.send_as("bob", "m1", message("ann", "hi"))
+        .await
+        .unwrap();
+    assert_eq!(slots(&desk).await, (2, 0));
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_opened_nothing_goes_back_also_after_a_crash_in_between() {
+    let desk = desk_with_a_slot_left().await;
+    // Between the crash and the retry the recipient blocks the sender.
+    let block = Command::BlockMember {
+        other: member("bob"),
+    };
+    desk.send("ann", block).await.unwrap();
+    let refused = desk.send_as("bob", "m1", message("ann", "hi")).await;
+    assert_eq!(code(&refused), "not_allowed");
+    let desk = desk.reopen().await;
+    assert_eq!(slots(&desk).await, (1, 1));
+
+    // The same log, ended by another crash before the slot went back.
+    let mut log = desk.log().await;
+    desk.handler.stop().await;
+    log.retain(|record| record.event_type() != "request-slot-returned.v1");
+    let cut = Desk::open().await;
+    cut.handler.stop().await;
+    tests::commands::append_copy(&*cut.store, &log[1..]).await;
+    let mut cut = cut.reopen().await;
+    for _ in 0..2 {
+        let refused = cut.send_as("bob", "m1", message("ann", "hi")).await;
+        assert_eq!(code(&refused), "not_allowed");
+        cut = cut.reopen().await;
+        assert_eq!(slots(&cut).await, (1, 1));
+    }
+    cut.handler.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

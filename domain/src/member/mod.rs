@@ -248,10 +248,13 @@ fn take_slot(
     at: Timestamp,
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let registration = state.registration.ok_or_else(Rejection::not_found)?;
-    if state.has_slot(command_id) {
+    if state.has_slot(command_id, Some(conversation), at) {
         return Ok(Vec::new());
     }
-    if state.slots_used(at, None) >= rules.requests_per_day(registration.registered_at, at) {
+    // A slot that the command took for another conversation gives way to this one.
+    if state.slots_used(at, Some(command_id))
+        >= rules.requests_per_day(registration.registered_at, at)
+    {
         // Not recorded here: the write side decides the message again, and rule 3 records it where it belongs.
         return Err(Rejection::of_command(Code::LimitReached).with_cause(Cause::RequestsOfTheDay));
     }

@@ -486,6 +486,26 @@ fn takes_one_slot_for_a_command_that_asks_twice() {
 }
 
 #[test]
+fn takes_a_slot_anew_for_another_conversation_or_another_day() {
+    let elsewhere = |at| {
+        let mut command = take_slot(1)(at);
+        if let Command::TakeRequestSlot { conversation, .. } = &mut command {
+            *conversation = ConversationId::of(&id(ANN), &id("zoe"));
+        }
+        command
+    };
+    let story = with_slots(registered(), 5);
+    story.clone().when(elsewhere).then("slot taken by c1");
+    let story = story.and(elsewhere);
+    assert_eq!(story.state.slots_used(story.at, None), 5);
+    registered()
+        .and(take_slot(1))
+        .hours(24)
+        .when(take_slot(1))
+        .then("slot taken by c1");
+}
+
+#[test]
 fn gives_a_slot_back() {
     let story = with_slots(registered(), 5);
     story

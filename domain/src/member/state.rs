@@ -144,9 +144,18 @@ impl State {
         u32::try_from(used).unwrap_or(u32::MAX)
     }
 
-    /// Whether a command holds a slot.
-    pub fn has_slot(&self, command: &CommandId) -> bool {
-        self.slots.iter().any(|slot| slot.command_id == *command)
+    /// Whether a command holds a slot that counts at `at`: for this conversation, or for any where none is named.
+    pub fn has_slot(
+        &self,
+        command: &CommandId,
+        conversation: Option<ConversationId>,
+        at: Timestamp,
+    ) -> bool {
+        self.slots.iter().any(|slot| {
+            slot.command_id == *command
+                && conversation.is_none_or(|conversation| slot.conversation == conversation)
+                && at.since_ms(slot.at) < DAY_MS
+        })
     }
 
     /// Whether a report was counted, and if so whether beyond the limit.
