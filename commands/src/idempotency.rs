@@ -21,7 +21,7 @@ use crate::Outcome;
 
 /// Parts of the map with a lock of their own.
 const SHARDS: usize = 16;
-/// Outcomes that wrote nothing, remembered per part.
+/// Outcomes that wrote nothing, remembered per part; beyond them, and after a restart, such a command is decided again.
 const UNCHANGED_PER_SHARD: usize = 512;
 
 /// Where the first event of a decided command stands.
