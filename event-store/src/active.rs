@@ -2,18 +2,21 @@
 //!
 //! It ends at the first batch that does not check. Where a later batch of this log checks by itself,
 //! or the mark says that more was durable, the rest is damage and nothing is changed; else it is a
-//! torn tail, kept aside and zeroed, lest an old frame be taken for a new one.
+//! torn tail, kept aside and zeroed, lest an old frame be taken for a new one. Where the disk has no room
+//! for that, the log opens all the same and the tail stays untouched; nothing is written before it is
+//! set aside.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use crate::backend::{Backend, BackendFile, Mode};
 use crate::batch::{self, SEGMENT_HEADER, SegmentHeader};
-use crate::keeper::{self, FIRST_FILL};
+use crate::keeper::{self, FIRST_FILL, RoomError};
 use crate::mark::Mark;
 use crate::memory::MemoryIndex;
-use crate::recovery::{Recovery, TornTail, damaged, read_file, scan, write_file};
+use crate::recovery::{Recovery, TornTail, damaged, read_file, scan};
 use crate::segment::OpenSegment;
 use crate::wire::{index, len_u64};
 use crate::{OpenError, Position, files};
@@ -25,6 +28,8 @@ pub(crate) struct Active {
     pub(crate) chain: u32,
     /// `recorded_at` of the last event.
     pub(crate) recorded_at_ms: i64,
+    /// A torn tail that there was no room to keep aside.
+    pub(crate) torn: Option<Torn>,
 }
 
 /// Finds the end of the active segment and makes it safe to go on from. Gives the segment and how far
@@ -54,6 +59,8 @@ pub(crate) fn recover(
     let file = backend
         .open(&path, Mode::Write)
         .map_err(|e| OpenError::io(&path, e))?;
+    let mut filled = len_u64(bytes.len());
+    let mut torn = None;
     if let Some(stop) = scanned.stop {
         let next = Position(scanned.link.position);
         if let Some((at, later)) = batch::find_later(&bytes, header.log_id, end, next) {
@@ -63,9 +70,39 @@ pub(crate) fn recover(
             );
             return Err(damaged(&path, stop.offset, what));
         }
-        recovery.torn = Some(set_aside(
-            backend, dir, &path, &*file, &bytes, end, next, stop.what,
-        )?);
+        let used = bytes.iter().rposition(|byte| *byte != 0);
+        let mut tail = Torn {
+            path: path.clone(),
+            file: Arc::clone(&file),
+            end: len_u64(end),
+            until: len_u64(used.map_or(end, |last| end.max(last + 1))),
+            next,
+            kept_in: None,
+            filled,
+        };
+        tracing::warn!(file = %path.display(), offset = end, what = stop.what,
+            "the log's tail does not check");
+        recovery.clean = false;
+        recovery.torn = Some(TornTail {
+            file: path.clone(),
+            offset: tail.end,
+            bytes: tail.until - tail.end,
+            what: stop.what,
+            kept_in: None,
+        });
+        match tail.set_aside(backend, dir) {
+            Ok(kept_in) => {
+                if let Some(told) = &mut recovery.torn {
+                    told.kept_in = Some(kept_in);
+                }
+            }
+            Err(RoomError::Full(error)) => {
+                tracing::warn!(%error, "the torn tail stays where it is until there is room");
+                filled = tail.end;
+                torn = Some(tail);
+            }
+            Err(RoomError::Failed(error)) => return Err(OpenError::io(&path, error)),
+        }
     }
     if !recovery.clean {
         let accepted = bytes.get(marked..end).unwrap_or_default();
@@ -85,52 +122,77 @@ pub(crate) fn recover(
         },
         chain: scanned.link.chain,
         recorded_at_ms: scanned.recorded_at_ms,
+        torn,
     };
-    Ok((active, len_u64(bytes.len())))
+    Ok((active, filled))
 }
 
-/// Keeps the bytes from `end` on in a file of their own, then zeroes them.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call, everything it names is needed"
-)]
-fn set_aside(
-    backend: &dyn Backend,
-    dir: &Path,
-    path: &Path,
-    file: &dyn BackendFile,
-    bytes: &[u8],
-    end: usize,
+/// Bytes behind the log's end that were no batch, still where they are.
+pub(crate) struct Torn {
+    path: PathBuf,
+    file: Arc<dyn BackendFile>,
+    /// Where the log ends and they begin.
+    end: u64,
+    /// Where they end; zeros follow.
+    until: u64,
     next: Position,
-    what: String,
-) -> Result<TornTail, OpenError> {
-    let rest = bytes.get(end..).unwrap_or_default();
-    let used = rest
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
-    let torn = rest.get(..used).unwrap_or_default();
-    let held = backend.list(dir).map_err(|e| OpenError::io(dir, e))?;
-    let plain = files::torn_name(next.0);
-    let mut name = plain.clone();
-    let mut number = 1;
-    while held.contains(&name) {
-        number += 1;
-        name = format!("{plain}.{number}");
+    kept_in: Option<PathBuf>,
+    /// How far the segment is zero-filled once they are zeroed.
+    pub(crate) filled: u64,
+}
+
+impl Torn {
+    /// Keeps the bytes in a file of their own, then zeroes them. Where there is no room, it can be
+    /// called again.
+    pub(crate) fn set_aside(
+        &mut self,
+        backend: &dyn Backend,
+        dir: &Path,
+    ) -> Result<PathBuf, RoomError> {
+        let kept_in = match &self.kept_in {
+            Some(kept_in) => kept_in.clone(),
+            None => self.keep(backend, dir)?,
+        };
+        self.kept_in = Some(kept_in.clone());
+        keeper::fill(&*self.file, self.end, self.until)?;
+        self.file.sync().map_err(RoomError::Failed)?;
+        tracing::warn!(file = %self.path.display(), offset = self.end, kept_in = %kept_in.display(),
+            "the log's torn tail was kept aside");
+        Ok(kept_in)
     }
-    tracing::warn!(file = %path.display(), offset = end, bytes = used, %what, kept_in = %name,
-        "the log's tail does not check and is kept aside");
-    write_file(backend, dir, &name, torn)?;
-    let failed = |e| OpenError::io(path, e);
-    keeper::fill(file, len_u64(end), len_u64(end + used)).map_err(failed)?;
-    file.sync().map_err(failed)?;
-    Ok(TornTail {
-        file: path.to_owned(),
-        offset: len_u64(end),
-        bytes: len_u64(used),
-        what,
-        kept_in: dir.join(name),
-    })
+
+    fn keep(&self, backend: &dyn Backend, dir: &Path) -> Result<PathBuf, RoomError> {
+        let mut bytes = vec![0; index(self.until - self.end)];
+        let read = self
+            .file
+            .read_at(&mut bytes, self.end)
+            .map_err(RoomError::Failed)?;
+        bytes.truncate(read);
+        let held = backend.list(dir).map_err(RoomError::Failed)?;
+        let plain = files::torn_name(self.next.0);
+        let mut name = plain.clone();
+        let mut number = 1;
+        while held.contains(&name) {
+            number += 1;
+            name = format!("{plain}.{number}");
+        }
+        let unfinished = dir.join(files::UNFINISHED);
+        let file = backend
+            .open(&unfinished, Mode::Create)
+            .map_err(RoomError::of_write)?;
+        if let Err(error) = file.write_at(&bytes, 0) {
+            // What little of it was written is given back.
+            let _ = backend.remove(&unfinished);
+            return Err(RoomError::of_write(error));
+        }
+        file.sync().map_err(RoomError::Failed)?;
+        let kept_in = dir.join(name);
+        backend
+            .rename(&unfinished, &kept_in)
+            .map_err(RoomError::of_write)?;
+        backend.sync_dir(dir).map_err(RoomError::Failed)?;
+        Ok(kept_in)
+    }
 }
 
 /// Makes a segment to go on in after `header`'s link, filled far enough to begin.
@@ -146,7 +208,8 @@ pub(crate) fn create(
     let file = backend.open(&prepared, Mode::Create).map_err(failed)?;
     let filled = FIRST_FILL.min(segment_bytes);
     file.write_at(&header.encode(), 0).map_err(failed)?;
-    keeper::fill(&*file, len_u64(SEGMENT_HEADER), filled).map_err(failed)?;
+    keeper::fill(&*file, len_u64(SEGMENT_HEADER), filled)
+        .map_err(|error| failed(error.into_io()))?;
     file.sync().map_err(failed)?;
     backend.rename(&prepared, &path).map_err(failed)?;
     backend.sync_dir(dir).map_err(failed)?;
@@ -160,6 +223,7 @@ pub(crate) fn create(
         },
         chain: header.chain,
         recorded_at_ms: header.recorded_at_ms,
+        torn: None,
     };
     Ok((active, filled))
 }

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::OpenError;
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -44,19 +46,53 @@ pub trait Backend: Send + Sync {
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn BackendFile>>;
     /// The names of the files in a folder, in no order; folders are left out.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Makes a folder and those above it; one that exists is fine.
+    /// Makes a folder in one that is there ([`io::ErrorKind::NotFound`] otherwise); one that exists is
+    /// [`io::ErrorKind::AlreadyExists`]. It survives a loss of power once the folder above is synced.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Gives a file another name in the same folder, in place of one that may exist.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes the names in a folder survive a loss of power.
+    /// Makes the names in a folder, of files and of folders, survive a loss of power.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that this user can still write on the folder's file system.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Takes the lock at this path, held until the value is dropped. Taken by another:
     /// [`io::ErrorKind::WouldBlock`], with the holder's process id as the error's text.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+}
+
+/// Makes a folder and those above it, each one durable before the next is made in it.
+///
+/// Who made a folder may have ended before it was durable. That can only be the lowest one there is,
+/// so the folder above that one is synced too, where its rights allow it.
+pub(crate) fn create_dirs(backend: &dyn Backend, dir: &Path) -> Result<(), OpenError> {
+    let above = match dir.parent() {
+        None => return Ok(()),
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+    };
+    if sync_held(backend, dir)? {
+        return sync_held(backend, above).map(|_| ());
+    }
+    create_dirs(backend, above)?;
+    match backend.create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(OpenError::io(dir, error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    backend.sync_dir(above).map_err(|e| OpenError::io(above, e))
+}
+
+/// Syncs a folder that is there and that this user may read; gives whether it is there.
+fn sync_held(backend: &dyn Backend, dir: &Path) -> Result<bool, OpenError> {
+    match backend.sync_dir(dir) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),
+        Err(error) => Err(OpenError::io(dir, error)),
+    }
 }
 
 /// The machine's own file system.
@@ -90,7 +126,11 @@ impl Backend for RealBackend {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(dir)
+        match std::fs::create_dir(dir) {
+            // Some systems tell of missing rights first.
+            Err(_) if dir.is_dir() => Err(io::ErrorKind::AlreadyExists.into()),
+            made => made,
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::backend::{Backend, BackendFile, Mode, RealBackend};
+use crate::backend::{Backend, BackendFile, Mode, RealBackend, create_dirs};
 use crate::batch::{self, FORMAT, SEGMENT_HEADER};
 use crate::identity::Identity;
 use crate::recovery::{Listing, read_identity, write_file};
 use crate::wire::{index, len_u64};
-use crate::{EmbeddedStore, LogId, OpenError, Position, files};
+use crate::{EmbeddedStore, LogId, OpenError, Position, files, verify};
 
 const MANIFEST: &str = "manifest.json";
 /// Bytes copied at once.
@@ -104,7 +104,7 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
     let dest = dest.as_ref();
     let log = dest.join("log");
     make_empty(dest)?;
-    fs::create_dir(&log).map_err(failed(&log))?;
+    create_dirs(&RealBackend, &log)?;
     let (backend, dir, end, position) = store.snapshot();
     let identity = read_identity(backend, dir)?;
     let mut copied = Vec::new();
@@ -161,8 +161,8 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
     Ok(manifest)
 }
 
-/// Makes a log of a backup in a data folder that has none yet. Every digest is compared before the
-/// log becomes one that opens.
+/// Makes a log of a backup in a data folder that has none yet. Every digest is compared, every
+/// event checked and the end found at the manifest's position before the log becomes one that opens.
 pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored, BackupError> {
     let (src, dir) = (src.as_ref(), dir.as_ref());
     let path = src.join(MANIFEST);
@@ -178,7 +178,7 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
             manifest.format
         )));
     }
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+    create_dirs(&RealBackend, dir)?;
     let _lock = crate::embedded::lock(&RealBackend, dir)?;
     let log = dir.join("log");
     make_empty(&log)?;
@@ -215,6 +215,13 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
         schema_level: before.schema_level,
         earlier,
     };
+    let held = verify::check_log_as(&RealBackend, &log, None, &identity)?.position;
+    if held != manifest.durable_position {
+        return Err(wrong(format!(
+            "its segments end at position {held}, its durable position is {}",
+            manifest.durable_position
+        )));
+    }
     sync_dir(&log)?;
     // Last: without it the folder is not a log.
     write_file(
@@ -257,7 +264,7 @@ fn restored_identity(log: &Path, manifest: &Manifest) -> Result<Identity, Backup
 
 /// Makes the folder, or sees that it is empty.
 fn make_empty(dir: &Path) -> Result<(), BackupError> {
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+    create_dirs(&RealBackend, dir)?;
     if fs::read_dir(dir).map_err(failed(dir))?.next().is_some() {
         return Err(BackupError::NotEmpty(dir.to_owned()));
     }

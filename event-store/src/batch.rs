@@ -281,8 +281,8 @@ fn for_each_record(bytes: &[u8], header: &BatchHeader, mut each: impl FnMut(usiz
     }
 }
 
-/// Where in a batch that does not check the damage is: its first record whose own checksum differs, or
-/// else the batch's beginning; behind zeros, the first byte that is none.
+/// Where in a batch that does not check the damage is: its first record whose own checksum or length
+/// differs, or else the batch's beginning; behind zeros, the first byte that is none.
 pub(crate) fn narrow(segment: &[u8], batch: usize) -> usize {
     let rest = segment.get(batch..).unwrap_or_default();
     let zeros = rest.iter().take_while(|byte| **byte == 0).count();
@@ -298,7 +298,10 @@ pub(crate) fn narrow(segment: &[u8], batch: usize) -> usize {
         }
         at += record.len();
     }
-    batch
+    match segment.get(at..).unwrap_or_default() {
+        rest @ [_, ..] if !begins_batch(rest) && !rest.starts_with(&[0; 4]) => at,
+        _ => batch,
+    }
 }
 
 /// The offset and header of the first batch of this log, at or after `from`, whose first position

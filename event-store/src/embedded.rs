@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
-use crate::backend::{Backend, RealBackend};
+use crate::backend::{Backend, RealBackend, create_dirs};
 use crate::batch::{BATCH_HEADER, SEGMENT_HEADER};
 use crate::order::{Attempt, Batch, Head, Heads, LookedUp, Order, Phase, Placed, Room};
 use crate::paged::PageCache;
@@ -142,9 +142,7 @@ impl EmbeddedStore {
         let data_dir = dir.as_ref().to_owned();
         let log_dir = data_dir.join("log");
         let backend = Arc::clone(&options.backend);
-        backend
-            .create_dir(&log_dir)
-            .map_err(|e| OpenError::io(&log_dir, e))?;
+        create_dirs(&*backend, &log_dir)?;
         let lock = lock(&*backend, &data_dir)?;
         let opened = recovery::open(
             &*backend,
@@ -174,7 +172,7 @@ impl EmbeddedStore {
                 segment_bytes: options.segment_bytes,
                 next_ready: false,
                 demand: 0,
-                full: None,
+                full: opened.torn.as_ref().map(|_| Instant::now()),
             },
             pending_bytes_max: options.pending_bytes_max,
         };
@@ -190,6 +188,7 @@ impl EmbeddedStore {
             changes: Mutex::new(Some(changes)),
             watched,
             prepared: Mutex::new(None),
+            torn: Mutex::new(opened.torn),
             keeper: Mutex::default(),
             keeper_work: Condvar::new(),
             space: Space::new(options.reserve_bytes),

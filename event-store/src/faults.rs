@@ -1,7 +1,7 @@
 //! A file system in memory that fails and loses power on demand, for tests of the engine.
 //!
 //! It keeps apart what was written and what was synced, for contents and for names. At a chosen
-//! operation it begins to fail, or is full; a loss of power gives another file system that has
+//! operation it begins to fail, or fails once, or is full; a loss of power gives another file system that has
 //! everything synced, and of the rest what chance left: whole writes, parts of them, or nothing.
 //! Clones share one file system.
 
@@ -38,9 +38,12 @@ struct World {
     names: BTreeMap<PathBuf, usize>,
     synced_names: BTreeMap<PathBuf, usize>,
     dirs: BTreeSet<PathBuf>,
+    synced_dirs: BTreeSet<PathBuf>,
     locked: BTreeSet<PathBuf>,
     operations: u64,
     fail_from: Option<(u64, ErrorKind)>,
+    fail_once: Option<(u64, ErrorKind)>,
+    fail_next_sync: Option<(String, ErrorKind)>,
     bytes_max: Option<u64>,
     free: Option<u64>,
 }
@@ -79,9 +82,21 @@ impl World {
     /// Counts an operation that changes something, and fails where it is to fail.
     fn operation(&mut self) -> io::Result<()> {
         self.operations += 1;
-        match self.fail_from {
-            Some((from, kind)) if self.operations >= from => Err(kind.into()),
-            Some(_) | None => Ok(()),
+        match (self.fail_from, self.fail_once) {
+            (Some((from, kind)), _) if self.operations >= from => Err(kind.into()),
+            (_, Some((number, kind))) if self.operations == number => Err(kind.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails where the next sync of this thread is to fail.
+    fn sync_operation(&mut self) -> io::Result<()> {
+        self.operation()?;
+        let thread = std::thread::current();
+        let fails = |(of, _): &mut (String, ErrorKind)| thread.name() == Some(of);
+        match self.fail_next_sync.take_if(fails) {
+            Some((_, kind)) => Err(kind.into()),
+            None => Ok(()),
         }
     }
 
@@ -106,6 +121,11 @@ impl World {
     }
 }
 
+/// Whether a folder is there from the beginning.
+fn is_root(dir: &Path) -> bool {
+    dir.parent().is_none()
+}
+
 impl FaultyBackend {
     /// An empty file system.
     pub fn new() -> Self {
@@ -120,6 +140,17 @@ impl FaultyBackend {
     /// Lets every operation from the `number`th on fail this way, counted from the beginning.
     pub fn fail_from(&self, number: u64, kind: ErrorKind) {
         self.world.lock().fail_from = Some((number, kind));
+    }
+
+    /// Lets the `number`th operation fail this way, counted from the beginning, and those after it
+    /// succeed again.
+    pub fn fail_once(&self, number: u64, kind: ErrorKind) {
+        self.world.lock().fail_once = Some((number, kind));
+    }
+
+    /// Lets the next sync of the thread of this name fail this way, and those after it succeed again.
+    pub fn fail_next_sync(&self, thread: &str, kind: ErrorKind) {
+        self.world.lock().fail_next_sync = Some((thread.to_owned(), kind));
     }
 
     /// Bounds the bytes of all files; none lifts the bound.
@@ -156,16 +187,31 @@ impl FaultyBackend {
                 }
             })
             .collect();
-        let names = match survives {
+        let mut names = match survives {
             Survives::Nothing => world.synced_names.clone(),
             Survives::Chance(_) if chance.next(2) == 0 => world.synced_names.clone(),
             Survives::Chance(_) | Survives::Everything => world.names.clone(),
         };
+        let mut dirs = match survives {
+            Survives::Nothing => world.synced_dirs.clone(),
+            Survives::Chance(_) if chance.next(2) == 0 => world.synced_dirs.clone(),
+            Survives::Chance(_) | Survives::Everything => world.dirs.clone(),
+        };
+        // What a lost folder held is lost with it.
+        let left = dirs.clone();
+        let reached = |path: &Path| {
+            path.ancestors()
+                .skip(1)
+                .all(|a| is_root(a) || left.contains(a))
+        };
+        dirs.retain(|dir| reached(dir));
+        names.retain(|path, _| reached(path));
         let world = World {
             contents,
             synced_names: names.clone(),
             names,
-            dirs: world.dirs.clone(),
+            synced_dirs: dirs.clone(),
+            dirs,
             ..World::default()
         };
         Self {
@@ -184,9 +230,13 @@ impl FaultyBackend {
             .collect()
     }
 
-    /// Puts a file there, synced, in place of one that may exist.
+    /// Puts a file there, synced like the folders above it, in place of one that may exist.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut world = self.world.lock();
+        for dir in path.ancestors().skip(1).filter(|dir| !is_root(dir)) {
+            world.dirs.insert(dir.to_owned());
+            world.synced_dirs.insert(dir.to_owned());
+        }
         let inode = world.contents.len();
         world.contents.push(Content {
             written: bytes.clone(),
@@ -264,8 +314,13 @@ impl BackendFile for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut world = self.world.lock();
-        world.operation()?;
+        let synced = world.sync_operation();
         let content = world.content(self.inode)?;
+        if let Err(error) = synced {
+            // As a system does: it tells once, and takes the pages for written from then on.
+            content.unsynced.clear();
+            return Err(error);
+        }
         for change in std::mem::take(&mut content.unsynced) {
             change.apply(&mut content.synced);
         }
@@ -321,7 +376,15 @@ impl Backend for FaultyBackend {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world.lock();
-        world.dirs.extend(dir.ancestors().map(Path::to_owned));
+        if is_root(dir) || world.dirs.contains(dir) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let above = dir.parent().unwrap_or(dir);
+        if !is_root(above) && !world.dirs.contains(above) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        world.operation()?;
+        world.dirs.insert(dir.to_owned());
         Ok(())
     }
 
@@ -345,7 +408,13 @@ impl Backend for FaultyBackend {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world.lock();
-        world.operation()?;
+        if !is_root(dir) && !world.dirs.contains(dir) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        world.sync_operation()?;
+        let in_dir = |path: &&PathBuf| path.parent() == Some(dir);
+        let made: Vec<_> = world.dirs.iter().filter(in_dir).cloned().collect();
+        world.synced_dirs.extend(made);
         world
             .synced_names
             .retain(|path, _| path.parent() != Some(dir));

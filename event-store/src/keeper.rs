@@ -1,6 +1,7 @@
 //! The thread behind the writer: zero-fills ahead, writes footers, merges stream files.
 //!
 //! Room to write is its first work; a full disk is told to the appends and tried again when one asks.
+//! Only a write can say that it is full: a sync that fails ends the store, whatever its error.
 //! Footers and stream files are derived: a failure there is told and tried again at the next
 //! occasion, and meanwhile the segment's index stays in memory. At most [`UNSEALED_MAX`] segments may
 //! be in that state before no further segment is prepared.
@@ -34,13 +35,39 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// Why no room was made.
+pub(crate) enum RoomError {
+    /// There is none; it can be tried again.
+    Full(io::Error),
+    /// Anything else. After a sync that fails, whatever the error says, the file's pages are in doubt.
+    Failed(io::Error),
+}
+
+impl RoomError {
+    /// The error of a write, or of giving a file its name.
+    pub(crate) fn of_write(error: io::Error) -> Self {
+        if is_full(&error) {
+            Self::Full(error)
+        } else {
+            Self::Failed(error)
+        }
+    }
+
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Full(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
 /// Writes zeros over a range of a file.
-pub(crate) fn fill(file: &dyn BackendFile, from: u64, to: u64) -> io::Result<()> {
+pub(crate) fn fill(file: &dyn BackendFile, from: u64, to: u64) -> Result<(), RoomError> {
     let zeros = vec![0; ZEROS.min(crate::wire::index(to.saturating_sub(from)))];
     let mut at = from;
     while at < to {
         let len = crate::wire::index(to - at).min(zeros.len());
-        file.write_at(zeros.get(..len).unwrap_or_default(), at)?;
+        file.write_at(zeros.get(..len).unwrap_or_default(), at)
+            .map_err(RoomError::of_write)?;
         at += len_u64(len);
     }
     Ok(())
@@ -105,19 +132,31 @@ fn make_room(shared: &Shared) -> io::Result<()> {
             order.room.full = None;
             Ok(())
         }
-        Err(error) if is_full(&error) => {
+        Err(RoomError::Full(error)) => {
             tracing::warn!(%error, "the disk is full");
             order.room.full = Some(Instant::now());
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(RoomError::Failed(error)) => Err(error),
     };
     drop(order);
     shared.room_changed.notify_waiters();
     result
 }
 
-fn try_room(shared: &Shared) -> io::Result<()> {
+/// Keeps a torn tail aside that opening had no room for. Nothing is written or filled before.
+fn set_tail_aside(shared: &Shared) -> Result<(), RoomError> {
+    let mut torn = shared.torn.lock();
+    if let Some(tail) = &mut *torn {
+        tail.set_aside(shared.backend(), &shared.dir)?;
+        shared.order.lock().room.filled = tail.filled;
+        *torn = None;
+    }
+    Ok(())
+}
+
+fn try_room(shared: &Shared) -> Result<(), RoomError> {
+    set_tail_aside(shared)?;
     loop {
         let (filled, to) = {
             let order = shared.order.lock();
@@ -129,12 +168,13 @@ fn try_room(shared: &Shared) -> io::Result<()> {
             break;
         };
         // The writer goes on to the next segment only once this one is filled whole.
-        if let Err(error) = fill(&*active.file, filled, to).and_then(|()| active.file.sync()) {
-            if is_full(&error) {
-                active.file.set_len(filled)?;
+        if let Err(error) = fill(&*active.file, filled, to) {
+            if matches!(error, RoomError::Full(_)) {
+                active.file.set_len(filled).map_err(RoomError::Failed)?;
             }
             return Err(error);
         }
+        active.file.sync().map_err(RoomError::Failed)?;
         shared.order.lock().room.filled = to;
         shared.room_changed.notify_waiters();
     }
@@ -144,7 +184,7 @@ fn try_room(shared: &Shared) -> io::Result<()> {
         && let Err(error) = write_footers(shared)
     {
         tracing::warn!(%error, "an index of the log could not be written");
-        return Err(io::ErrorKind::StorageFull.into());
+        return Err(RoomError::Full(io::ErrorKind::StorageFull.into()));
     }
     let (due, bytes) = {
         let order = shared.order.lock();
@@ -152,13 +192,17 @@ fn try_room(shared: &Shared) -> io::Result<()> {
     };
     if due && shared.prepared.lock().is_none() {
         let path = shared.dir.join(files::PREPARED);
-        let file = shared.backend().open(&path, Mode::Create)?;
-        if let Err(error) = fill(&*file, 0, bytes).and_then(|()| file.sync()) {
-            if is_full(&error) {
-                shared.backend().remove(&path)?;
+        let backend = shared.backend();
+        let file = backend
+            .open(&path, Mode::Create)
+            .map_err(RoomError::of_write)?;
+        if let Err(error) = fill(&*file, 0, bytes) {
+            if matches!(error, RoomError::Full(_)) {
+                backend.remove(&path).map_err(RoomError::Failed)?;
             }
             return Err(error);
         }
+        file.sync().map_err(RoomError::Failed)?;
         *shared.prepared.lock() = Some(file);
         shared.order.lock().room.next_ready = true;
     }

@@ -29,7 +29,11 @@ pub(crate) fn take(path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         Ok(()) => {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "{}", std::process::id())?;
+            match writeln!(file, "{}", std::process::id()) {
+                // The lock holds without the id; a full disk can still be opened.
+                Err(error) if crate::keeper::is_full(&error) => {}
+                written => written?,
+            }
             Ok(Box::new(Held(file)))
         }
         Err(TryLockError::WouldBlock) => {

@@ -3,12 +3,13 @@
 //! Sealed segments are taken by their footers, and read only where a footer is missing. The active
 //! segment is read whole: it ends at the first batch that does not check. If what follows is damage,
 //! or the mark says that more was durable, nothing is changed and the log does not open; else the
-//! rejected bytes are kept aside and zeroed. What was accepted since the mark is written and synced
+//! rejected bytes are kept aside and zeroed, on a full disk once there is room. What was accepted since the mark is written and synced
 //! again, since after a kill it may be in the page cache alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::active::Torn;
 use crate::backend::{Backend, BackendFile, Mode};
 use crate::batch::{self, FORMAT, Link, SEGMENT_HEADER, SegmentHeader};
 use crate::footer::{Footer, Sealed};
@@ -29,7 +30,7 @@ pub struct Recovery {
     pub clean: bool,
     /// Bytes of the active segment that were written and synced again.
     pub rewritten_bytes: u64,
-    /// Where rejected bytes of the tail were kept.
+    /// The rejected bytes of the tail.
     pub torn: Option<TornTail>,
     /// Sealed segments whose footers were built again.
     pub footers_rebuilt: usize,
@@ -46,8 +47,9 @@ pub struct TornTail {
     pub bytes: u64,
     /// What did not check.
     pub what: String,
-    /// Where they are now.
-    pub kept_in: PathBuf,
+    /// The file they are kept in; none while the disk is too full for it. Until there is room they
+    /// stay where they are, and appends are refused.
+    pub kept_in: Option<PathBuf>,
 }
 
 /// An opened log, before its threads run.
@@ -59,6 +61,8 @@ pub(crate) struct Opened {
     /// How far the active segment is zero-filled.
     pub(crate) filled: u64,
     pub(crate) recovery: Recovery,
+    /// A torn tail that is still to be kept aside.
+    pub(crate) torn: Option<Torn>,
 }
 
 /// The files of a log by their names.
@@ -325,6 +329,7 @@ pub(crate) fn open(
         next_position,
         filled,
         recovery,
+        torn: opened.torn,
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::active::Torn;
 use crate::backend::{Backend, BackendFile};
 use crate::order::{Order, Phase};
 use crate::reader::Reader;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) watched: watch::Receiver<Position>,
     /// The next segment, zero-filled.
     pub(crate) prepared: Mutex<Option<Arc<dyn BackendFile>>>,
+    /// The torn tail that there was no room to keep aside; there is no room to write until it is.
+    pub(crate) torn: Mutex<Option<Torn>>,
     pub(crate) keeper: Mutex<KeeperCall>,
     pub(crate) keeper_work: Condvar,
     pub(crate) space: Space,

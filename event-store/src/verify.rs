@@ -62,10 +62,19 @@ pub(crate) fn check_log(
     dir: &Path,
     end: Option<End>,
 ) -> Result<Verified, OpenError> {
+    check_log_as(backend, dir, end, &read_identity(backend, dir)?)
+}
+
+/// Checks the files of a log whose identity may not stand there yet.
+pub(crate) fn check_log_as(
+    backend: &dyn Backend,
+    dir: &Path,
+    end: Option<End>,
+    identity: &Identity,
+) -> Result<Verified, OpenError> {
     let listing = Listing::of(backend, dir)?;
-    let identity = read_identity(backend, dir)?;
     let mark = if end.is_none() {
-        read_mark(backend, dir, &listing, &identity)?
+        read_mark(backend, dir, &listing, identity)?
     } else {
         None
     };
@@ -105,7 +114,7 @@ pub(crate) fn check_log(
             bytes.truncate(index(end.offset));
         }
         let header = SegmentHeader::decode(&bytes).map_err(|what| damaged(&path, 0, what))?;
-        check_header(&path, &header, &identity, first)?;
+        check_header(&path, &header, identity, first)?;
         if header.chain != link.chain || header.recorded_at_ms != recorded_at_ms {
             return Err(damaged(
                 &path,

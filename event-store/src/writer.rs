@@ -74,7 +74,9 @@ pub(crate) fn run(shared: &Shared, mut tail: Tail) {
         batch.clear();
         empty = batch;
     }
+    // A tail that still stands behind the log's end is for the next opening to find.
     if shared.order.lock().phase == Phase::Stopping
+        && shared.torn.lock().is_none()
         && let Err(error) = mark_clean(&mut tail)
     {
         tracing::warn!(%error, "the clean stop could not be marked");

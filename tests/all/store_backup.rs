@@ -151,3 +151,51 @@ async fn a_changed_copy_does_not_come_back() {
     }
     restore(&copy, dirs.path().join("back")).unwrap();
 }
+
+#[tokio::test]
+async fn a_copy_that_ends_elsewhere_than_its_manifest_says_does_not_come_back() {
+    let dirs = tempfile::tempdir().unwrap();
+    let store = open(&dirs.path().join("source"));
+    fill(&store, &mut Model::default(), 0, 100).await;
+    let copy = dirs.path().join("copy");
+    let whole = backup(&store, &copy).unwrap();
+    let segments: Vec<_> = whole
+        .files
+        .iter()
+        .map(|file| file.name.as_str())
+        .filter(|name| *name != "identity")
+        .collect();
+    assert!(segments.len() > 2);
+    let without = |name: &str| {
+        let mut manifest = whole.clone();
+        manifest.files.retain(|file| file.name != name);
+        manifest
+    };
+    let ending_at = |position| {
+        let mut manifest = whole.clone();
+        manifest.durable_position = Position(position);
+        manifest
+    };
+    let wrong = [
+        without(segments.last().unwrap()),
+        without(segments[0]),
+        without(segments[1]),
+        ending_at(99),
+        ending_at(101),
+    ];
+    for (number, manifest) in wrong.iter().enumerate() {
+        let text = serde_json::to_vec(manifest).unwrap();
+        std::fs::write(copy.join("manifest.json"), text).unwrap();
+        let back = dirs.path().join(format!("back-{number}"));
+        let refused = restore(&copy, &back).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                BackupError::Manifest { .. } | BackupError::Log(OpenError::Damaged { .. })
+            ),
+            "{refused}"
+        );
+        assert!(!back.join("log/identity").exists());
+        assert!(EmbeddedStore::open(&back, Options::default()).is_err());
+    }
+}

@@ -5,16 +5,24 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use event_store::faults::{FaultyBackend, Survives};
 use event_store::{
-    AppendError, EventStore, ExpectedVersion, OpenError, OutcomeUnknown, Position, ReadError,
-    conformance,
+    AppendError, EmbeddedStore, EventStore, ExpectedVersion, OpenError, OutcomeUnknown, Position,
+    ReadError, conformance,
 };
 use tests::store::{DATA_DIR, Model, event, log_file, open_small, stream};
 
+/// What the scenario does where the disk is full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhenFull {
+    Stop,
+    TryAgain,
+}
+
 /// Appends in groups over two sessions until something fails; gives the position acknowledged.
-async fn scenario(backend: &FaultyBackend, model: &mut Model) -> u64 {
+async fn scenario(backend: &FaultyBackend, model: &mut Model, when_full: WhenFull) -> u64 {
     let mut acknowledged = 0;
     let mut number = 0;
     for _ in 0..2 {
@@ -28,7 +36,15 @@ async fn scenario(backend: &FaultyBackend, model: &mut Model) -> u64 {
                 let events = (0..=of_group).map(|n| event(number + n, size)).collect();
                 number += of_group + 1;
                 let append = model.append(&stream(group % 4 + 10 * of_group), events);
-                match store.append(append).await {
+                let ticket = loop {
+                    match store.append(append.clone()).await {
+                        Err(AppendError::StorageFull) if when_full == WhenFull::TryAgain => {
+                            tokio::task::yield_now().await;
+                        }
+                        ticket => break ticket,
+                    }
+                };
+                match ticket {
                     Ok(ticket) => tickets.push(ticket),
                     Err(_) => return acknowledged,
                 }
@@ -71,7 +87,7 @@ async fn check(left: &FaultyBackend, model: &Model, acknowledged: u64, case: &st
 #[tokio::test]
 async fn keeps_every_acknowledged_append_whichever_operation_fails() {
     let whole = FaultyBackend::new();
-    let acknowledged = scenario(&whole, &mut Model::default()).await;
+    let acknowledged = scenario(&whole, &mut Model::default(), WhenFull::Stop).await;
     assert_eq!(
         acknowledged, 72,
         "the scenario runs through where nothing fails"
@@ -81,7 +97,7 @@ async fn keeps_every_acknowledged_append_whichever_operation_fails() {
         let backend = FaultyBackend::new();
         backend.fail_from(fails, ErrorKind::Other);
         let mut model = Model::default();
-        let acknowledged = scenario(&backend, &mut model).await;
+        let acknowledged = scenario(&backend, &mut model, WhenFull::Stop).await;
         for survives in [
             Survives::Nothing,
             Survives::Everything,
@@ -92,6 +108,46 @@ async fn keeps_every_acknowledged_append_whichever_operation_fails() {
             let case = format!("operation {fails} of {operations}, {survives:?}");
             check(&backend.power_loss(survives), &model, acknowledged, &case).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn keeps_every_acknowledged_append_when_one_operation_fails_and_the_next_succeed() {
+    let whole = FaultyBackend::new();
+    scenario(&whole, &mut Model::default(), WhenFull::Stop).await;
+    let operations = whole.operations();
+    for fails in 1..=operations + 5 {
+        let backend = FaultyBackend::new();
+        backend.fail_once(fails, ErrorKind::StorageFull);
+        let mut model = Model::default();
+        let acknowledged = scenario(&backend, &mut model, WhenFull::TryAgain).await;
+        for survives in [Survives::Nothing, Survives::Chance(fails)] {
+            let case = format!("operation {fails} of {operations} alone, {survives:?}");
+            check(&backend.power_loss(survives), &model, acknowledged, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_log_survives_a_loss_of_power_with_all_its_folders() {
+    // Whoever made a folder may have ended before it was durable.
+    for ended_after in 0..8 {
+        let backend = FaultyBackend::new();
+        let dir = "/made/here/data";
+        let mut options = tests::store::options(Arc::new(backend.clone()));
+        if ended_after > 0 {
+            backend.fail_from(ended_after, ErrorKind::Other);
+            assert!(EmbeddedStore::open(dir, options.clone()).is_err());
+            backend.fail_from(u64::MAX, ErrorKind::Other);
+        }
+        let store = EmbeddedStore::open(dir, options.clone()).unwrap();
+        let mut model = Model::default();
+        let append = model.append(&stream(0), vec![event(0, 10)]);
+        store.append(append).await.unwrap().durable().await.unwrap();
+        options.backend = Arc::new(backend.power_loss(Survives::Nothing));
+        model
+            .compare(&EmbeddedStore::open(dir, options).unwrap())
+            .await;
     }
 }
 
@@ -173,8 +229,9 @@ async fn ends_before_the_last_batch_wherever_it_is_cut() {
         } else {
             let torn = torn.unwrap();
             assert_eq!((torn.file, torn.offset), (path.clone(), begins as u64));
-            assert_eq!(torn.kept_in, log_file("torn-6"));
-            assert_eq!(left.files()[&torn.kept_in], bytes[begins..begins + nonzero]);
+            let kept_in = torn.kept_in.unwrap();
+            assert_eq!(kept_in, log_file("torn-6"));
+            assert_eq!(left.files()[&kept_in], bytes[begins..begins + nonzero]);
             assert!(
                 left.files()[&path][begins..].iter().all(|byte| *byte == 0),
                 "zeroed"
@@ -243,7 +300,7 @@ async fn keeps_torn_tails_of_the_same_position_apart() {
         let store = open_small(&left).unwrap();
         assert_eq!(
             store.recovery().torn.as_ref().unwrap().kept_in,
-            log_file(name),
+            Some(log_file(name)),
             "{round}"
         );
         drop(store);

@@ -1,7 +1,7 @@
 //! Damage is told with its place and never served; what is derived is built again.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use event_store::faults::{FaultyBackend, Survives};
 use event_store::{EmbeddedStore, EventStore, OpenError, Position, ReadError, RecordedEvent};
@@ -136,6 +136,33 @@ async fn served_right(store: &EmbeddedStore, events: &[RecordedEvent]) {
 }
 
 #[tokio::test]
+async fn a_changed_length_in_a_long_batch_is_told_at_its_record() {
+    let backend = FaultyBackend::new();
+    let store = open_small(&backend).unwrap();
+    let mut model = Model::default();
+    let events = (0..9).map(|number| event(number, 1_000)).collect();
+    let append = model.append(&stream(0), events);
+    store.append(append).await.unwrap().durable().await.unwrap();
+    drop(store);
+    let path = log_file("00000000000000000001.seg");
+    let bytes = backend.files()[&path].clone();
+    let mut at = 64 + 48;
+    for _ in 0..9 {
+        for byte in 0..4 {
+            let left = backend.power_loss(Survives::Everything);
+            left.put(&path, flipped(&bytes, at + byte));
+            let refused = verify_with(&left, DATA_DIR.as_ref()).unwrap_err();
+            let OpenError::Damaged { offset, .. } = refused else {
+                panic!("{refused}")
+            };
+            assert_eq!(offset, at as u64);
+        }
+        let len = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        at += len.next_multiple_of(4) as usize;
+    }
+}
+
+#[tokio::test]
 async fn random_bits_of_a_bigger_log_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let options = || Options {
@@ -195,7 +222,6 @@ async fn indexes_that_are_gone_or_damaged_are_built_again() {
     let subsets = [&derived[..1], &derived[1..], &derived[..]];
     for gone in subsets {
         let left = FaultyBackend::new().power_loss(Survives::Nothing);
-        event_store::backend::Backend::create_dir(&left, Path::new("/data/log")).unwrap();
         for (path, bytes) in files.iter().filter(|(path, _)| !gone.contains(path)) {
             left.put(path, bytes.clone());
         }
@@ -228,7 +254,6 @@ async fn missing_segments_are_reported() {
         .collect();
     for missing in segments {
         let left = FaultyBackend::new();
-        event_store::backend::Backend::create_dir(&left, Path::new("/data/log")).unwrap();
         for (path, bytes) in files.iter().filter(|(path, _)| path != &missing) {
             left.put(path, bytes.clone());
         }

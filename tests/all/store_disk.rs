@@ -2,10 +2,14 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use event_store::faults::FaultyBackend;
-use event_store::{AppendError, EmbeddedStore, EventStore, OpenError, Options, verify};
-use tests::store::{DATA_DIR, Model, event, open_small, options, stream};
+use event_store::backend::Backend;
+use event_store::faults::{FaultyBackend, Survives};
+use event_store::{
+    AppendError, EmbeddedStore, EventStore, OpenError, Options, OutcomeUnknown, verify, verify_with,
+};
+use tests::store::{DATA_DIR, Model, event, log_file, open_small, options, stream};
 
 #[test]
 fn a_folder_in_use_is_refused_with_its_process() {
@@ -122,6 +126,107 @@ async fn a_full_disk_refuses_appends_until_there_is_room_again() {
     model.compare(&store).await;
     drop(store);
     model.compare(&open_small(&backend).unwrap()).await;
+}
+
+/// Appends until the keeper's next sync has failed for want of room, as some systems have it.
+async fn a_sync_without_room_ends_the_store(segment_bytes: u64, event_bytes: usize) {
+    let backend = FaultyBackend::new();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&fatal);
+    let options = Options {
+        segment_bytes,
+        on_fatal: Arc::new(move |_| told.store(true, Ordering::SeqCst)),
+        ..options(Arc::new(backend.clone()))
+    };
+    let store = EmbeddedStore::open(DATA_DIR, options).unwrap();
+    let mut model = Model::default();
+    backend.fail_next_sync("log-keeper", ErrorKind::StorageFull);
+    let mut acknowledged = 0;
+    for number in 0..40 {
+        let append = model.append(&stream(number % 3), vec![event(number, event_bytes)]);
+        match store.append(append).await {
+            Ok(ticket) => match ticket.durable().await {
+                Ok(position) => acknowledged = position.0,
+                Err(OutcomeUnknown) => break,
+            },
+            Err(refused) => {
+                assert_eq!(refused, AppendError::Closed);
+                break;
+            }
+        }
+    }
+    assert!(acknowledged < 40, "appended on after a sync that failed");
+    store.close();
+    assert!(fatal.load(Ordering::SeqCst));
+    let left = open_small(&backend.power_loss(Survives::Nothing)).unwrap();
+    assert!(model.cut(usize::try_from(left.durable_position().0).unwrap()));
+    assert!(left.durable_position().0 >= acknowledged);
+    model.compare(&left).await;
+}
+
+#[tokio::test]
+async fn a_sync_of_the_active_segment_that_finds_no_room_ends_the_store() {
+    a_sync_without_room_ends_the_store(8 * 1024 * 1024, 60_000).await;
+}
+
+#[tokio::test]
+async fn a_sync_of_the_next_segment_that_finds_no_room_ends_the_store() {
+    a_sync_without_room_ends_the_store(16 * 1024, 900).await;
+}
+
+#[tokio::test]
+async fn a_torn_tail_on_a_full_disk_stays_untouched_until_there_is_room() {
+    let backend = FaultyBackend::new();
+    let mut model = Model::default();
+    let store = open_small(&backend).unwrap();
+    assert_eq!(append_until_refused(&store, &mut model, 2).await, None);
+    drop(store);
+    let path = log_file("00000000000000000001.seg");
+    let mut bytes = backend.files()[&path].clone();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() / 4 * 4 + 4;
+    bytes[end..end + 9].copy_from_slice(b"not a log");
+    // As after a loss of power: the mark is older than the log's end, and names no clean stop.
+    backend.put(&log_file("mark"), vec![0; 128]);
+    backend.put(&path, bytes.clone());
+    backend.remove(&log_file("prepared")).ok();
+    let held = |backend: &FaultyBackend| backend.files().values().map(Vec::len).sum::<usize>();
+    backend.set_bytes_max(Some(held(&backend) as u64));
+
+    for _ in 0..2 {
+        let store = open_small(&backend).unwrap();
+        let torn = store.recovery().torn.clone().unwrap();
+        assert_eq!((torn.offset, torn.bytes), (end as u64, 9));
+        assert_eq!(torn.kept_in, None);
+        let refused = append_until_refused(&store, &mut model, 1).await;
+        assert_eq!(refused, Some(AppendError::StorageFull));
+        model.compare(&store).await;
+        store.verify().unwrap();
+        store.close();
+        assert_eq!(backend.files()[&path], bytes, "untouched");
+        assert!(!backend.files().contains_key(&log_file("unfinished")));
+        let verified = verify_with(&backend, DATA_DIR.as_ref()).unwrap();
+        assert_eq!(verified.torn, Some((path.clone(), end as u64, 9)));
+    }
+
+    let store = open_small(&backend).unwrap();
+    backend.set_bytes_max(None);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while append_until_refused(&store, &mut model, 1).await.is_some() {
+        assert!(
+            std::time::Instant::now() < until,
+            "room is noticed without a restart"
+        );
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(backend.files()[&log_file("torn-3")], b"not a log");
+    model.compare(&store).await;
+    let lost = open_small(&backend.power_loss(Survives::Nothing)).unwrap();
+    assert_eq!(lost.recovery().torn, None);
+    model.compare(&lost).await;
+    drop(store);
+    let store = open_small(&backend).unwrap();
+    assert!(store.recovery().clean);
+    model.compare(&store).await;
 }
 
 #[tokio::test]

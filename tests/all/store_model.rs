@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use event_store::faults::{FaultyBackend, Survives};
-use event_store::{AppendError, Direction, EmbeddedStore, EventStore, ExpectedVersion, StreamFrom};
+use event_store::{
+    AppendError, Direction, EmbeddedStore, EventStore, ExpectedVersion, StreamFrom, StreamName,
+};
 use proptest::prelude::*;
 use tests::store::{DATA_DIR, Model, event, open_small, options, stream};
 
@@ -213,4 +215,37 @@ async fn reads_any_version_of_streams_spread_over_merged_levels() {
     };
     assert!(count("streams-1-") >= 2, "levels were merged: {names:?}");
     assert!(count(".seg") > 40);
+}
+
+#[tokio::test]
+async fn two_streams_of_the_same_hash_are_kept_apart() {
+    // The index files know streams by a hash, and these are of the same one.
+    let names = ["8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"];
+    let [one, other] = names.map(|name| StreamName::new(name).unwrap());
+    let backend = FaultyBackend::new();
+    let mut store = open_small(&backend).unwrap();
+    let mut model = Model::default();
+    for number in 0..400 {
+        // The other one begins in later segments, and each is now and then alone in one.
+        let name = match number {
+            0..100 | 200..250 => one.clone(),
+            250..300 => other.clone(),
+            _ if number % 3 == 0 => one.clone(),
+            _ => other.clone(),
+        };
+        if number == 100 {
+            assert_eq!(store.head(&other).await, Ok(None));
+            assert_eq!(store.read_one(&other, 0).await, Ok(None));
+        }
+        let append = model.append(&name, vec![event(number, 900)]);
+        store.append(append).await.unwrap().durable().await.unwrap();
+        if number % 150 == 149 {
+            model.compare(&store).await;
+            drop(store);
+            store = open_small(&backend).unwrap();
+            model.compare(&store).await;
+        }
+    }
+    model.compare(&store).await;
+    store.verify().unwrap();
 }
