@@ -151,17 +151,19 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
         told("rebuild of the inbox");
         rows.extend(replay::rebuild(plan, &log).await?);
     }
-    if pages || memory {
-        told("filling a log of a tenth");
+    if pages {
+        told("pages");
+        let smaller = if plan.events > pages::SMALLER_EVENTS {
+            Some(Filled::fill(&plan.scratch.join("smaller"), pages::SMALLER_EVENTS).await?)
+        } else {
+            None
+        };
+        rows.extend(pages::measure(plan, &log, smaller.as_ref()).await?);
+    }
+    if memory {
+        told("memory");
         let tenth = Filled::fill(&plan.scratch.join("tenth"), plan.events / 10).await?;
-        if pages {
-            told("pages");
-            rows.extend(pages::measure(plan, &log, &tenth).await?);
-        }
-        if memory {
-            told("memory");
-            rows.extend(process::memory(plan, &log, &tenth).await?);
-        }
+        rows.extend(process::memory(plan, &log, &tenth).await?);
     }
     if opening {
         told("opening");
