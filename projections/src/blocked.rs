@@ -13,7 +13,7 @@ use tables::{ApplyError, Order, Reader, Span, Tx, View};
 
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, load, store};
-use crate::thread::{Existence, Side, Thread};
+use crate::thread::{Existence, Pair, Side, Thread};
 use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ViewName};
 
@@ -83,16 +83,16 @@ impl View<DomainCodec> for Blocked {
             return Ok(());
         };
         let id = conversation_of(recorded)?;
-        let [one, other] = event.members();
+        let (pair, _) = Pair::acting(event);
         let mut kept: Kept = match load(tx, THREADS, id.0.as_bytes())? {
             Some(kept) => kept,
             None if !Thread::begins_with(event) && !Thread::blocks_with(event) => return Ok(()),
             None => Kept {
-                thread: Thread::between(one, other),
+                thread: Thread::default(),
                 blocks: [None, None],
             },
         };
-        let before = Side::BOTH.map(|side| kept.row(id, side));
+        let before = Side::BOTH.map(|side| kept.row(id, pair, side));
         kept.thread.apply(recorded, event);
         for side in Side::BOTH {
             let block = side.of_mut(&mut kept.blocks);
@@ -107,7 +107,7 @@ impl View<DomainCodec> for Blocked {
         }
         store(tx, THREADS, id.0.as_bytes(), &kept)?;
         for side in Side::BOTH {
-            match (side.of(&before), kept.row(id, side)) {
+            match (side.of(&before), kept.row(id, pair, side)) {
                 (before, after) if *before == after => {}
                 (Some((key, _)), None) => tx.delete(ROWS, key)?,
                 (_, Some((key, row))) => store(tx, ROWS, &key, &row)?,
@@ -120,17 +120,17 @@ impl View<DomainCodec> for Blocked {
 
 impl Kept {
     /// The row of one side, if it blocks the other.
-    fn row(&self, id: ConversationId, side: Side) -> Option<(Key, Row)> {
+    fn row(&self, id: ConversationId, pair: Pair<'_>, side: Side) -> Option<(Key, Row)> {
         let Block { position, since } = (*side.of(&self.blocks))?;
         let row = Row {
-            member: self.thread.member(side.other()).clone(),
+            member: pair.member(side.other()).clone(),
             conversation: id,
             exists: self.thread.seen(side).existence(),
             since,
         };
         Some((
             Key::new()
-                .text(self.thread.member(side).as_str())
+                .text(pair.member(side).as_str())
                 .u64_desc(position),
             row,
         ))

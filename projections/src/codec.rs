@@ -3,7 +3,7 @@
 use anyhow::Context;
 use domain::conversation;
 use domain::event::Event;
-use domain::ids::{ConversationId, MemberId};
+use domain::ids::ConversationId;
 use domain::text::Text;
 use event_store::RecordedEvent;
 use tables::{ApplyError, Codec, DecodeError};
@@ -33,7 +33,6 @@ pub(crate) fn conversation_of(recorded: &RecordedEvent) -> Result<ConversationId
 /// A message, as the event that sent it says.
 pub(crate) struct Message<'e, 'a> {
     pub(crate) number: u64,
-    pub(crate) from: &'e MemberId,
     pub(crate) text: &'e Text<'a>,
     /// Only its author sees it.
     pub(crate) withheld: bool,
@@ -45,13 +44,11 @@ pub(crate) fn message_of<'e, 'a>(event: &'e conversation::Event<'a>) -> Option<M
     match event {
         Event::MessageSent(sent) => Some(Message {
             number: sent.number,
-            from: &sent.from,
             text: &sent.text,
             withheld: false,
         }),
         Event::MessageWithheld(withheld) => Some(Message {
             number: withheld.number,
-            from: &withheld.from,
             text: &withheld.text,
             withheld: true,
         }),

@@ -18,7 +18,7 @@ use tables::{ApplyError, Order, Reader, Span, Tx, View};
 
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, load, store};
-use crate::thread::{Side, Thread};
+use crate::thread::{Pair, Side, Thread};
 use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName, texts};
 
@@ -50,6 +50,13 @@ pub(crate) struct Row {
     pub(crate) from: Side,
     pub(crate) withheld: bool,
     pub(crate) unsent_at: Option<i64>,
+}
+
+/// A conversation's thread with its members.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    members: [MemberId; 2],
+    thread: Thread,
 }
 
 /// Who sees a message.
@@ -116,15 +123,17 @@ impl View<DomainCodec> for Conversation {
             return Ok(());
         };
         let id = conversation_of(recorded)?;
-        let [actor, other] = event.members();
-        let mut thread = match load(tx, THREADS, id.0.as_bytes())? {
-            Some(thread) => thread,
+        let (pair, author) = Pair::acting(event);
+        let mut kept = match load(tx, THREADS, id.0.as_bytes())? {
+            Some(kept) => kept,
             None if !Thread::begins_with(event) => return Ok(()),
-            None => Thread::between(actor, other),
+            None => Kept {
+                members: Side::BOTH.map(|side| pair.member(side).clone()),
+                thread: Thread::default(),
+            },
         };
-        let author = thread.side(actor).unwrap_or(Side::Lower);
-        let gone = thread.apply(recorded, event);
-        store(tx, THREADS, id.0.as_bytes(), &thread)?;
+        let gone = kept.thread.apply(recorded, event);
+        store(tx, THREADS, id.0.as_bytes(), &kept)?;
 
         let row = Row {
             version: recorded.version(),
@@ -198,8 +207,12 @@ pub(crate) async fn query(
     let reader = reads.reader(ViewName::Conversation)?;
     let checkpoint = reader.checkpoint();
     let place = page.place::<8>(ViewName::Conversation, checkpoint.log_id)?;
-    let thread: Thread = fetch(&reader, THREADS, id.0.as_bytes())?.ok_or(QueryError::NotFound)?;
-    let side = thread.side(member).ok_or(QueryError::NotFound)?;
+    let Kept { members, thread } =
+        fetch(&reader, THREADS, id.0.as_bytes())?.ok_or(QueryError::NotFound)?;
+    let [lower, higher] = &members;
+    let side = Pair::of(lower, higher)
+        .side(member)
+        .ok_or(QueryError::NotFound)?;
     let seen = thread.seen(side);
     if !seen.exists(now) {
         return Err(QueryError::NotFound);
@@ -257,7 +270,7 @@ pub(crate) async fn query(
         .zip(texts)
         .map(|((number, row), sent)| MessageItem {
             number,
-            from: thread.member(row.from).clone(),
+            from: row.from.of(&members).clone(),
             text: row.unsent_at.is_none().then_some(sent.text),
             sent_at: sent.sent_at,
             unsent_at: row.unsent_at.map(Timestamp),
@@ -298,6 +311,6 @@ pub(crate) fn members(
     reader: &Reader,
     id: ConversationId,
 ) -> anyhow::Result<Option<[MemberId; 2]>> {
-    let thread: Option<Thread> = fetch(reader, THREADS, id.0.as_bytes())?;
-    Ok(thread.map(|thread| Side::BOTH.map(|side| thread.member(side).clone())))
+    let kept: Option<Kept> = fetch(reader, THREADS, id.0.as_bytes())?;
+    Ok(kept.map(|kept| kept.members))
 }

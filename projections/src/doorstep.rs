@@ -20,7 +20,7 @@ use tables::{ApplyError, Order, Reader, Span, Tx};
 
 use crate::codec::conversation_of;
 use crate::rows::{fetch, load, store};
-use crate::thread::{Mark, Place, Side, Thread};
+use crate::thread::{Mark, Pair, Place, Side, Thread};
 
 /// The group of those that no audience lets in.
 pub(crate) const HIDDEN: u8 = 0x80;
@@ -34,7 +34,7 @@ const RULES: &[u8] = b"rules";
 pub(crate) struct Doorstep {
     /// Conversation: its [`Kept`].
     pub(crate) threads: &'static str,
-    /// Sender, conversation: nothing. The pending requests of a sender.
+    /// Sender, conversation: the recipient. The pending requests of a sender.
     pub(crate) senders: &'static str,
     /// Member: their [`Standing`].
     pub(crate) members: &'static str,
@@ -117,6 +117,7 @@ impl Kept {
 /// A conversation before and after an event.
 pub(crate) struct Change<'a> {
     pub(crate) id: ConversationId,
+    pub(crate) pair: Pair<'a>,
     pub(crate) kept: &'a Kept,
     pub(crate) before: [Stand; 2],
     /// The event, if it is the conversation's own.
@@ -150,12 +151,12 @@ impl Doorstep {
         follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
     ) -> Result<(), ApplyError> {
         let id = conversation_of(recorded)?;
-        let [one, other] = event.members();
+        let (pair, _) = Pair::acting(event);
         let mut kept: Kept = match load(tx, self.threads, id.0.as_bytes())? {
             Some(kept) => kept,
             None if !Thread::begins_with(event) => return Ok(()),
             None => Kept {
-                thread: Thread::between(one, other),
+                thread: Thread::default(),
                 silenced: [false, false],
             },
         };
@@ -163,13 +164,19 @@ impl Doorstep {
         let waited = Side::BOTH.map(|side| kept.thread.seen(side).is_pending());
         kept.thread.apply(recorded, event);
         for side in Side::BOTH {
-            self.wait(tx, &mut kept, id, side, *side.of(&waited))?;
+            let waits = kept.thread.seen(side).is_pending();
+            if waits != *side.of(&waited) {
+                let (sender, recipient) = (pair.member(side.other()), pair.member(side));
+                let may_send = self.wait(tx, id, sender, recipient, waits)?;
+                *side.of_mut(&mut kept.silenced) = !may_send;
+            }
         }
         store(tx, self.threads, id.0.as_bytes(), &kept)?;
         follow(
             tx,
             &Change {
                 id,
+                pair,
                 kept: &kept,
                 before,
                 event: Some((recorded, event)),
@@ -177,29 +184,23 @@ impl Doorstep {
         )
     }
 
-    /// Keeps the pending requests of each sender, and what their standing is when they begin to wait.
+    /// Keeps the pending requests of each sender. Says whether the sender of one that begins to wait may send.
     fn wait(
         &self,
         tx: &mut Tx<'_>,
-        kept: &mut Kept,
         id: ConversationId,
-        side: Side,
-        waited: bool,
-    ) -> Result<(), ApplyError> {
-        let waits = kept.thread.seen(side).is_pending();
-        if waits == waited {
-            return Ok(());
-        }
-        let sender = kept.thread.member(side.other());
+        sender: &MemberId,
+        recipient: &MemberId,
+        waits: bool,
+    ) -> Result<bool, ApplyError> {
         let key = Key::new().text(sender.as_str()).fixed(id.0.as_bytes());
-        if waits {
-            let standing: Option<Standing> = load(tx, self.members, sender.as_str().as_bytes())?;
-            *side.of_mut(&mut kept.silenced) = !standing.is_some_and(Standing::may_send);
-            tx.put(self.senders, &key, &[])?;
-        } else {
+        if !waits {
             tx.delete(self.senders, &key)?;
+            return Ok(true);
         }
-        Ok(())
+        tx.put(self.senders, &key, recipient.as_str().as_bytes())?;
+        let standing: Option<Standing> = load(tx, self.members, sender.as_str().as_bytes())?;
+        Ok(standing.is_some_and(Standing::may_send))
     }
 
     fn member(
@@ -221,30 +222,33 @@ impl Doorstep {
             return Ok(());
         }
         let prefix = Key::new().text(member.as_str());
-        let mut ids = Vec::new();
+        let mut waiting = Vec::new();
         for row in tx.scan(self.senders, &Span::prefix(&prefix), Order::Ascending)? {
-            let (key, _) = row?;
-            ids.extend(key.last_chunk::<16>().copied());
+            let (key, recipient) = row?;
+            let recipient = std::str::from_utf8(&recipient)
+                .ok()
+                .and_then(|id| MemberId::new(id).ok());
+            waiting.extend(key.last_chunk::<16>().copied().zip(recipient));
         }
-        for id in ids {
+        for (id, recipient) in waiting {
             let Some(mut kept) = load::<Kept>(tx, self.threads, &id)? else {
                 continue;
             };
+            let pair = Pair::of(member, &recipient);
             let before = Side::BOTH.map(|side| kept.stand(side));
-            if let Some(sender) = kept.thread.side(member) {
-                *sender.other().of_mut(&mut kept.silenced) = !after.may_send();
+            if let Some(side) = pair.side(&recipient) {
+                *side.of_mut(&mut kept.silenced) = !after.may_send();
             }
             store(tx, self.threads, &id, &kept)?;
             let id = ConversationId(uuid::Uuid::from_bytes(id));
-            follow(
-                tx,
-                &Change {
-                    id,
-                    kept: &kept,
-                    before,
-                    event: None,
-                },
-            )?;
+            let change = Change {
+                id,
+                pair,
+                kept: &kept,
+                before,
+                event: None,
+            };
+            follow(tx, &change)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::codec::{DomainCodec, conversation_of, message_of};
 use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, load, store};
 use crate::speakers::{Block, Speakers};
-use crate::thread::{Gone, Mark, Place, Side, Thread};
+use crate::thread::{Gone, Mark, Pair, Place, Side, Thread};
 use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
 
@@ -136,12 +136,12 @@ impl View<DomainCodec> for Inbox {
             return Ok(());
         };
         let id = conversation_of(recorded)?;
-        let [actor, other] = event.members();
+        let (pair, actor) = Pair::acting(event);
         let mut kept = match load(tx, THREADS, id.0.as_bytes())? {
             Some(kept) => kept,
             None if !Thread::begins_with(event) => return Ok(()),
             None => Kept {
-                thread: Thread::between(actor, other),
+                thread: Thread::default(),
                 unread: [0, 0],
                 speakers: Block::default(),
             },
@@ -159,10 +159,10 @@ impl View<DomainCodec> for Inbox {
         count_unread(tx, &mut kept, &speakers, event, gone, read_before)?;
         store(tx, THREADS, id.0.as_bytes(), &kept)?;
 
-        let actor = kept.thread.side(actor).unwrap_or(Side::Lower);
         let mut rows = Following {
             tx,
             id,
+            pair,
             kept: &kept,
             before,
             recorded,
@@ -183,7 +183,7 @@ fn count_unread(
     read_before: [u64; 2],
 ) -> Result<(), ApplyError> {
     if let Some(message) = message_of(event) {
-        let author = kept.thread.side(message.from).unwrap_or(Side::Lower);
+        let (_, author) = Pair::acting(event);
         speakers.wrote(
             tx,
             &mut kept.speakers,
@@ -215,6 +215,7 @@ fn count_unread(
 struct Following<'a, 'b, 'tx> {
     tx: &'a mut Tx<'tx>,
     id: ConversationId,
+    pair: Pair<'a>,
     kept: &'a Kept,
     before: [Stand; 2],
     recorded: &'a RecordedEvent,
@@ -228,7 +229,7 @@ impl Following<'_, '_, '_> {
         if before == after {
             return Ok(());
         }
-        let member = self.kept.thread.member(side);
+        let member = self.pair.member(side);
         let was = before.last.map(|_| row_key(member, before.order));
         let Some(mark) = after.last else {
             return was.map_or(Ok(()), |key| Ok(self.tx.delete(ROWS, &key)?));
@@ -243,7 +244,7 @@ impl Following<'_, '_, '_> {
         }
         let row = Row {
             conversation: self.id,
-            with: self.kept.thread.member(side.other()).clone(),
+            with: self.pair.member(side.other()).clone(),
             last: Shown::new(mark, side, content),
             unread: after.unread,
             muted: after.muted,
@@ -256,7 +257,7 @@ impl Following<'_, '_, '_> {
         for side in [side, side.other()] {
             let before = side.of(&self.before);
             if before.last.is_some_and(|last| last.number == mark.number) {
-                let key = row_key(self.kept.thread.member(side), before.order);
+                let key = row_key(self.pair.member(side), before.order);
                 if let Some(bytes) = self.tx.get(ROWS, &key)? {
                     let row: Row<'_> = postcard::from_bytes(&bytes)
                         .map_err(|cause| ApplyError::row(ROWS, cause))?;

@@ -164,8 +164,7 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
     if before == after {
         return Ok(());
     }
-    let thread = &change.kept.thread;
-    let member = thread.member(side);
+    let member = change.pair.member(side);
     let was = before
         .waits
         .map(|(mark, group)| (mark, row_key(member, group, before.order)));
@@ -186,7 +185,7 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
     }
     let row = Row {
         conversation: change.id,
-        with: thread.member(side.other()).clone(),
+        with: change.pair.member(side.other()).clone(),
         last: Shown::new(mark, side, content),
         muted: after.muted,
         opened_at: after.opened_at,

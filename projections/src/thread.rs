@@ -281,33 +281,34 @@ pub(crate) enum Place {
     Nowhere,
 }
 
-/// A conversation as its two members see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Thread {
-    members: [MemberId; 2],
-    seen: [Seen; 2],
-    /// The last message's number.
-    pub(crate) last_number: u64,
-}
+/// The two members of a conversation. They stand in every event of it, and so in no thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<'a>([&'a MemberId; 2]);
 
-impl Thread {
-    /// The conversation of two members, before its first event.
-    pub(crate) fn between(one: &MemberId, other: &MemberId) -> Self {
-        let (lower, higher) = if one <= other {
-            (one, other)
+impl<'a> Pair<'a> {
+    /// The two, in either order.
+    pub(crate) fn of(one: &'a MemberId, other: &'a MemberId) -> Self {
+        if one <= other {
+            Self([one, other])
         } else {
-            (other, one)
-        };
-        Self {
-            members: [lower.clone(), higher.clone()],
-            seen: [Seen::default(), Seen::default()],
-            last_number: 0,
+            Self([other, one])
         }
     }
 
+    /// The two that an event names, and the side of the one who acted.
+    pub(crate) fn acting(event: &'a Event<'_>) -> (Self, Side) {
+        let [actor, other] = event.members();
+        let side = if actor <= other {
+            Side::Lower
+        } else {
+            Side::Higher
+        };
+        (Self::of(actor, other), side)
+    }
+
     /// The member on a side.
-    pub(crate) fn member(&self, side: Side) -> &MemberId {
-        side.of(&self.members)
+    pub(crate) fn member(&self, side: Side) -> &'a MemberId {
+        side.of::<&'a MemberId>(&self.0)
     }
 
     /// The side of a member; none for a stranger.
@@ -316,7 +317,17 @@ impl Thread {
             .into_iter()
             .find(|side| self.member(*side) == member)
     }
+}
 
+/// A conversation as its two members see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Thread {
+    seen: [Seen; 2],
+    /// The last message's number.
+    pub(crate) last_number: u64,
+}
+
+impl Thread {
     /// What the conversation is to a side.
     pub(crate) fn seen(&self, side: Side) -> &Seen {
         side.of(&self.seen)
@@ -365,8 +376,7 @@ impl Thread {
 
     /// Takes an event of the conversation in. Answers which message left whose view, if one did.
     pub(crate) fn apply(&mut self, recorded: &RecordedEvent, event: &Event<'_>) -> Option<Gone> {
-        let [actor, _] = event.members();
-        let actor = self.side(actor).unwrap_or(Side::Lower);
+        let (_, actor) = Pair::acting(event);
         let mark = |number| Mark {
             number,
             version: recorded.version(),

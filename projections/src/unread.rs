@@ -126,7 +126,7 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
     if before == after {
         return Ok(());
     }
-    let member = change.kept.thread.member(side);
+    let member = change.pair.member(side);
     let mut row: Row = load(tx, ROWS, member.as_str().as_bytes())?.unwrap_or_default();
     if let Some(count) = row.at(before) {
         *count = count.saturating_sub(1);
