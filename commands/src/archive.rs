@@ -1,7 +1,9 @@
 //! The command ids of a whole log, for `import`: known without any window, whatever the index has dropped.
 //!
 //! Sixteen bytes an id: a part of its hash, and the position before its first event, from where that is read again. It
-//! is made at the start of an import, by one pass over the headers, and lives as long as it.
+//! is made at the start of an import, by one pass over the headers, and lives as long as it. What timers and steps left
+//! on the way to a command stands in front of its first event and belongs to it; at the end of the log it belongs to a
+//! command that a killed run did not come to.
 
 use event_store::{EventStore, Position, ReadError, RecordedEvent, StreamName};
 use uuid::Uuid;
@@ -13,15 +15,31 @@ use crate::index::is_clients;
 const PAGE_EVENTS: usize = 8192;
 const PAGE_BYTES: usize = 8 << 20;
 
+/// What timers append.
+pub(crate) const TIMED: &str = "suspension-ended.v1";
+
 /// The ids, sorted.
 pub(crate) struct Archive {
     ids: Vec<(u64, u64)>,
+    /// Where a command's way began, for those that have one: the positions before its first event, and before its way.
+    ways: Vec<(u64, u64)>,
+    /// Where the way began that ends the log.
+    unfinished: Option<Position>,
+}
+
+/// Where a command's first event stands.
+pub(crate) struct Found {
+    pub(crate) stream: StreamName,
+    pub(crate) record: RecordedEvent,
+    /// Just before what it left, what its steps left, and what the timers in front of it did.
+    pub(crate) before: Position,
 }
 
 impl Archive {
     /// Reads the log up to its durable end.
     pub(crate) async fn read(store: &dyn EventStore) -> Result<Self, ReadError> {
-        let mut ids = Vec::new();
+        let (mut ids, mut ways) = (Vec::new(), Vec::new());
+        let mut way = None;
         let mut before = Position::START;
         let mut last = Uuid::nil();
         loop {
@@ -31,15 +49,40 @@ impl Archive {
             }
             for record in &page {
                 let id = record.correlation_id();
-                if id != last && is_clients(record.event_type()) {
-                    ids.push((mark_of(id), before.0));
+                if is_clients(record.event_type()) {
+                    if id != last {
+                        ids.push((mark_of(id), before.0));
+                        ways.extend(way.map(|way: Position| (before.0, way.0)));
+                    }
                     last = id;
+                    way = None;
+                } else if comes_before(record.event_type()) {
+                    way.get_or_insert(before);
+                } else {
+                    way = None;
                 }
                 before = record.position();
             }
         }
         ids.sort_unstable();
-        Ok(Self { ids })
+        Ok(Self {
+            ids,
+            ways,
+            unfinished: way,
+        })
+    }
+
+    /// Just before the timers and steps that end the log, if any do.
+    pub(crate) fn unfinished(&self) -> Option<Position> {
+        self.unfinished
+    }
+
+    /// Just before the way to the command whose first event follows this position.
+    fn before(&self, first: u64) -> Position {
+        match self.ways.binary_search_by_key(&first, |(first, _)| *first) {
+            Ok(index) => Position(self.ways.get(index).map_or(first, |(_, way)| *way)),
+            Err(_) => Position(first),
+        }
     }
 
     /// The first event of the command with this id, if the log had it.
@@ -47,7 +90,7 @@ impl Archive {
         &self,
         store: &dyn EventStore,
         id: Uuid,
-    ) -> Result<Option<(StreamName, RecordedEvent)>, ReadError> {
+    ) -> Result<Option<Found>, ReadError> {
         let mark = mark_of(id);
         let from = self.ids.partition_point(|(held, _)| *held < mark);
         for (_, before) in self
@@ -61,9 +104,21 @@ impl Archive {
                 && record.correlation_id() == id
                 && let Ok(stream) = StreamName::new(record.stream())
             {
-                return Ok(Some((stream, record)));
+                return Ok(Some(Found {
+                    stream,
+                    record,
+                    before: self.before(*before),
+                }));
             }
         }
         Ok(None)
     }
+}
+
+/// Whether events of this type lead to the command after them: what time ended, or a step.
+fn comes_before(event_type: &str) -> bool {
+    matches!(
+        event_type,
+        TIMED | "request-slot-taken.v1" | "report-counted.v1"
+    )
 }

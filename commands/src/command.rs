@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CaseId, CommandId, ConversationId, MemberId, ReasonCode};
+use domain::ids::{
+    CaseId, CommandId, ConversationId, MemberId, ReasonCode, causation_id, correlation_id,
+};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 /// A command with its header.
 #[derive(Clone, Debug)]
@@ -26,6 +29,19 @@ pub struct Envelope {
     pub at: Option<Timestamp>,
     /// What is to happen.
     pub command: Command,
+}
+
+impl Envelope {
+    /// What tells commands apart: the actor's id of it, and that with its content. They are the correlation and
+    /// causation ids of its events.
+    pub fn ids(&self) -> (Uuid, Uuid) {
+        let (actor, command_id) = (self.actor.as_str(), self.command_id.as_str());
+        let content = self.command.content(&self.actor);
+        (
+            correlation_id(actor, command_id),
+            causation_id(actor, command_id, &content),
+        )
+    }
 }
 
 /// A conversation, named by its id or by the other member.

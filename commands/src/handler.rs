@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use domain::ids::{CommandId, MemberId, causation_id, correlation_id};
+use domain::ids::{CommandId, MemberId, correlation_id};
 use domain::time::Timestamp;
 use event_store::{EventStore, Position};
 use futures::FutureExt;
@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Found};
 use crate::idempotency::{Begun, Claim};
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
 use crate::reactors::Cases;
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How far ahead of the clock a command's time may be.
-const AHEAD_MS_MAX: i64 = 5_000;
+pub(crate) const AHEAD_MS_MAX: i64 = 5_000;
 /// Ids that the index has not applied at most; beyond it the write side is busy.
 const RECENT_MAX: usize = 1 << 20;
 /// Commands between two looks at how far the followers of the log are behind.
@@ -104,6 +104,17 @@ impl Pending {
         self.store.wait_durable(self.decided.position).await?;
         self.decided.result
     }
+}
+
+/// What a command left in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// Its first event.
+    pub position: Position,
+    /// The last event before what it left, with its steps and the timers that fired before it.
+    pub before: Position,
+    /// Its content, as [`Envelope::ids`] tells it.
+    pub content: Uuid,
 }
 
 /// What comes of a command's id.
@@ -188,13 +199,11 @@ impl CommandHandler {
     }
 
     /// Decides a command and fixes the place of its events, without waiting for them to be durable. Commands submitted
-    /// one after the other are decided in that order. In [`Mode::Import`] the timers that are due before it, and the
-    /// reactors that it concerns, have run when it returns.
+    /// one after the other are decided in that order. In [`Mode::Import`] the timers that are due before a new one, and
+    /// the reactors that it concerns, have run when it returns.
     pub async fn submit(&self, envelope: Envelope) -> Result<Pending, CommandError> {
         let importing = self.inner.shared.options.mode == Mode::Import;
-        if importing && let Some(at) = envelope.at {
-            self.run_timers(at).await?;
-        }
+        let at = envelope.at;
         let reports = matches!(envelope.command, Command::ReportMessage { .. });
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
@@ -202,6 +211,9 @@ impl CommandHandler {
                 position: Position::START,
             },
             Known::New(mut job) => {
+                if importing && let Some(at) = at {
+                    self.run_timers(at).await?;
+                }
                 let (caller, decided) = oneshot::channel();
                 job.reply = Reply::Decided(caller);
                 self.inner.shared.dispatch(job);
@@ -228,30 +240,42 @@ impl CommandHandler {
         })
     }
 
-    /// The position of the first event of a command of this actor in the log, whatever its age; none where it left no
-    /// trace. For `import`, which has to know how far an earlier run came.
+    /// Where the log has a command of this actor, whatever its age; none where it left no trace. For `import`, which has
+    /// to know how far an earlier run came.
     pub async fn trace(
         &self,
         actor: &MemberId,
         command_id: &CommandId,
-    ) -> Result<Option<Position>, CommandError> {
+    ) -> Result<Option<Trace>, CommandError> {
         let Some(archive) = &self.inner.archive else {
             return Ok(None);
         };
         let id = correlation_id(actor.as_str(), command_id.as_str());
         let found = archive.find(&*self.inner.shared.store, id).await?;
-        Ok(found.map(|(_, record)| record.position()))
+        Ok(found.map(|found| Trace {
+            position: found.record.position(),
+            before: found.before,
+            content: found.record.causation_id(),
+        }))
+    }
+
+    /// Just before the timers and steps that ended the log when an import began: they belong to a command that a killed
+    /// run did not come to. None where the log did not end so.
+    pub fn unfinished(&self) -> Option<Position> {
+        self.inner.archive.as_ref().and_then(Archive::unfinished)
     }
 
     /// What a command that left no trace came to when it was decided before: decided again on the state as of a
-    /// position, writing nothing; none where it would write events, so that it was never decided. For `import`, whose
-    /// lines without a trace must not be decided on what came after them.
+    /// position, and of what the timers right after it did up to a time, writing nothing; none where it would write
+    /// events, so that it was never decided. For `import`, whose lines without a trace must not be decided on what came
+    /// after them.
     pub async fn decide_as_of(
         &self,
         envelope: Envelope,
         as_of: Position,
+        time: Timestamp,
     ) -> Result<Option<Outcome>, CommandError> {
-        as_of::decide(&self.inner.shared, envelope, as_of).await
+        as_of::decide(&self.inner.shared, envelope, as_of, time).await
     }
 
     /// Appends what the timers owe up to a time. In service they run by themselves, on the clock, and one that fails
@@ -328,10 +352,7 @@ impl CommandHandler {
                 room.await;
             }
         }
-        let (actor, command_id) = (envelope.actor.as_str(), envelope.command_id.as_str());
-        let correlation = correlation_id(actor, command_id);
-        let content = envelope.command.content(&envelope.actor);
-        let causation = causation_id(actor, command_id, &content);
+        let (correlation, causation) = envelope.ids();
         loop {
             match shared
                 .recent
@@ -425,7 +446,8 @@ impl CommandHandler {
     ) -> Result<Option<First>, CommandError> {
         let shared = &self.inner.shared;
         if let Some(archive) = &self.inner.archive
-            && let Some((stream, record)) = archive.find(&*shared.store, correlation).await?
+            && let Some(Found { stream, record, .. }) =
+                archive.find(&*shared.store, correlation).await?
         {
             return Ok(repeat::outcome(
                 &*shared.store,

@@ -37,6 +37,6 @@ mod timers;
 mod worker;
 
 pub use command::{Command, Envelope, Target};
-pub use handler::{CommandHandler, Pending, ReactorStatus, StartError};
+pub use handler::{CommandHandler, Pending, ReactorStatus, StartError, Trace};
 pub use options::{Clock, Mode, Options, SystemClock};
 pub use outcome::{Answer, CommandError, Kind, Outcome, Refusal};

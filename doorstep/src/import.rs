@@ -1,13 +1,17 @@
 //! `import`: commands from newline-delimited JSON, strictly in the order of the file, with their own times.
 //!
 //! A run may end at any moment; the next one goes on where it was and does nothing twice, and its summary speaks of the
-//! whole file. What a line left in the log is found by its command id, however long ago it was. A line before the last
-//! one that left something was decided then: if it left nothing itself (*unchanged*, *not found*), it is decided on the
-//! state of that moment, to be counted, and changes nothing. Commands are submitted one after the other without waiting
-//! for the disk; a second task waits for their outcomes in the same order. What reactors and timers owe is done between
-//! the commands, by the write side.
+//! whole file. What a line left in the log is found by its command id, however long ago it was. A line that left nothing
+//! (*unchanged*, *not found*) stands before one that did: it is decided on the state just before that one, to be counted,
+//! and changes nothing. An id that left nothing is kept for the rest of the file: the same line again comes to the same,
+//! and with other content it is a reused id. A line whose time the clock has not reached is told as refused
+//! (`invalid_time`), which is not final: a run after that time carries it out.
+//!
+//! Commands are submitted one after the other without waiting for the disk; a second task waits for their outcomes in
+//! the same order. What reactors and timers owe is done between the commands, by the write side; what falls due after
+//! the last of them is left to whoever comes next, because the file may grow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _, Read, Seek as _, SeekFrom};
 use std::path::Path;
@@ -19,6 +23,7 @@ use event_store::{EventStore as _, Position};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::cli;
 use crate::compose::{self, DataFolder};
@@ -27,6 +32,8 @@ use crate::line::Line;
 
 /// Commands that are decided but not yet known to be durable, at most.
 const PENDING_MAX: usize = 4096;
+/// The code of an id that was used with other content.
+const REUSED: &str = "command_id_reused";
 /// A longer line is invalid; no command is that long.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -44,37 +51,52 @@ pub(crate) struct Summary {
 impl Summary {
     /// Counts what a line came to; fails where it came to nothing that can be counted.
     fn add(&mut self, outcome: Result<Outcome, CommandError>) -> Result<(), CommandError> {
-        let position = match outcome {
-            Ok(outcome) => {
-                match outcome.kind {
-                    Kind::Done => self.carried_out += 1,
-                    Kind::Unchanged => self.unchanged += 1,
-                }
-                outcome.position
-            }
-            Err(CommandError::Refused(refusal)) => {
-                self.refuse(refusal.code().as_str());
-                refusal.position
-            }
-            Err(CommandError::NotFound) => self.refuse("not_found"),
-            Err(CommandError::CommandIdReused) => self.refuse("command_id_reused"),
-            Err(CommandError::InvalidTime) => self.refuse("invalid_time"),
-            Err(CommandError::TooLarge) => self.refuse("too_large"),
+        if let Some(came) = CameTo::of(&outcome) {
+            self.position = self.position.max(position_of(&outcome));
+            self.count(came);
+            return Ok(());
+        }
+        outcome.map(drop)
+    }
+
+    fn count(&mut self, came: CameTo) {
+        match came {
+            CameTo::Done => self.carried_out += 1,
+            CameTo::Unchanged => self.unchanged += 1,
+            CameTo::Refused(code) => *self.refused.entry(code.to_owned()).or_insert(0) += 1,
+        }
+    }
+}
+
+/// What a line came to, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CameTo {
+    Done,
+    Unchanged,
+    Refused(&'static str),
+}
+
+impl CameTo {
+    /// None for what stops an import.
+    fn of(outcome: &Result<Outcome, CommandError>) -> Option<Self> {
+        Some(match outcome {
+            Ok(outcome) => match outcome.kind {
+                Kind::Done => Self::Done,
+                Kind::Unchanged => Self::Unchanged,
+            },
+            Err(CommandError::Refused(refusal)) => Self::Refused(refusal.code().as_str()),
+            Err(CommandError::NotFound) => Self::Refused("not_found"),
+            Err(CommandError::CommandIdReused) => Self::Refused(REUSED),
+            Err(CommandError::InvalidTime) => Self::Refused("invalid_time"),
+            Err(CommandError::TooLarge) => Self::Refused("too_large"),
             Err(
-                error @ (CommandError::RateLimited
+                CommandError::RateLimited
                 | CommandError::Busy
                 | CommandError::StorageFull
                 | CommandError::OutcomeUnknown
-                | CommandError::Unreadable(_)),
-            ) => return Err(error),
-        };
-        self.position = self.position.max(position);
-        Ok(())
-    }
-
-    fn refuse(&mut self, code: &str) -> Position {
-        *self.refused.entry(code.to_owned()).or_insert(0) += 1;
-        Position::START
+                | CommandError::Unreadable(_),
+            ) => return None,
+        })
     }
 }
 
@@ -110,16 +132,19 @@ pub(crate) async fn carry_out(
         progress,
         lines: 0,
         invalid: 0,
-        last_at: None,
     };
-    let fed = feed(handler, source, &known, &submitted, &mut reading).await;
+    let course = Course {
+        handler,
+        unfinished: handler.unfinished(),
+        known,
+        passed: 0,
+        time: None,
+        left_nothing: HashMap::new(),
+    };
+    let fed = feed(course, source, &submitted, &mut reading).await;
     drop(submitted);
     let mut summary = counting.await.context("counting ended early")??;
     fed?;
-    // Timers run on the log's time: what was due by the last command is done.
-    if let Some(last) = reading.last_at {
-        handler.run_timers(last).await?;
-    }
     handler.drain_reactors().await?;
     reading.progress.finish_and_clear();
     summary.lines = reading.lines;
@@ -132,7 +157,6 @@ struct Reading {
     progress: ProgressBar,
     lines: u64,
     invalid: u64,
-    last_at: Option<Timestamp>,
 }
 
 /// A line on its way to be counted.
@@ -141,18 +165,17 @@ enum Counted {
     Now(Pending),
     /// Decided in an earlier run.
     Then(Result<Outcome, CommandError>),
+    /// Told by an earlier line.
+    Again(CameTo),
 }
 
 /// Submits the lines in order.
 async fn feed(
-    handler: &CommandHandler,
+    mut course: Course<'_>,
     source: &mut Source,
-    known: &Known,
     submitted: &mpsc::Sender<Counted>,
     reading: &mut Reading,
 ) -> anyhow::Result<()> {
-    // The last event of the lines so far, while they are those of an earlier run.
-    let mut reached = Position::START;
     while let Some(RawLine {
         number,
         ends_at,
@@ -172,24 +195,7 @@ async fn feed(
                 continue;
             }
         };
-        let envelope = line.envelope();
-        reading.last_at = reading.last_at.max(envelope.at);
-        let decided_then = if known.left_nothing(number) {
-            // Submitted where it was not decided then after all: the line was not in the file yet.
-            decided_as_of(handler, envelope.clone(), reached).await
-        } else {
-            None
-        };
-        let counted = match decided_then {
-            Some(outcome) => Counted::Then(outcome),
-            None => match handler.submit(envelope).await {
-                Ok(pending) => {
-                    reached = reached.max(position_of(pending.decided()));
-                    Counted::Now(pending)
-                }
-                Err(error) => Counted::Then(Err(error)),
-            },
-        };
+        let counted = course.take(number, line.envelope()).await?;
         if submitted.send(counted).await.is_err() {
             // Counting has ended with an error, which tells why.
             return Ok(());
@@ -198,13 +204,105 @@ async fn feed(
     Ok(())
 }
 
-/// What a command that left nothing came to; none where it was not decided then.
-async fn decided_as_of(
-    handler: &CommandHandler,
-    envelope: Envelope,
-    as_of: Position,
-) -> Option<Result<Outcome, CommandError>> {
-    handler.decide_as_of(envelope, as_of).await.transpose()
+/// The way through the lines.
+struct Course<'a> {
+    handler: &'a CommandHandler,
+    known: Known,
+    /// Marks of the lines so far.
+    passed: usize,
+    /// The latest time of the lines since the last mark: what timers were due by.
+    time: Option<Timestamp>,
+    /// Where the command that a killed run did not come to begins in the log, until this run comes to it.
+    unfinished: Option<Position>,
+    /// The ids that left nothing, with their content.
+    left_nothing: HashMap<Uuid, (Uuid, CameTo)>,
+}
+
+impl Course<'_> {
+    /// Carries out a line, or finds what it came to.
+    async fn take(&mut self, number: u64, envelope: Envelope) -> anyhow::Result<Counted> {
+        let (id, content) = envelope.ids();
+        if let Some((first, came)) = self.left_nothing.get(&id) {
+            return Ok(Counted::Again(if *first == content {
+                *came
+            } else {
+                CameTo::Refused(REUSED)
+            }));
+        }
+        let then = self.decided_then(number, &envelope).await;
+        let counted = match then {
+            Some(outcome) => Counted::Then(outcome),
+            None => match self.handler.submit(envelope).await {
+                Ok(pending) => Counted::Now(pending),
+                Err(error) => Counted::Then(Err(error)),
+            },
+        };
+        let outcome = match &counted {
+            Counted::Now(pending) => pending.decided(),
+            Counted::Then(outcome) => outcome,
+            Counted::Again(_) => return Ok(counted),
+        };
+        if !self.known.log_has(number)
+            && matches!(counted, Counted::Now(_))
+            && !matches!(outcome, Err(CommandError::InvalidTime))
+        {
+            self.unfinished = None;
+        }
+        match CameTo::of(outcome) {
+            // The log has it, or its first use is told apart already.
+            None | Some(CameTo::Done | CameTo::Refused(REUSED)) => {}
+            Some(came) => drop(self.left_nothing.insert(id, (content, came))),
+        }
+        Ok(counted)
+    }
+
+    /// What a line that left nothing came to in an earlier run; none where it was not decided then.
+    async fn decided_then(
+        &mut self,
+        number: u64,
+        envelope: &Envelope,
+    ) -> Option<Result<Outcome, CommandError>> {
+        let mark = loop {
+            match self.known.marks.get(self.passed) {
+                Some(mark) if mark.line <= number => {
+                    self.passed += 1;
+                    self.time = None;
+                }
+                mark => break mark.copied(),
+            }
+        };
+        if self.known.log_has(number) {
+            return None;
+        }
+        self.time = self.time.max(envelope.at);
+        let time = self.time?;
+        let moments = match mark {
+            Some(mark) => [
+                Some(mark.before),
+                Some(mark.first).filter(|first| *first < mark.before),
+            ],
+            None => [self.unfinished, None],
+        };
+        for moment in moments.into_iter().flatten() {
+            let then = self
+                .handler
+                .decide_as_of(envelope.clone(), moment, time)
+                .await;
+            let Some(outcome) = then.transpose() else {
+                continue;
+            };
+            // The run that was killed may not have come to all timers that this line lets fire.
+            if mark.is_none()
+                && let Some(at) = envelope.at
+                && let Err(error) = self.handler.run_timers(at).await
+            {
+                return Some(Err(error));
+            }
+            return Some(outcome);
+        }
+        // Not decided then after all: the line was not in the file yet, or is the one to go on with.
+        None
+    }
 }
 
 /// The last event that a line left, or stood on.
@@ -223,6 +321,10 @@ async fn count(mut pending: mpsc::Receiver<Counted>) -> anyhow::Result<Summary> 
         let outcome = match counted {
             Counted::Now(pending) => pending.durable().await,
             Counted::Then(outcome) => outcome,
+            Counted::Again(came) => {
+                summary.count(came);
+                continue;
+            }
         };
         summary
             .add(outcome)
@@ -231,11 +333,24 @@ async fn count(mut pending: mpsc::Receiver<Counted>) -> anyhow::Result<Summary> 
     Ok(summary)
 }
 
-/// Which lines an earlier run left something of.
+/// What the log has of the lines.
 #[derive(Default)]
 struct Known {
-    /// By line number, up to the last one that left something.
-    left: Vec<bool>,
+    /// By line number, whether the log has its id.
+    found: Vec<bool>,
+    /// The lines that left something, in the order of the file.
+    marks: Vec<Mark>,
+}
+
+/// A line that left something.
+#[derive(Clone, Copy)]
+struct Mark {
+    line: u64,
+    /// Just before what it left.
+    before: Position,
+    /// The lowest of that of this line and all after it: they differ where lines were put between those of an earlier
+    /// import.
+    first: Position,
 }
 
 impl Known {
@@ -245,27 +360,43 @@ impl Known {
         if !source.may_be_known {
             return Ok(known);
         }
+        let mut positions = HashSet::new();
         while let Some(RawLine { number, text, .. }) = source.next_line()? {
             let Some(line) = text.ok().and_then(|text| Line::parse(text).ok()) else {
                 continue;
             };
             let envelope = line.envelope();
             let trace = handler.trace(&envelope.actor, &envelope.command_id).await?;
-            if trace.is_some() {
-                known.left.resize(usize::try_from(number)?, false);
-                known.left.push(true);
+            let Some(trace) = trace else {
+                continue;
+            };
+            known.found.resize(usize::try_from(number)?, false);
+            known.found.push(true);
+            // A line that repeats another one, or uses its id again, left nothing itself.
+            let (_, content) = envelope.ids();
+            if content == trace.content && positions.insert(trace.position) {
+                known.marks.push(Mark {
+                    line: number,
+                    before: trace.before,
+                    first: trace.before,
+                });
             }
+        }
+        let mut first = Position(u64::MAX);
+        for mark in known.marks.iter_mut().rev() {
+            first = first.min(mark.before);
+            mark.first = first;
         }
         source.rewind()?;
         Ok(known)
     }
 
-    /// Whether a line was decided, and left nothing: it stands before the last one that left something.
-    fn left_nothing(&self, number: u64) -> bool {
+    /// Whether the log has the id of a line.
+    fn log_has(&self, number: u64) -> bool {
         usize::try_from(number)
             .ok()
-            .and_then(|number| self.left.get(number))
-            == Some(&false)
+            .and_then(|number| self.found.get(number))
+            == Some(&true)
     }
 }
 

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use commands::{Command, CommandError, CommandHandler, Envelope, Kind, Mode, Options};
+use commands::{Command, CommandHandler, Envelope, Kind, Mode, Options};
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode};
 use domain::ids::ReasonCode;
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
-use event_store::{EmbeddedStore, EventStore, Position, RecordedEvent};
+use event_store::{EmbeddedStore, EventStore, RecordedEvent};
 use tests::commands::{Desk, appends_of, code, id, log, member, message, store_options, with};
 
 fn suspend(who: &str, until: i64) -> Command {
@@ -279,7 +279,7 @@ fn lines() -> Vec<Line> {
 }
 
 /// Imports lines as the program does: what left a trace is repeated; what left none before the last trace is decided
-/// as of then; what comes after is new.
+/// as of just before the next one; what comes after is new.
 async fn import(handler: &CommandHandler, lines: &[Line]) -> Vec<String> {
     let envelope = |index: usize, line: &Line| Envelope {
         actor: member(line.actor),
@@ -287,38 +287,38 @@ async fn import(handler: &CommandHandler, lines: &[Line]) -> Vec<String> {
         at: Some(Timestamp(line.at)),
         command: line.command.clone(),
     };
-    let mut last_trace = None;
+    let mut traces = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let Envelope {
             actor, command_id, ..
         } = envelope(index, line);
-        if handler.trace(&actor, &command_id).await.unwrap().is_some() {
-            last_trace = Some(index);
-        }
+        let trace = handler.trace(&actor, &command_id).await.unwrap();
+        traces.push(trace.map(|trace| trace.before));
     }
     let mut outcomes = Vec::new();
-    let mut reached = Position::START;
+    let mut unfinished = handler.unfinished();
     for (index, line) in lines.iter().enumerate() {
         let envelope = envelope(index, line);
-        let trace = handler
-            .trace(&envelope.actor, &envelope.command_id)
-            .await
-            .unwrap();
-        let before = last_trace.is_some_and(|last| index < last) && trace.is_none();
-        let outcome = if before {
-            handler
-                .decide_as_of(envelope, reached)
+        let next = traces[index..].iter().flatten().next().copied();
+        let then = match next.or(unfinished) {
+            Some(before) if traces[index].is_none() => handler
+                .decide_as_of(envelope.clone(), before, Timestamp(line.at))
                 .await
-                .map(|outcome| outcome.expect("decided before"))
+                .transpose(),
+            _ => None,
+        };
+        let outcome = if let Some(outcome) = then {
+            if next.is_none() {
+                handler.run_timers(Timestamp(line.at)).await.unwrap();
+            }
+            outcome
         } else {
+            assert!(next.is_none() || traces[index].is_some(), "decided before");
+            if next.is_none() {
+                unfinished = None;
+            }
             handler.submit(envelope).await.unwrap().durable().await
         };
-        let position = match &outcome {
-            Ok(outcome) => outcome.position,
-            Err(CommandError::Refused(refusal)) => refusal.position,
-            Err(_) => Position::START,
-        };
-        reached = reached.max(position);
         let kind = outcome.as_ref().map(|outcome| outcome.kind);
         outcomes.push(format!(
             "{} {}",

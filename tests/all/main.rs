@@ -28,6 +28,7 @@ mod commands_limits;
 mod commands_rules;
 mod program_care;
 mod program_import;
+mod program_import_again;
 mod program_service;
 mod program_tour;
 mod program_usage;
