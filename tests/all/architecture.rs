@@ -59,6 +59,9 @@ const LICENCES: [&str; 14] = [
     "Zlib",
 ];
 
+/// Lines that a file of ours has at most.
+const FILE_LINES_MAX: usize = 600;
+
 /// The only place that foreign crates come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -129,6 +132,72 @@ fn our_crates_depend_on_one_another_as_the_architecture_says() {
     assert_eq!(
         found, meant,
         "an edge between our crates is not as ARCHITECTURE.md has it"
+    );
+}
+
+#[test]
+fn the_page_on_the_architecture_has_the_same_edges() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let all: Vec<&str> = EDGES.iter().map(|(name, _)| *name).collect();
+    let rows = page
+        .lines()
+        .skip_while(|line| *line != "| crate | may use |")
+        .skip(2);
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        for name in cells[0].split(", ").map(|name| name.trim_matches('`')) {
+            let edges: BTreeSet<String> = match cells[1] {
+                "-" => BTreeSet::new(),
+                "all" => all
+                    .iter()
+                    .filter(|other| **other != name && **other != "tests")
+                    .map(|other| (*other).to_owned())
+                    .collect(),
+                listed => listed.split(", ").map(str::to_owned).collect(),
+            };
+            told.insert(name.to_owned(), edges);
+        }
+    }
+    let meant: BTreeMap<String, BTreeSet<String>> = EDGES
+        .iter()
+        .map(|(name, edges)| {
+            (
+                (*name).to_owned(),
+                edges.iter().map(|edge| (*edge).to_owned()).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(told, meant);
+}
+
+#[test]
+fn every_file_says_what_it_is_and_stays_short() {
+    let mut wrong = Vec::new();
+    for (name, _) in EDGES {
+        let mut folders = vec![root().join(name)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)
+                .expect("a folder")
+                .map(|entry| entry.expect("an entry"))
+            {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = std::fs::read_to_string(&path).expect("a file");
+                    let lines = text.lines().count();
+                    if !text.starts_with("//! ") || lines > FILE_LINES_MAX {
+                        wrong.push(format!("{} ({lines} lines)", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "without a header, or longer than {FILE_LINES_MAX} lines:\n{}",
+        wrong.join("\n")
     );
 }
 
