@@ -150,27 +150,14 @@ pub(crate) fn query(
     if let Some(place) = page.place::<8>(ViewName::Blocked, checkpoint.log_id)? {
         span = span.after(&prefix.fixed(&place));
     }
-    let mut rows = Vec::new();
-    let mut merged = Merged::<8>::of(reader, ROWS, &[span], Order::Ascending)?;
-    while rows.len() <= page.limit() {
-        let Some((place, value)) = merged.next()? else {
-            break;
-        };
-        let Row {
-            member,
-            conversation,
-            exists,
-            since,
-        } = decode(ROWS, &value)?;
-        let conversation_id = exists.at(now).then_some(conversation);
-        rows.push((
-            place,
-            BlockItem {
-                member,
-                conversation_id,
-                since: Timestamp(since),
-            },
-        ));
-    }
-    Ok(Page::cut(rows, page, ViewName::Blocked, checkpoint))
+    let mut rows = Merged::<8>::of(reader, ROWS, &[span], Order::Ascending)?;
+    let page = Page::read(&mut rows, page, ViewName::Blocked, checkpoint, |bytes| {
+        let row: Row = decode(ROWS, bytes)?;
+        Ok(BlockItem {
+            member: row.member,
+            conversation_id: row.exists.at(now).then_some(row.conversation),
+            since: Timestamp(row.since),
+        })
+    })?;
+    Ok(page)
 }

@@ -38,9 +38,55 @@ pub(crate) struct Doorstep {
     pub(crate) senders: &'static str,
     /// Member: their [`Standing`].
     pub(crate) members: &'static str,
-    /// The rules in force.
+    /// What the rules in force let in.
     pub(crate) policy: &'static str,
 }
+
+/// What the rules in force let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Admitted {
+    /// Per audience, a bit per group that it does not refuse.
+    groups: [u8; 5],
+    default_adult: Audience,
+    default_16_17: Audience,
+}
+
+impl Admitted {
+    fn by(rules: &Rules) -> Self {
+        let groups = AUDIENCES.map(|audience| {
+            let admits = |group: &u8| {
+                let relationship = relationship_of(*group);
+                let known = group_of(relationship) == *group;
+                known && rules.audience_table.admit(audience, relationship).0 > Admission::Refused
+            };
+            (0..8)
+                .filter(admits)
+                .fold(0, |groups, group| groups | 1 << group)
+        });
+        Self {
+            groups,
+            default_adult: rules.default_audience_adult,
+            default_16_17: rules.default_audience_16_17,
+        }
+    }
+
+    /// A bit per group that this member's audience lets in.
+    fn to(self, standing: Standing) -> u8 {
+        let defaults = (self.default_adult, self.default_16_17);
+        let audience = audience_of(standing.chosen, standing.age_band, defaults);
+        let of = AUDIENCES.iter().position(|known| *known == audience);
+        of.and_then(|at| self.groups.get(at)).copied().unwrap_or(0)
+    }
+}
+
+/// All audiences.
+const AUDIENCES: [Audience; 5] = [
+    Audience::Everyone,
+    Audience::Following,
+    Audience::FriendsAndSuggested,
+    Audience::Friends,
+    Audience::NoOne,
+];
 
 /// What of a member freezes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +102,17 @@ impl Standing {
     }
 }
 
-/// Whom a member lets write to them: as they chose, or by the default of their age band.
-pub(crate) fn audience_of(chosen: Option<Audience>, age_band: AgeBand, rules: &Rules) -> Audience {
+/// Whom a member lets write to them: as they chose, or by the default of their age band, of adults and of those of 16
+/// and 17.
+pub(crate) fn audience_of(
+    chosen: Option<Audience>,
+    age_band: AgeBand,
+    (adult, from_16_to_17): (Audience, Audience),
+) -> Audience {
     chosen.unwrap_or(match age_band {
         AgeBand::Under16 => Audience::NoOne,
-        AgeBand::From16To17 => rules.default_audience_16_17,
-        AgeBand::Adult => rules.default_audience_adult,
+        AgeBand::From16To17 => from_16_to_17,
+        AgeBand::Adult => adult,
     })
 }
 
@@ -85,6 +136,15 @@ pub(crate) struct Stand {
     pub(crate) muted: bool,
     pub(crate) any_unread: bool,
     pub(crate) relationship: Relationship,
+}
+
+impl Stand {
+    /// The group in which it can be seen.
+    pub(crate) fn group(&self) -> Option<u8> {
+        self.waits
+            .map(|(_, group)| group)
+            .filter(|group| *group != HIDDEN)
+    }
 }
 
 impl Kept {
@@ -137,7 +197,7 @@ impl Doorstep {
             Event::Conversation(event) => self.conversation(tx, recorded, event, follow),
             Event::Member(event) => self.member(tx, event, follow),
             Event::Policy(policy::Event::PolicySet(set)) => {
-                store(tx, self.policy, RULES, &*set.rules)
+                store(tx, self.policy, RULES, &Admitted::by(&set.rules))
             }
             Event::Case(_) | Event::Reactor(_) | Event::Refused(_) => Ok(()),
         }
@@ -253,31 +313,17 @@ impl Doorstep {
         Ok(())
     }
 
-    /// The groups of a recipient's requests that their audience lets in.
-    pub(crate) fn open_groups(
-        &self,
-        reader: &Reader,
-        recipient: &MemberId,
-    ) -> anyhow::Result<Vec<u8>> {
+    /// A bit per group of a recipient's requests that their audience lets in.
+    pub(crate) fn open_groups(&self, reader: &Reader, recipient: &MemberId) -> anyhow::Result<u8> {
         let standing: Option<Standing> =
             fetch(reader, self.members, recipient.as_str().as_bytes())?;
         let Some(standing) = standing.filter(|standing| standing.age_band != AgeBand::Under16)
         else {
-            return Ok(Vec::new());
+            return Ok(0);
         };
-        let rules: Rules = fetch(reader, self.policy, RULES)?.unwrap_or_default();
-        let audience = audience_of(standing.chosen, standing.age_band, &rules);
-        let admits = |group: &u8| {
-            rules
-                .audience_table
-                .admit(audience, relationship_of(*group))
-                .0
-                > Admission::Refused
-        };
-        Ok((0..8)
-            .filter(|group| group_of(relationship_of(*group)) == *group)
-            .filter(admits)
-            .collect())
+        let admitted: Option<Admitted> = fetch(reader, self.policy, RULES)?;
+        let admitted = admitted.unwrap_or_else(|| Admitted::by(&Rules::default()));
+        Ok(admitted.to(standing))
     }
 }
 

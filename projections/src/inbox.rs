@@ -50,25 +50,6 @@ struct Row<'a> {
     muted: bool,
 }
 
-impl Row<'_> {
-    fn into_owned(self) -> Row<'static> {
-        let Row {
-            conversation,
-            with,
-            last,
-            unread,
-            muted,
-        } = self;
-        Row {
-            conversation,
-            with,
-            last: last.into_owned(),
-            unread,
-            muted,
-        }
-    }
-}
-
 /// A conversation's thread with what only the inbox keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
@@ -288,45 +269,29 @@ pub(crate) async fn query(
     if let Some(place) = page.place::<8>(ViewName::Inbox, checkpoint.log_id)? {
         span = span.after(&prefix.fixed(&place));
     }
-    let mut rows = Vec::with_capacity(page.limit() + 1);
-    let mut merged = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
-    while rows.len() <= page.limit() {
-        let Some((place, value)) = merged.next()? else {
-            break;
-        };
-        let row: Row<'_> = decode(ROWS, &value)?;
-        rows.push((place, row.into_owned()));
-    }
-    drop(merged);
-    let Page {
-        items,
-        next,
-        position,
-    } = Page::cut(rows, page, ViewName::Inbox, checkpoint);
-    let mut answers = Vec::with_capacity(items.len());
-    for row in items {
-        let last_message = row
-            .last
-            .resolve(&*reads.store, row.conversation, member, &row.with)
-            .await?;
-        let Row {
-            conversation,
-            with,
-            unread,
-            muted,
-            ..
-        } = row;
-        answers.push(InboxItem {
-            conversation_id: conversation,
-            with,
+    let mut incomplete = Vec::new();
+    let mut number = 0;
+    let mut rows = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
+    let mut page = Page::read(&mut rows, page, ViewName::Inbox, checkpoint, |bytes| {
+        let row: Row<'_> = decode(ROWS, bytes)?;
+        let (last_message, missing) = row.last.told(member, &row.with);
+        incomplete.extend(missing.map(|missing| (number, missing)));
+        number += 1;
+        Ok(InboxItem {
+            conversation_id: row.conversation,
+            with: row.with,
             last_message,
-            unread,
-            muted,
-        });
+            unread: row.unread,
+            muted: row.muted,
+        })
+    })?;
+    drop(rows);
+    for (number, missing) in incomplete {
+        if let Some(item) = page.items.get_mut(number) {
+            item.last_message
+                .complete(missing, &*reads.store, item.conversation_id)
+                .await?;
+        }
     }
-    Ok(Page {
-        items: answers,
-        next,
-        position,
-    })
+    Ok(page)
 }

@@ -133,28 +133,41 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The message as `owner` of the row sees it; read from the log where the row does not have it.
-    pub(crate) async fn resolve(
-        self,
+    /// The message as `owner` of the row sees it; what is missing is told beside it.
+    pub(crate) fn told(self, owner: &MemberId, with: &MemberId) -> (LastMessage, Option<Missing>) {
+        let (text, sent_at, missing) = match self.content {
+            Content::Here { sent_at, text } => (Some(text.into_owned()), sent_at, None),
+            Content::Unsent { sent_at } => (None, sent_at, None),
+            Content::InLog { version, unsent } => (None, 0, Some(Missing { version, unsent })),
+        };
+        let message = LastMessage {
+            number: self.number,
+            from: if self.own { owner } else { with }.clone(),
+            text,
+            sent_at: Timestamp(sent_at),
+        };
+        (message, missing)
+    }
+}
+
+/// Time and text of a message that its row has not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missing {
+    version: u64,
+    unsent: bool,
+}
+
+impl LastMessage {
+    /// Reads what is missing from the log.
+    pub(crate) async fn complete(
+        &mut self,
+        missing: Missing,
         store: &dyn EventStore,
         conversation: ConversationId,
-        owner: &MemberId,
-        with: &MemberId,
-    ) -> anyhow::Result<LastMessage> {
-        let (text, sent_at) = match self.content {
-            Content::Here { sent_at, text } => (Some(text.into_owned()), Timestamp(sent_at)),
-            Content::Unsent { sent_at } => (None, Timestamp(sent_at)),
-            Content::InLog { version, unsent } => {
-                let message = texts::message(store, conversation, version).await?;
-                ((!unsent).then_some(message.text), message.sent_at)
-            }
-        };
-        let from = if self.own { owner } else { with }.clone();
-        Ok(LastMessage {
-            number: self.number,
-            from,
-            text,
-            sent_at,
-        })
+    ) -> anyhow::Result<()> {
+        let sent = texts::message(store, conversation, missing.version).await?;
+        self.text = (!missing.unsent).then_some(sent.text);
+        self.sent_at = sent.sent_at;
+        Ok(())
     }
 }

@@ -180,11 +180,12 @@ fn row_after(
 pub(crate) fn query(reader: &Reader, member: &MemberId) -> Result<Answer<Member>, QueryError> {
     let row: Row = fetch(reader, ROWS, member.as_str().as_bytes())?.ok_or(QueryError::NotFound)?;
     let rules: Rules = fetch(reader, POLICY, RULES)?.unwrap_or_default();
+    let defaults = (rules.default_audience_adult, rules.default_audience_16_17);
     let value = Member {
         registered_at: Timestamp(row.registered_at),
         age_band: row.age_band,
         dm_setting: DmSetting {
-            audience: audience_of(row.chosen, row.age_band, &rules),
+            audience: audience_of(row.chosen, row.age_band, defaults),
             version: row.setting_version,
             position: Position(row.setting_position),
         },

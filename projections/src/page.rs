@@ -9,6 +9,7 @@ use event_store::{LogId, Position};
 use tables::Checkpoint;
 use uuid::Uuid;
 
+use crate::rows::Merged;
 use crate::{QueryError, ViewName};
 
 /// The most items of a page.
@@ -119,6 +120,37 @@ impl<T> Page<T> {
             items: rows.into_iter().map(|(_, item)| item).collect(),
             position: checkpoint.position,
         }
+    }
+}
+
+impl<T> Page<T> {
+    /// A page read off the rows of a list.
+    pub(crate) fn read<const PLACE: usize>(
+        rows: &mut Merged<'_, PLACE>,
+        request: &PageRequest,
+        view: ViewName,
+        checkpoint: Checkpoint,
+        mut item: impl FnMut(&[u8]) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Self> {
+        let mut items = Vec::with_capacity(request.limit());
+        let mut last = None;
+        while items.len() < request.limit() {
+            let Some((place, row)) = rows.next()? else {
+                break;
+            };
+            items.push(item(&row)?);
+            last = Some(place);
+        }
+        let last = last.filter(|_| rows.more());
+        Ok(Self {
+            next: last.map(|place| Cursor {
+                log_id: checkpoint.log_id,
+                view,
+                key: place.to_vec(),
+            }),
+            items,
+            position: checkpoint.position,
+        })
     }
 }
 

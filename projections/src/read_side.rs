@@ -135,9 +135,11 @@ impl ReadSide {
         let unavailable = |cause: String| QueryError::Unavailable { view, cause };
         let handle = self
             .runner
-            .view(view.as_str())
-            .ok_or_else(|| unavailable("no such view".to_owned()))?;
+            .views()
+            .iter()
+            .find(|handle| handle.name() == view.as_str());
         handle
+            .ok_or_else(|| unavailable("no such view".to_owned()))?
             .reader()
             .map_err(|cause| unavailable(cause.to_string()))
     }

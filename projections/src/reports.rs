@@ -165,20 +165,16 @@ pub(crate) async fn query(
     if let Some(place) = page.place::<8>(ViewName::Reports, checkpoint.log_id)? {
         span = span.after(&prefix.fixed(&place));
     }
-    let mut rows = Vec::new();
-    let mut merged = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
-    while rows.len() <= page.limit() {
-        let Some((place, value)) = merged.next()? else {
-            break;
-        };
-        rows.push((place, decode::<Row>(ROWS, &value)?));
-    }
-    drop(merged);
+    let mut rows = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
+    let page = Page::read(&mut rows, page, ViewName::Reports, checkpoint, |bytes| {
+        decode::<Row>(ROWS, bytes)
+    })?;
+    drop(rows);
     let Page {
         items,
         next,
         position,
-    } = Page::cut(rows, page, ViewName::Reports, checkpoint);
+    } = page;
     let mut answers = Vec::with_capacity(items.len());
     for row in items {
         answers.push(row.into_item(&*reads.store).await?);

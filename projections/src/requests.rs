@@ -2,7 +2,7 @@
 //!
 //! Key: recipient, group, then the position of the last message they see, falling. A page merges the groups that the
 //! recipient's audience lets in, so that it costs the rows it shows, however many are frozen; see [`Doorstep`] for the
-//! groups and for the tables beside the rows. Bound: a row per pending request, with the last message's text.
+//! groups and for the tables beside the rows. How many rows each group has is counted, so that empty ones are not asked. Bound: a row per pending request, with the last message's text.
 
 use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
@@ -14,14 +14,15 @@ use tables::key::Key;
 use tables::{ApplyError, Order, Span, Tx, View};
 
 use crate::codec::DomainCodec;
-use crate::doorstep::{Change, Doorstep};
+use crate::doorstep::{Change, Doorstep, GROUPS};
 use crate::last_message::{Content, LastMessage, Shown};
-use crate::rows::{Merged, decode, store};
+use crate::rows::{Merged, decode, fetch, load, store};
 use crate::thread::{Mark, Side};
 use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
 
 const ROWS: &str = "rows";
+const COUNTS: &str = "counts";
 const DOORSTEP: Doorstep = Doorstep {
     threads: "threads",
     senders: "senders",
@@ -86,29 +87,6 @@ struct Row<'a> {
     relationship: Relationship,
 }
 
-impl Row<'_> {
-    fn into_owned(self) -> Row<'static> {
-        let Row {
-            conversation,
-            with,
-            last,
-            muted,
-            opened_at,
-            messages,
-            relationship,
-        } = self;
-        Row {
-            conversation,
-            with,
-            last: last.into_owned(),
-            muted,
-            opened_at,
-            messages,
-            relationship,
-        }
-    }
-}
-
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Requests;
@@ -125,6 +103,7 @@ impl View<DomainCodec> for Requests {
     fn tables(&self) -> &'static [&'static str] {
         &[
             ROWS,
+            COUNTS,
             DOORSTEP.threads,
             DOORSTEP.senders,
             DOORSTEP.members,
@@ -168,6 +147,7 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
     let was = before
         .waits
         .map(|(mark, group)| (mark, row_key(member, group, before.order)));
+    count(tx, member, before.group(), after.group())?;
     let Some((mark, group)) = after.waits else {
         return was.map_or(Ok(()), |(_, key)| Ok(tx.delete(ROWS, &key)?));
     };
@@ -193,6 +173,27 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
         relationship: after.relationship.into(),
     };
     store(tx, ROWS, &key, &row)
+}
+
+/// Counts the rows of a member's groups; hidden ones are in none.
+fn count(
+    tx: &mut Tx<'_>,
+    member: &MemberId,
+    before: Option<u8>,
+    after: Option<u8>,
+) -> Result<(), ApplyError> {
+    if before == after {
+        return Ok(());
+    }
+    let key = member.as_str().as_bytes();
+    let mut counts: [u64; GROUPS] = load(tx, COUNTS, key)?.unwrap_or_default();
+    if let Some(count) = before.and_then(|group| counts.get_mut(usize::from(group))) {
+        *count = count.saturating_sub(1);
+    }
+    if let Some(count) = after.and_then(|group| counts.get_mut(usize::from(group))) {
+        *count += 1;
+    }
+    store(tx, COUNTS, key, &counts)
 }
 
 /// What the row from before this event says of the message.
@@ -224,8 +225,14 @@ pub(crate) async fn query(
     let reader = reads.reader(ViewName::Requests)?;
     let checkpoint = reader.checkpoint();
     let place = page.place::<8>(ViewName::Requests, checkpoint.log_id)?;
+    let open = DOORSTEP.open_groups(&reader, member)?;
+    let counts: [u64; GROUPS] =
+        fetch(&reader, COUNTS, member.as_str().as_bytes())?.unwrap_or_default();
     let mut spans = Vec::new();
-    for group in DOORSTEP.open_groups(&reader, member)? {
+    for (group, _) in (0_u8..)
+        .zip(counts)
+        .filter(|(group, count)| *count > 0 && open & 1 << group != 0)
+    {
         let prefix = group_key(member, group);
         let span = Span::prefix(&prefix);
         spans.push(match place {
@@ -233,46 +240,31 @@ pub(crate) async fn query(
             None => span,
         });
     }
-    let mut rows = Vec::with_capacity(page.limit() + 1);
-    let mut merged = Merged::<8>::of(&reader, ROWS, &spans, Order::Ascending)?;
-    while rows.len() <= page.limit() {
-        let Some((place, value)) = merged.next()? else {
-            break;
-        };
-        rows.push((place, decode::<Row<'_>>(ROWS, &value)?.into_owned()));
+    let mut incomplete = Vec::new();
+    let mut number = 0;
+    let mut rows = Merged::<8>::of(&reader, ROWS, &spans, Order::Ascending)?;
+    let mut page = Page::read(&mut rows, page, ViewName::Requests, checkpoint, |bytes| {
+        let row: Row<'_> = decode(ROWS, bytes)?;
+        let (last_message, missing) = row.last.told(member, &row.with);
+        incomplete.extend(missing.map(|missing| (number, missing)));
+        number += 1;
+        Ok(RequestItem {
+            conversation_id: row.conversation,
+            with: row.with,
+            last_message,
+            muted: row.muted,
+            opened_at: Timestamp(row.opened_at),
+            messages: row.messages,
+            relationship: row.relationship,
+        })
+    })?;
+    drop(rows);
+    for (number, missing) in incomplete {
+        if let Some(item) = page.items.get_mut(number) {
+            item.last_message
+                .complete(missing, &*reads.store, item.conversation_id)
+                .await?;
+        }
     }
-    drop(merged);
-    let Page {
-        items,
-        next,
-        position,
-    } = Page::cut(rows, page, ViewName::Requests, checkpoint);
-    let mut answers = Vec::with_capacity(items.len());
-    for row in items {
-        let Row {
-            conversation,
-            with,
-            last,
-            muted,
-            opened_at,
-            messages,
-            relationship,
-        } = row;
-        answers.push(RequestItem {
-            conversation_id: conversation,
-            last_message: last
-                .resolve(&*reads.store, conversation, member, &with)
-                .await?,
-            with,
-            muted,
-            opened_at: Timestamp(opened_at),
-            messages,
-            relationship,
-        });
-    }
-    Ok(Page {
-        items: answers,
-        next,
-        position,
-    })
+    Ok(page)
 }

@@ -84,6 +84,11 @@ impl<'a, const PLACE: usize> Merged<'a, PLACE> {
         Ok(Self { sources, order })
     }
 
+    /// Whether there is a next row.
+    pub(crate) fn more(&self) -> bool {
+        self.sources.iter().any(|source| source.head.is_some())
+    }
+
     /// The next row: its place and its value.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<([u8; PLACE], Slice<'a>)>> {
         let waiting = self

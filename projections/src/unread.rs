@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tables::{ApplyError, Reader, Tx, View};
 
 use crate::codec::DomainCodec;
-use crate::doorstep::{Change, Doorstep, GROUPS, HIDDEN, Stand};
+use crate::doorstep::{Change, Doorstep, GROUPS, Stand};
 use crate::rows::{fetch, load, store};
 use crate::thread::Side;
 use crate::topic::Topic;
@@ -52,8 +52,7 @@ impl Counts {
     fn of(stand: Stand) -> Self {
         match stand.waits {
             _ if !stand.any_unread => Self::Nowhere,
-            Some((_, HIDDEN)) => Self::Nowhere,
-            Some((_, group)) => Self::Group(group),
+            Some(_) => stand.group().map_or(Self::Nowhere, Self::Group),
             None if stand.in_inbox => Self::Inbox,
             None => Self::Nowhere,
         }
@@ -140,10 +139,12 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyE
 /// How many of a member's conversations hold something unread.
 pub(crate) fn query(reader: &Reader, member: &MemberId) -> Result<Answer<Unread>, QueryError> {
     let row: Row = fetch(reader, ROWS, member.as_str().as_bytes())?.unwrap_or_default();
-    let mut requests = 0;
-    for group in DOORSTEP.open_groups(reader, member)? {
-        requests += row.requests.get(usize::from(group)).copied().unwrap_or(0);
-    }
+    let open = DOORSTEP.open_groups(reader, member)?;
+    let counts = row.requests.iter().enumerate();
+    let requests = counts
+        .filter(|(group, _)| open & 1 << group != 0)
+        .map(|(_, count)| count)
+        .sum();
     Ok(Answer {
         value: Unread {
             inbox: row.inbox,
