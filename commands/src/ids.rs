@@ -416,7 +416,6 @@ mod spec {
             filter: std::sync::Arc::default(),
             timers: std::sync::Arc::default(),
             causes: tokio::sync::watch::Sender::default(),
-            log_id: Uuid::nil(),
         };
         let fold = |events: &[RecordedEvent]| {
             tables::testing::fold(&crate::index::WriteSideCodec, &view, events).unwrap()

@@ -87,8 +87,6 @@ pub(crate) struct WriteSide {
     pub(crate) timers: Arc<Timers>,
     /// Is told of what the reactors have to handle.
     pub(crate) causes: watch::Sender<Position>,
-    /// The log that checkpoints have to speak of.
-    pub(crate) log_id: Uuid,
 }
 
 impl View<WriteSideCodec> for WriteSide {
@@ -129,8 +127,7 @@ impl View<WriteSideCodec> for WriteSide {
             ids::add(tx, event)?;
         }
         if event.event_type() == CAUSE {
-            let mut row = event.version().to_be_bytes().to_vec();
-            row.extend_from_slice(event.stream().as_bytes());
+            let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
         }
@@ -155,10 +152,22 @@ impl View<WriteSideCodec> for WriteSide {
                 tx.put(REPORTS, &key, &[])?;
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
-                if checkpoint.log_id == self.log_id && event.stream() == CASES_STREAM =>
+                if event.stream() == CASES_STREAM =>
             {
-                let handled = Key::new().u64(checkpoint.position);
-                tx.delete_span(CAUSES, &Span::all().through(&handled))?;
+                let row = cause_row(&checkpoint.stream, checkpoint.version);
+                let handled = tx
+                    .scan(CAUSES, &Span::all(), Order::Ascending)?
+                    .find_map(|cause| match cause {
+                        Ok((key, value)) if value.as_ref() == row.as_slice() => {
+                            Some(Ok(key.to_vec()))
+                        }
+                        Ok(_) => None,
+                        Err(error) => Some(Err(error)),
+                    })
+                    .transpose()?;
+                if let Some(handled) = handled {
+                    tx.delete_span(CAUSES, &Span::all().through(&handled))?;
+                }
             }
             Some(Event::Member(
                 changed @ (member::Event::MemberSuspended(_)
@@ -189,6 +198,13 @@ impl View<WriteSideCodec> for WriteSide {
         }
         Ok(())
     }
+}
+
+/// A cause by its place in its stream.
+fn cause_row(stream: &str, version: u64) -> Vec<u8> {
+    let mut row = version.to_be_bytes().to_vec();
+    row.extend_from_slice(stream.as_bytes());
+    row
 }
 
 fn message_key(stream: &str, number: u64) -> Key {

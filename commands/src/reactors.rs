@@ -88,11 +88,19 @@ impl Cases {
             .catch_up(&*shared.store, &stream, None, |_| {})
             .await
             .map_err(|error| log(error.to_string()))?;
-        let position = match &aggregate.state {
-            State::Reactor(state) => state.position(shared.store.log_id().0).unwrap_or(0),
-            State::Conversation(_) | State::Member(_) | State::Case(_) | State::Policy(_) => 0,
+        let last = match &aggregate.state {
+            State::Reactor(state) => state.last(),
+            State::Conversation(_) | State::Member(_) | State::Case(_) | State::Policy(_) => None,
         };
-        let taken = Position(position);
+        let last = match last {
+            Some((cause, version)) => {
+                let cause = StreamName::new(cause).map_err(|error| log(error.to_string()))?;
+                let read = shared.store.read_one(&cause, version).await;
+                read.map_err(|error| log(error.to_string()))?
+            }
+            None => None,
+        };
+        let taken = last.map_or(Position::START, |cause| cause.position());
         Ok(Self {
             shared,
             causes,
@@ -335,10 +343,10 @@ impl Cases {
         if !state.parked.is_empty() || at.since_ms(state.checkpoint_at) < CHECKPOINT_EVERY_MS {
             return Ok(());
         }
-        let command = reactor::Command::Checkpoint {
-            log_id: self.shared.store.log_id().0,
-            position: record.position().0,
-        };
+        let command = reactor::Command::Checkpoint(reactor::ReactorCheckpoint {
+            stream: record.stream().to_owned(),
+            version: record.version(),
+        });
         let origin = origin(record);
         let decided = self
             .shared

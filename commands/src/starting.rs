@@ -56,7 +56,6 @@ pub(crate) async fn start(
         filter: Arc::clone(&filter),
         timers: Arc::clone(&timers),
         causes: causes_in,
-        log_id: store.log_id().0,
     });
     let tables = |error: &dyn std::fmt::Display| StartError::Tables(error.to_string());
     let runner_options = RunnerOptions {

@@ -1,13 +1,12 @@
 //! How far a reactor has come: its checkpoint, as an event of `reactor-{name}`.
 //!
-//! Protects: the checkpoint of one log never falls. The effects themselves are idempotent at their targets, so an
-//! old checkpoint costs work and nothing else. State is one position.
+//! Protects: a checkpoint is not taken twice. The effects themselves are idempotent at their targets, so an old
+//! checkpoint costs work and nothing else. State is one place.
 //!
-//! A position means something in one log only: a checkpoint names the log it was taken in, and in another log (after
-//! a restore or a copy) it counts as none, and the reactor starts from the beginning.
+//! A checkpoint names the event that was handled last by its stream and version, which every copy of a log keeps; a
+//! position means something in one log only.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::event::Recorded;
 
@@ -19,17 +18,17 @@ pub fn stream(name: &str) -> String {
 /// What happens to a reactor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It has handled everything up to a position.
+    /// It has handled everything in the log up to an event.
     ReactorCheckpoint(ReactorCheckpoint),
 }
 
 /// `reactor-checkpoint.v1`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReactorCheckpoint {
-    /// The log whose positions these are.
-    pub log_id: Uuid,
-    /// The last position handled.
-    pub position: u64,
+    /// The stream of the event that was handled last.
+    pub stream: String,
+    /// Its version there.
+    pub version: u64,
 }
 
 /// The last checkpoint.
@@ -39,38 +38,29 @@ pub struct State {
 }
 
 impl State {
-    /// The last position handled of this log; none when it never was.
-    pub fn position(&self, log_id: Uuid) -> Option<u64> {
+    /// The event handled last, by its stream and version; none when there never was one.
+    pub fn last(&self) -> Option<(&str, u64)> {
         self.last
             .as_ref()
-            .filter(|last| last.log_id == log_id)
-            .map(|last| last.position)
+            .map(|last| (last.stream.as_str(), last.version))
     }
 }
 
 /// What a reactor asks of its own stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Remember that everything up to here was handled.
-    Checkpoint {
-        /// The log read from.
-        log_id: Uuid,
-        /// The last position handled.
-        position: u64,
-    },
+    /// Remember that everything up to this event was handled.
+    Checkpoint(ReactorCheckpoint),
 }
 
-/// The checkpoint to append; none when it would not advance. Refuses nothing.
+/// The checkpoint to append; none when it stands there already. Refuses nothing.
 pub fn decide(state: &State, command: &Command) -> Vec<Event> {
-    match *command {
-        Command::Checkpoint { log_id, position } => {
-            if state.position(log_id).is_some_and(|last| last >= position) {
+    match command {
+        Command::Checkpoint(checkpoint) => {
+            if state.last.as_ref() == Some(checkpoint) {
                 return Vec::new();
             }
-            vec![Event::ReactorCheckpoint(ReactorCheckpoint {
-                log_id,
-                position,
-            })]
+            vec![Event::ReactorCheckpoint(checkpoint.clone())]
         }
     }
 }
@@ -87,48 +77,38 @@ mod spec {
     use super::*;
     use crate::time::Timestamp;
 
-    const HERE: Uuid = Uuid::from_u128(1);
-    const ELSEWHERE: Uuid = Uuid::from_u128(2);
+    fn place(version: u64) -> ReactorCheckpoint {
+        ReactorCheckpoint {
+            stream: "conversation-1".to_owned(),
+            version,
+        }
+    }
 
-    fn at(log_id: Uuid, position: u64) -> State {
+    fn at(version: u64) -> State {
         let mut state = State::default();
-        let checkpoint = Event::ReactorCheckpoint(ReactorCheckpoint { log_id, position });
+        let recorded = Recorded {
+            version: 0,
+            at: Timestamp(0),
+        };
         evolve(
             &mut state,
-            Recorded {
-                version: 0,
-                at: Timestamp(0),
-            },
-            &checkpoint,
+            recorded,
+            &Event::ReactorCheckpoint(place(version)),
         );
         state
     }
 
     #[test]
-    fn advances_and_stays_quiet_where_it_would_not() {
-        let checkpoint = |position| Command::Checkpoint {
-            log_id: HERE,
-            position,
-        };
+    fn advances_and_stays_quiet_where_it_stands_already() {
+        let checkpoint = |version| Command::Checkpoint(place(version));
         assert_eq!(decide(&State::default(), &checkpoint(0)).len(), 1);
-        assert_eq!(decide(&at(HERE, 5), &checkpoint(6)).len(), 1);
-        assert_eq!(decide(&at(HERE, 5), &checkpoint(5)), []);
-        assert_eq!(decide(&at(HERE, 5), &checkpoint(4)), []);
+        assert_eq!(decide(&at(5), &checkpoint(6)).len(), 1);
+        assert_eq!(decide(&at(5), &checkpoint(5)), []);
     }
 
     #[test]
-    fn trusts_no_checkpoint_of_another_log() {
-        assert_eq!(at(ELSEWHERE, 5).position(HERE), None);
-        assert_eq!(
-            decide(
-                &at(ELSEWHERE, 5),
-                &Command::Checkpoint {
-                    log_id: HERE,
-                    position: 1
-                }
-            )
-            .len(),
-            1
-        );
+    fn names_the_event_that_was_handled_last() {
+        assert_eq!(State::default().last(), None);
+        assert_eq!(at(5).last(), Some(("conversation-1", 5)));
     }
 }

@@ -33,6 +33,8 @@ use settings::{Outcome, Settings};
 
 /// Runs the program with these arguments; the first is its name.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    // What members write is in every file that the program makes: they are their owner's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let settings = match Settings::read(args) {
         Ok(settings) => settings,
         Err(Outcome::Clap(error)) => {

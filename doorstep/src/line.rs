@@ -18,6 +18,9 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// One line: whose command it is, when, and what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
@@ -33,6 +36,7 @@ pub struct Line {
 impl Line {
     /// Reads one line; fails with the reason when it is no JSON object of exactly the fields its command has.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let Fields(mut fields) = serde_json::from_slice(text)?;
         let head = Head {
             id: take(&mut fields, "id")?,

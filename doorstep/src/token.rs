@@ -18,7 +18,14 @@ pub(crate) fn run(args: &cli::Token) -> Done {
         .iter()
         .filter_map(|name| Role::from_name(name))
         .collect();
-    let keys = compose::open_keys(&DataFolder::at(&args.folder.data), &args.key)?;
+    let folder = DataFolder::at(&args.folder.data);
+    if args.key.auth_key.is_none() && !folder.keys().exists() {
+        eprintln!(
+            "doorstep: {} had no signing key; a new one is made, and tokens of another folder do not open this one",
+            args.folder.data.display()
+        );
+    }
+    let keys = compose::open_keys(&folder, &args.key)?;
     println!("{}", keys.sign(sub, &roles, args.ttl.as_secs())?);
     Ok(())
 }

@@ -348,12 +348,7 @@ fn canonical(log: &[RecordedEvent]) -> Vec<String> {
             record.causation_id(),
             record.last_number(),
             record.members().collect::<Vec<_>>(),
-            // A checkpoint names its log, which differs here.
-            if record.event_type() == "reactor-checkpoint.v1" {
-                ""
-            } else {
-                std::str::from_utf8(record.data()).unwrap()
-            },
+            std::str::from_utf8(record.data()).unwrap(),
         )
     };
     log.iter().map(header).collect()

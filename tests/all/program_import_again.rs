@@ -46,10 +46,7 @@ fn events(data: &Path) -> Vec<RecordedEvent> {
 /// What two logs of one import have in common: all but their ids and when an event was recorded.
 fn canonical(log: &[RecordedEvent]) -> Vec<String> {
     let line = |record: &RecordedEvent| {
-        let data = match record.event_type() {
-            "reactor-checkpoint.v1" => "",
-            _ => std::str::from_utf8(record.data()).expect("JSON"),
-        };
+        let data = std::str::from_utf8(record.data()).expect("JSON");
         format!(
             "{} {} {} {} {} {} {} {} {data}",
             record.position(),
