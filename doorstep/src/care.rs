@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use api::{BackupPart, StoreCare, StoreState};
 use async_trait::async_trait;
 use bytes::Bytes;
-use event_store::{EventStore as _, Verified};
+use event_store::{EventStore as _, OpenError, Verified};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -41,10 +41,7 @@ impl StoreCare for Care {
     async fn verify(&self) -> anyhow::Result<Value> {
         let store = self.store.clone();
         let checked = tokio::task::spawn_blocking(move || store.verify()).await?;
-        Ok(match checked {
-            Ok(verified) => report(&verified),
-            Err(error) => json!({ "ok": false, "error": error.to_string() }),
-        })
+        Ok(report(&checked))
     }
 
     async fn backup(&self, files: mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
@@ -76,7 +73,11 @@ impl StoreCare for Care {
 }
 
 /// What a check found, as the program prints it and the service answers it.
-pub(crate) fn report(verified: &Verified) -> Value {
+pub(crate) fn report(checked: &Result<Verified, OpenError>) -> Value {
+    let verified = match checked {
+        Ok(verified) => verified,
+        Err(error) => return json!({ "ok": false, "error": error.to_string() }),
+    };
     let torn = verified.torn.as_ref().map(|(file, offset, bytes)| {
         json!({ "file": file.display().to_string(), "offset": offset, "bytes": bytes })
     });

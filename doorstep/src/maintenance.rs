@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use event_store::OpenError;
 use serde_json::{Value, json};
 
 use crate::care;
@@ -28,7 +29,10 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
         let folder = DataFolder::at(&args.folder.data);
         folder.existing()?;
         let checked = event_store::verify(folder.path());
-        care::report(&checked.map_err(|error| compose::open_failed(&folder, error))?)
+        if let Err(error @ OpenError::Locked { .. }) = checked {
+            return Err(compose::open_failed(&folder, error).into());
+        }
+        care::report(&checked)
     };
     println!("{report}");
     if report.get("ok").and_then(Value::as_bool) == Some(true) {
@@ -47,9 +51,9 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
         remote_backup(&service, &args.dest).await?
     } else {
         let store = compose::open_at_rest(&DataFolder::at(&args.folder.data))?;
-        let manifest = event_store::backup(&store, &args.dest)?;
+        let made = event_store::backup(&store, &args.dest);
         store.close();
-        serde_json::to_value(manifest)?
+        serde_json::to_value(made?)?
     };
     let field = |name: &str| made.get(name).cloned().unwrap_or_default();
     println!(

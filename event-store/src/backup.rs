@@ -15,9 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::backend::{Backend, BackendFile, Mode, RealBackend, create_dirs};
 use crate::batch::{self, FORMAT, SEGMENT_HEADER};
 use crate::identity::Identity;
-use crate::recovery::{Listing, read_identity, write_file};
+use crate::recovery::{Listing, damaged, read_identity, write_file};
+use crate::verify::{self, End};
 use crate::wire::{index, len_u64};
-use crate::{EmbeddedStore, LogId, OpenError, Position, files, verify};
+use crate::{EmbeddedStore, LogId, OpenError, Position, files};
 
 const MANIFEST: &str = "manifest.json";
 /// Bytes copied at once.
@@ -98,8 +99,9 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError + use<> {
     move |source| BackupError::Io { path, source }
 }
 
-/// Copies the log up to its durable position into a folder that is empty or not there. The store
-/// goes on meanwhile; the call blocks.
+/// Copies the log up to its durable position into a folder that is empty or not there. The copy is
+/// checked before its manifest is written: of a damaged log there is no backup. The store goes on
+/// meanwhile; the call blocks.
 pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest, BackupError> {
     let dest = dest.as_ref();
     let log = dest.join("log");
@@ -122,7 +124,7 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
         } else {
             whole
         };
-        if bytes <= len_u64(SEGMENT_HEADER) {
+        if first == end.segment && bytes <= len_u64(SEGMENT_HEADER) {
             continue;
         }
         let mut source = Source {
@@ -143,6 +145,7 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
         len_u64(text.len()),
     )?);
     sync_dir(&log)?;
+    check_copy(dir, &log, end, position, &identity)?;
     let manifest = Manifest {
         format: FORMAT,
         log_id: identity.log_id,
@@ -159,6 +162,31 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
         .map_err(failed(&path))?;
     sync_dir(dest)?;
     Ok(manifest)
+}
+
+/// Checks every batch and record of a copy of the log in `dir`, up to the end it was cut at. Damage
+/// is told at its place in the log that was copied.
+fn check_copy(
+    dir: &Path,
+    copy: &Path,
+    end: End,
+    position: Position,
+    identity: &Identity,
+) -> Result<(), OpenError> {
+    let checked = verify::check_log_as(&RealBackend, copy, Some(end), identity);
+    let held = checked.map_err(|mut error| {
+        if let OpenError::Damaged { file, .. } | OpenError::ForeignLog { file, .. } = &mut error
+            && let Ok(name) = file.strip_prefix(copy)
+        {
+            *file = dir.join(name);
+        }
+        error
+    })?;
+    if held.position == position {
+        return Ok(());
+    }
+    let missing = dir.join(files::segment_name(held.position.0 + 1));
+    Err(damaged(&missing, 0, "the segment is missing"))
 }
 
 /// Makes a log of a backup in a data folder that has none yet. Every digest is compared, every

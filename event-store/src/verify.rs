@@ -259,7 +259,7 @@ fn check_tail(
     if let Some(mark) = mark {
         let same_place = index(mark.offset) == link.offset;
         let same_end = (mark.position, mark.chain) == (link.position - 1, link.chain);
-        if index(mark.offset) > link.offset || (mark.clean && stop.is_some()) {
+        if index(mark.offset) > link.offset {
             return Err(damaged(path, end, what));
         }
         if (same_place && !same_end) || (mark.clean && !same_place) {

@@ -165,7 +165,29 @@ fn a_flipped_bit_is_told_with_its_place_and_never_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     filled(&data);
-    // The text of a message in the middle of the log: one bit of one letter.
+    let name = flip(&data);
+    let ended = on(&data, &["verify"]);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&name), "{}", ended.stderr);
+    let report = ended.json();
+    assert_eq!(report["ok"], json!(false));
+    let told = report["error"].as_str().expect("what is wrong");
+    assert!(told.contains(&name) && told.contains(" at byte "), "{told}");
+    let served = on(&data, &["events"]);
+    assert!(
+        !served.stdout.contains("lessage") && !served.stdout.contains("message 100,"),
+        "damage was served"
+    );
+    assert_ne!(served.status, Some(0));
+    let refused = program::ended(
+        program::doorstep(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data),
+    );
+    assert_eq!(refused.status, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&name), "{}", refused.stderr);
+}
+
+/// Flips one bit of the text of a message in the middle of the log. Gives the file's name.
+fn flip(data: &Path) -> String {
     let needle = b"message 100, with some words";
     let (file, at) = std::fs::read_dir(data.join("log"))
         .expect("the log")
@@ -187,24 +209,56 @@ fn a_flipped_bit_is_told_with_its_place_and_never_served() {
     let mut byte = [0];
     segment.read_exact_at(&mut byte, at).expect("a byte");
     segment.write_all_at(&[byte[0] ^ 1], at).expect("a byte");
-    let ended = on(&data, &["verify"]);
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    let name = file
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
-    let told = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(told.contains(&name), "{told}");
-    let served = on(&data, &["events"]);
-    assert!(
-        !served.stdout.contains("lessage") && !served.stdout.contains("message 100,"),
-        "damage was served"
+    let name = file.file_name().expect("a name");
+    name.to_string_lossy().into_owned()
+}
+
+#[test]
+fn of_a_running_service_whose_log_was_damaged_no_backup_is_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    filled(&data);
+    let server = Server::start(&data, &[]);
+    let operator = server.token("otto", "operator");
+    let name = flip(&data);
+    let remote = ["--url", &server.url, "--token", &operator];
+    let to = copy.to_string_lossy();
+    let refused = program::run([&["backup", &*to][..], &remote].concat());
+    assert_eq!(refused.status, Some(1), "{}", refused.stdout);
+    // The place is in the service's own log; `verify` tells it to the operator.
+    assert!(refused.stderr.contains(" 500 "), "{}", refused.stderr);
+    assert!(!copy.join("manifest.json").exists());
+    let running = program::run([&["verify"][..], &remote].concat());
+    assert!(server.stop().success());
+    let at_rest = on(&data, &["verify"]);
+    assert_eq!((running.status, at_rest.status), (Some(1), Some(1)));
+    let (running, at_rest) = (running.json(), at_rest.json());
+    assert_eq!(
+        (&running["ok"], &at_rest["ok"]),
+        (&json!(false), &json!(false))
     );
-    assert_ne!(served.status, Some(0));
-    let refused = program::ended(
-        program::doorstep(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data),
-    );
-    assert_eq!(refused.status, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains(&name), "{}", refused.stderr);
+    assert_eq!(running["error"], at_rest["error"]);
+    let told = running["error"].as_str().expect("what is wrong");
+    assert!(told.contains(&name) && told.contains(" at byte "), "{told}");
+}
+
+#[test]
+fn a_torn_tail_at_rest_is_told_and_is_no_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    filled(&data);
+    let whole = on(&data, &["verify"]).done().json();
+    assert_eq!(whole["torn"], Value::Null);
+    assert_eq!(whole["segments"], json!(1));
+    let file = data.join("log/00000000000000000001.seg");
+    let mut bytes = std::fs::read(&file).expect("the segment");
+    let end = usize::try_from(whole["bytes"].as_u64().expect("bytes")).expect("a size");
+    bytes.resize(bytes.len().max(end + 48), 0);
+    bytes[end + 8..end + 48].fill(0xa5);
+    std::fs::write(&file, bytes).expect("the segment");
+    let torn = on(&data, &["verify"]).done().json();
+    assert_eq!(torn["ok"], json!(true));
+    let place = json!({"file": file.to_string_lossy(), "offset": end, "bytes": 48});
+    assert_eq!(torn["torn"], place);
+    assert_eq!(torn["events"], whole["events"]);
 }

@@ -199,3 +199,50 @@ async fn a_copy_that_ends_elsewhere_than_its_manifest_says_does_not_come_back() 
         assert!(EmbeddedStore::open(&back, Options::default()).is_err());
     }
 }
+
+#[tokio::test]
+async fn of_a_log_that_was_damaged_while_it_ran_no_copy_is_made() {
+    let dirs = tempfile::tempdir().unwrap();
+    let source = dirs.path().join("source");
+    let store = open(&source);
+    let mut model = Model::default();
+    fill(&store, &mut model, 0, 200).await;
+    let whole = backup(&store, dirs.path().join("whole")).unwrap();
+    let names: Vec<_> = whole.files.iter().map(|file| &file.name).collect();
+    let (sealed, active) = (names[1], names[names.len() - 2]);
+    assert!(names.len() > 4 && sealed != active);
+    for name in [sealed, active] {
+        let path = source.join("log").join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        for at in [8, 64 + 20, used / 2, used - 20] {
+            let mut bad = bytes.clone();
+            bad[at] ^= 16;
+            std::fs::write(&path, bad).unwrap();
+            refused_at(&store, &dirs.path().join(format!("{name}-{at}")), &path, at);
+            std::fs::write(&path, &bytes).unwrap();
+        }
+    }
+    // Cut short between two batches, or gone.
+    let path = source.join("log").join(sealed);
+    let bytes = std::fs::read(&path).unwrap();
+    for (case, at) in [("header", 64), ("nothing", 0)] {
+        std::fs::write(&path, &bytes[..at]).unwrap();
+        refused_at(&store, &dirs.path().join(case), &path, at);
+    }
+    std::fs::remove_file(&path).unwrap();
+    refused_at(&store, &dirs.path().join("gone"), &path, 0);
+    std::fs::write(&path, &bytes).unwrap();
+    backup(&store, dirs.path().join("again")).unwrap();
+}
+
+/// A backup is refused as damage in this file at or before this byte, and leaves no manifest.
+fn refused_at(store: &EmbeddedStore, copy: &Path, path: &Path, at: usize) {
+    let refused = backup(store, copy).unwrap_err();
+    let BackupError::Log(OpenError::Damaged { file, offset, .. }) = &refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(file, path);
+    assert!(*offset <= at as u64, "byte {at}, told {offset}");
+    assert!(!copy.join("manifest.json").exists());
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use event_store::faults::{FaultyBackend, Survives};
 use event_store::{EmbeddedStore, EventStore, OpenError, Position, ReadError, RecordedEvent};
-use event_store::{Options, verify, verify_with};
+use event_store::{Options, Verified, verify, verify_with};
 use tests::store::{DATA_DIR, Model, all_events, event, log_file, open_small, stream};
 
 /// A log of one sealed segment and a begun one, cleanly stopped, with its events.
@@ -63,6 +63,15 @@ async fn every_flipped_bit_of_a_small_log_is_reported_with_its_place() {
                             assert!(offset <= at as u64, "byte {at}, reported {offset}");
                         }
                         Err(OpenError::Format { .. }) if path.ends_with("identity") => {}
+                        // A byte among the zeros behind the log's end: nothing of it was ever durable.
+                        Ok(Verified {
+                            torn: Some((file, offset, bytes)),
+                            events: 40,
+                            ..
+                        }) => {
+                            assert_eq!(&file, path, "byte {at}");
+                            assert_eq!(offset + bytes, at as u64 + 1);
+                        }
                         other => panic!("byte {at} of {} changed: {other:?}", path.display()),
                     }
                 }
@@ -200,6 +209,14 @@ async fn random_bits_of_a_bigger_log_are_reported() {
                 assert_eq!(&file, path);
                 assert!(offset <= at as u64 && at as u64 - offset < 4096);
             }
+            Ok(Verified {
+                torn: Some((file, offset, bytes)),
+                events: 3_000,
+                ..
+            }) => {
+                assert_eq!(&file, path);
+                assert_eq!(offset + bytes, at as u64 + 1);
+            }
             other => panic!("byte {at} of {}: {other:?}", path.display()),
         }
         std::fs::write(path, bytes).unwrap();
@@ -266,5 +283,51 @@ async fn missing_segments_are_reported() {
             };
             assert_eq!(&file, missing);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_tail_at_rest_is_told_with_its_place_and_is_no_damage() {
+    let (stopped, ..) = small_log().await;
+    let running = stopped.power_loss(Survives::Everything);
+    let store = open_small(&running).unwrap();
+    let killed = running.power_loss(Survives::Everything);
+    store.close();
+    let names = log_files(&stopped).into_keys();
+    let mut segments = names.filter(|path| path.extension().is_some_and(|end| end == "seg"));
+    let path = segments.next_back().unwrap();
+    for backend in [stopped, killed] {
+        let whole = verify_with(&backend, DATA_DIR.as_ref()).unwrap();
+        assert_eq!((whole.events, &whole.torn), (40, &None));
+        let mut bytes = backend.files()[&path].clone();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        let end = end.next_multiple_of(4);
+        bytes.resize(bytes.len().max(end + 48), 0);
+        bytes[end + 8..end + 48].fill(0xa5);
+        backend.put(&path, bytes.clone());
+        let torn = verify_with(&backend, DATA_DIR.as_ref()).unwrap();
+        assert_eq!(torn.torn, Some((path.clone(), end as u64, 48)));
+        assert_eq!((torn.events, torn.position), (40, whole.position));
+
+        // The same garbage and a bit of the last record: that one was durable.
+        let bad = backend.power_loss(Survives::Everything);
+        bad.put(&path, flipped(&bytes, end - 60));
+        for refused in [
+            verify_with(&bad, DATA_DIR.as_ref()).unwrap_err(),
+            open_small(&bad).err().unwrap(),
+        ] {
+            let OpenError::Damaged { file, offset, .. } = refused else {
+                panic!("{refused}")
+            };
+            assert!(file == path && offset < end as u64);
+        }
+
+        // Opening goes on, and keeps the garbage aside.
+        let store = open_small(&backend).unwrap();
+        assert_eq!(store.recovery().torn.as_ref().unwrap().offset, end as u64);
+        store.close();
+        let after = verify_with(&backend, DATA_DIR.as_ref()).unwrap();
+        assert_eq!((after.events, after.torn), (40, None));
+        assert_eq!(after.kept_aside.len(), 1);
     }
 }
