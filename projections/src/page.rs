@@ -141,7 +141,10 @@ impl<T> Page<T> {
             items.push(item(&row)?);
             last = Some(place);
         }
-        let last = last.filter(|_| rows.more());
+        let last = match last {
+            Some(last) if items.len() == request.limit() && rows.more()? => Some(last),
+            _ => None,
+        };
         Ok(Self {
             next: last.map(|place| Cursor {
                 log_id: checkpoint.log_id,

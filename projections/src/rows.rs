@@ -53,14 +53,23 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(
 
 /// Rows of several spans of a table as one list, by the last `PLACE` bytes of their keys.
 pub(crate) struct Merged<'a, const PLACE: usize> {
-    sources: Vec<Source<'a, PLACE>>,
+    from: From<'a, PLACE>,
     order: Order,
+}
+
+enum From<'a, const PLACE: usize> {
+    /// There is nothing to merge, and nothing is read ahead.
+    One(Rows<'a>),
+    Many(Vec<Source<'a, PLACE>>),
 }
 
 struct Source<'a, const PLACE: usize> {
     rows: Rows<'a>,
-    head: Option<([u8; PLACE], Slice<'a>)>,
+    head: Row<'a, PLACE>,
 }
+
+/// A row's place and its value.
+type Row<'a, const PLACE: usize> = ([u8; PLACE], Slice<'a>);
 
 impl<'a, const PLACE: usize> Merged<'a, PLACE> {
     /// Begins to read the spans.
@@ -70,52 +79,62 @@ impl<'a, const PLACE: usize> Merged<'a, PLACE> {
         spans: &[Span],
         order: Order,
     ) -> anyhow::Result<Self> {
+        if let [span] = spans {
+            let rows = reader.scan(table, span, order)?;
+            return Ok(Self {
+                from: From::One(rows),
+                order,
+            });
+        }
         let mut sources = Vec::with_capacity(spans.len());
         for span in spans {
-            let mut source = Source {
-                rows: reader.scan(table, span, order)?,
-                head: None,
-            };
-            source.advance()?;
-            if source.head.is_some() {
-                sources.push(source);
+            let mut rows = reader.scan(table, span, order)?;
+            if let Some(head) = next_of(&mut rows)? {
+                sources.push(Source { rows, head });
             }
         }
-        Ok(Self { sources, order })
+        Ok(Self {
+            from: From::Many(sources),
+            order,
+        })
     }
 
-    /// Whether there is a next row.
-    pub(crate) fn more(&self) -> bool {
-        self.sources.iter().any(|source| source.head.is_some())
+    /// Whether there is a next row. Asked once, at the end of a page.
+    pub(crate) fn more(&mut self) -> anyhow::Result<bool> {
+        match &mut self.from {
+            From::One(rows) => Ok(rows.next().transpose()?.is_some()),
+            From::Many(sources) => Ok(!sources.is_empty()),
+        }
     }
 
     /// The next row: its place and its value.
-    pub(crate) fn next(&mut self) -> anyhow::Result<Option<([u8; PLACE], Slice<'a>)>> {
-        let waiting = self
-            .sources
-            .iter_mut()
-            .filter(|source| source.head.is_some());
-        let place = |source: &&mut Source<'a, PLACE>| source.head.as_ref().map(|(place, _)| *place);
-        let first = match self.order {
-            Order::Ascending => waiting.min_by_key(place),
-            Order::Descending => waiting.max_by_key(place),
+    pub(crate) fn next(&mut self) -> anyhow::Result<Option<Row<'a, PLACE>>> {
+        let sources = match &mut self.from {
+            From::One(rows) => return next_of(rows),
+            From::Many(sources) => sources,
         };
-        let Some(source) = first else { return Ok(None) };
-        let row = source.head.take();
-        source.advance()?;
-        Ok(row)
+        let place = |(_, source): &(usize, &Source<'a, PLACE>)| source.head.0;
+        let first = match self.order {
+            Order::Ascending => sources.iter().enumerate().min_by_key(place),
+            Order::Descending => sources.iter().enumerate().max_by_key(place),
+        };
+        let Some(first) = first.map(|(index, _)| index) else {
+            return Ok(None);
+        };
+        let Some(source) = sources.get_mut(first) else {
+            return Ok(None);
+        };
+        match next_of(&mut source.rows)? {
+            Some(head) => Ok(Some(std::mem::replace(&mut source.head, head))),
+            None => Ok(Some(sources.swap_remove(first).head)),
+        }
     }
 }
 
-impl<const PLACE: usize> Source<'_, PLACE> {
-    fn advance(&mut self) -> anyhow::Result<()> {
-        self.head = match self.rows.next().transpose()? {
-            Some((key, value)) => {
-                let place = key.last_chunk::<PLACE>().context("a key is too short")?;
-                Some((*place, value))
-            }
-            None => None,
-        };
-        Ok(())
-    }
+fn next_of<'a, const PLACE: usize>(rows: &mut Rows<'a>) -> anyhow::Result<Option<Row<'a, PLACE>>> {
+    let Some((key, value)) = rows.next().transpose()? else {
+        return Ok(None);
+    };
+    let place = key.last_chunk::<PLACE>().context("a key is too short")?;
+    Ok(Some((*place, value)))
 }
