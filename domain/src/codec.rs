@@ -7,9 +7,10 @@
 //!
 //! This is also the one place where personal content (`crate::text::Text`) will be sealed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::text::Text;
 use crate::{case, conversation, member, policy, reactor};
 
 /// One stored type and version, and how it is read.
@@ -115,6 +116,31 @@ pub fn decode<'a>(event_type: &str, data: &'a [u8]) -> Result<Event<'a>, DecodeE
         event_type: known.name,
         error,
     })
+}
+
+/// Reads of a message no more than its text; none where the event sends no message.
+pub fn message_text<'a>(event_type: &str, data: &'a [u8]) -> Result<Option<Text<'a>>, DecodeError> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        text: Text<'a>,
+    }
+
+    let event_type = match event_type {
+        "message-sent.v1" => "message-sent.v1",
+        "message-withheld.v1" => "message-withheld.v1",
+        other => {
+            let known = TYPES.iter().any(|known| known.name == other);
+            return if known {
+                Ok(None)
+            } else {
+                Err(DecodeError::UnknownType(other.to_owned()))
+            };
+        }
+    };
+    serde_json::from_slice::<Message<'a>>(data)
+        .map(|message| Some(message.text))
+        .map_err(|error| DecodeError::Data { event_type, error })
 }
 
 #[expect(

@@ -5,12 +5,9 @@
 
 use anyhow::Context;
 use domain::conversation;
-use domain::event::Event;
 use domain::ids::ConversationId;
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, RecordedEvent, StreamFrom, StreamName};
-
-use crate::codec::message_of;
 
 /// A gap between two wanted versions that is read over rather than asked anew.
 const GAP_MAX: u64 = 8;
@@ -83,12 +80,9 @@ pub(crate) async fn messages(
 }
 
 fn sent(event: &RecordedEvent) -> anyhow::Result<Option<Sent>> {
-    let decoded = domain::codec::decode(event.event_type(), event.data())?;
-    let Event::Conversation(decoded) = decoded else {
-        return Ok(None);
-    };
-    Ok(message_of(&decoded).map(|message| Sent {
-        text: message.text.as_str().to_owned(),
+    let text = domain::codec::message_text(event.event_type(), event.data())?;
+    Ok(text.map(|text| Sent {
+        text: text.into_cow().into_owned(),
         sent_at: Timestamp(event.at_ms()),
     }))
 }

@@ -38,6 +38,28 @@ fn decodes_every_sample_and_encodes_it_to_the_same_bytes() {
     }
 }
 
+/// The text read alone is the text of the whole event, of every version that sends a message.
+#[test]
+fn reads_of_a_message_its_text_alone() {
+    use domain::Event;
+    use domain::conversation::Event::{MessageSent, MessageWithheld};
+
+    let mut messages = 0;
+    for sample in samples() {
+        let data = sample.data.get().as_bytes();
+        let alone = codec::message_text(sample.event_type, data).expect("a sample");
+        let whole = match codec::decode(sample.event_type, data).expect("a sample") {
+            Event::Conversation(MessageSent(sent)) => Some(sent.text),
+            Event::Conversation(MessageWithheld(withheld)) => Some(withheld.text),
+            _ => None,
+        };
+        messages += usize::from(whole.is_some());
+        assert_eq!(alone, whole, "{}", sample.event_type);
+    }
+    assert!(messages > 1);
+    assert!(codec::message_text("message-sung.v1", b"{}").is_err());
+}
+
 #[test]
 fn has_a_sample_of_every_type_and_no_other() {
     let sampled: BTreeSet<&str> = samples().map(|sample| sample.event_type).collect();
