@@ -194,12 +194,18 @@ async fn converse(
         };
         let id = format!("message-{n}-{turn}");
         match carry_out(handler, member(from)?, id, command).await {
-            // Two conversations of the same pair: a request may be full, and that is a part of the world.
+            // A request may be full, since pairs come twice; and who opened as many requests as a day allows begins no
+            // conversation at all. Both are a part of the world.
             Err(error)
-                if waits
+                if (waits || turn == 0)
                     && error
                         .downcast_ref::<commands::CommandError>()
-                        .is_some_and(is_refused) => {}
+                        .is_some_and(is_refused) =>
+            {
+                if !waits {
+                    return Ok(());
+                }
+            }
             result => result?,
         }
     }
