@@ -152,6 +152,11 @@ impl KeySet {
         })
     }
 
+    /// Whether a file holds what [`Self::open`] takes.
+    pub fn check(path: &Path) -> Result<(), KeyError> {
+        read(path, Some(&[0; SECRET_BYTES_MIN]), 0).map(drop)
+    }
+
     /// Writes a new random secret to `path` unless a file is there, readable by its owner alone.
     pub fn create_if_missing(path: &Path) -> Result<(), KeyError> {
         let io = |error| KeyError::Io {

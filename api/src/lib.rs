@@ -14,6 +14,7 @@ pub mod keys;
 pub mod limits;
 pub mod metering;
 mod middleware;
+pub mod near;
 mod openapi;
 pub mod problem;
 mod query;

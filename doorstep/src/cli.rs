@@ -3,13 +3,23 @@
 //! Each flag here gets its environment variable `DOORSTEP_…` and its line in `doorstep.toml` from `settings`, by its
 //! name alone: adding a flag is adding a field. Flags of the same name in several subcommands mean the same thing.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
+use domain::ids::MemberId;
+use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use tracing_subscriber::EnvFilter;
 
 /// Where the service listens unless told otherwise.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:7070";
+
+/// Less than this is no cache for all views together.
+const CACHE_BYTES_MIN: u64 = 1024 * 1024;
+/// More than this is a slip of the hand.
+const CACHE_BYTES_MAX: u64 = 1 << 40;
 
 /// A direct-message service: what strangers write waits on the doorstep.
 #[derive(Debug, Parser)]
@@ -23,7 +33,8 @@ pub(crate) struct Cli {
         long,
         global = true,
         value_name = "FILTER",
-        default_value = "warn,doorstep=info"
+        default_value = "warn,doorstep=info",
+        value_parser = filter
     )]
     pub(crate) log: String,
     /// The form of the log: lines for people, or JSON.
@@ -73,8 +84,9 @@ pub(crate) struct StoreArgs {
     /// The event store: `embedded`, or the connection string of a cluster.
     #[arg(long, value_name = "URL", default_value = "embedded")]
     pub(crate) store: String,
-    /// The size of a log segment, in bytes, zero-filled ahead.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
+    /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
+          value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
     pub(crate) segment_bytes: u64,
     /// Commands are refused while the file system has less free than this, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024)]
@@ -84,8 +96,9 @@ pub(crate) struct StoreArgs {
 /// The caches of the tables.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CacheArgs {
-    /// The cache that all views share, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 128 * 1024 * 1024)]
+    /// The cache that all views share, in bytes: at least 1048576.
+    #[arg(long, value_name = "BYTES", default_value_t = 128 * 1024 * 1024,
+          value_parser = RangedU64ValueParser::<usize>::new().range(CACHE_BYTES_MIN..=CACHE_BYTES_MAX))]
     pub(crate) cache_bytes: usize,
 }
 
@@ -100,10 +113,10 @@ pub(crate) struct KeyArgs {
 /// A running service, instead of a data folder at rest.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
-    /// A running service to ask instead of a data folder at rest.
+    /// A running service to ask instead of a data folder at rest, such as `http://127.0.0.1:7070`; needs `--token`.
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// The bearer token for `--url`.
+    /// The bearer token for `--url`, as `doorstep token` prints it.
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
 }
@@ -113,8 +126,8 @@ pub(crate) struct Remote {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) folder: Folder,
-    /// The address to listen on.
-    #[arg(long, value_name = "ADDR", default_value = LISTEN_DEFAULT)]
+    /// The address to listen on, `HOST:PORT`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = LISTEN_DEFAULT, value_parser = address)]
     pub(crate) listen: String,
     /// Loads a sample into an empty data folder and prints the tokens of its users.
     #[arg(long)]
@@ -135,7 +148,7 @@ pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) key: KeyArgs,
     /// Who the token speaks for: a member id, or the name of a service or person.
-    #[arg(long, value_name = "ID", required = true)]
+    #[arg(long, value_name = "ID", required = true, value_parser = member)]
     pub(crate) sub: Option<String>,
     /// The roles it carries.
     #[arg(long, value_name = "ROLE", value_delimiter = ',', default_value = "member",
@@ -175,7 +188,7 @@ pub(crate) struct Events {
     #[arg(long = "type", id = "type", value_name = "T")]
     pub(crate) event_type: Option<String>,
     /// Events that concern this member only.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = member)]
     pub(crate) member: Option<String>,
     /// Goes on with what is appended from now on; needs `--url`.
     #[arg(long)]
@@ -249,6 +262,38 @@ pub(crate) struct Workload {
     /// `ham` or `spam`, a tab, a text: what they wrote, in turn.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) texts: Option<PathBuf>,
+}
+
+/// Reads a filter of the log.
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; such as `info` or `warn,doorstep=debug`")),
+    }
+}
+
+/// Reads `HOST:PORT`. Whether the host is one of this machine shows when it is listened on.
+fn address(text: &str) -> Result<String, String> {
+    let whole = text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+            !host.is_empty() && host.chars().all(letters) && port.parse::<u16>().is_ok()
+        });
+    if whole {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "an address is HOST:PORT, such as {LISTEN_DEFAULT} or [::1]:7070, with a port up to 65535"
+        ))
+    }
+}
+
+/// Reads the id of a member.
+fn member(text: &str) -> Result<String, String> {
+    match MemberId::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ : -".to_owned()),
+    }
 }
 
 /// Reads `90s`, `30m`, `1h`, `7d`.

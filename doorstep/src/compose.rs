@@ -75,7 +75,6 @@ impl DataFolder {
 
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
-    embedded(&args.store)?;
     folder.create()?;
     let options = store_options(args.segment_bytes, args.reserve_bytes);
     Ok(Arc::new(open_embedded(folder, options)?))
@@ -88,29 +87,6 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<Store, Failure> {
         folder,
         event_store::Options::default(),
     )?))
-}
-
-/// Only the embedded store is in this build; a cluster is told so rather than replaced by a local file.
-fn embedded(store: &str) -> Result<(), Failure> {
-    if store == "embedded" {
-        return Ok(());
-    }
-    if [
-        "esdb://",
-        "kurrentdb://",
-        "esdb+discover://",
-        "kurrentdb+discover://",
-    ]
-    .iter()
-    .any(|scheme| store.starts_with(scheme))
-    {
-        return Err(Failure::usage(
-            "--store: this build has the embedded store only, and cannot use a KurrentDB cluster",
-        ));
-    }
-    Err(Failure::usage(format!(
-        "--store: `{store}` is neither `embedded` nor a connection string"
-    )))
 }
 
 /// The engine's options with these bounds.

@@ -35,10 +35,19 @@ use settings::{Outcome, Settings};
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     // What members write is in every file that the program makes: they are their owner's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let settings = match Settings::read(args) {
+    let read = Settings::read(args);
+    if !matches!(&read, Err(Outcome::Clap(told, _)) if told.exit_code() == 0) {
+        for words in settings::unknown_variables() {
+            eprintln!("doorstep: {words}");
+        }
+    }
+    let settings = match read {
         Ok(settings) => settings,
-        Err(Outcome::Clap(error)) => {
+        Err(Outcome::Clap(error, place)) => {
             let _ = error.print();
+            if let Some(place) = place {
+                eprintln!("\nThe value comes from: {place}");
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
         Err(Outcome::Failure(failure)) => return end(Err(failure)),

@@ -2,13 +2,15 @@
 //!
 //! `clap` resolves all of it: each flag is given the environment variable of its name, and what the file says becomes
 //! its default. So every flag has all three without being listed anywhere, and a key of the file that is no flag is
-//! refused. `config` prints the outcome with its sources; it takes the flags of every subcommand for that.
+//! refused. A value that cannot be meant is told with the layer it comes from, before anything is done. `config` prints
+//! the outcome with its sources; it takes the flags of every subcommand for that.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
@@ -20,6 +22,16 @@ const FILE_DEFAULT: &str = "doorstep.toml";
 
 /// Flags whose value is never printed.
 const SECRETS: [&str; 1] = ["token"];
+/// What is printed in place of a secret.
+const HIDDEN: &str = "(hidden)";
+/// Variables of the project's tests, which mean nothing to the program.
+const OF_TESTS: [&str; 3] = [
+    "DOORSTEP_SHARED_DATA",
+    "DOORSTEP_KURRENT_URL",
+    "DOORSTEP_UPDATE_DOCS",
+];
+/// What the variables of all settings begin with.
+const PREFIX: &str = "DOORSTEP_";
 
 /// The parsed command line, with where each value comes from.
 pub(crate) struct Settings {
@@ -31,7 +43,10 @@ pub(crate) struct Settings {
 
 /// The values that one configuration file gives.
 struct FileSettings {
+    /// Where it is, from the root.
     path: PathBuf,
+    /// Why it is this file.
+    named_by: Source,
     values: BTreeMap<String, Vec<String>>,
 }
 
@@ -54,15 +69,51 @@ impl Settings {
         let args: Vec<OsString> = args.collect();
         let file = read_file(&args).map_err(Outcome::Failure)?;
         let command = layered(file.as_ref()).map_err(Outcome::Failure)?;
-        let matches = command.try_get_matches_from(args).map_err(Outcome::Clap)?;
-        let cli = Cli::from_arg_matches(&matches).map_err(Outcome::Clap)?;
-        Ok(Self { cli, matches, file })
+        let matches = command
+            .try_get_matches_from(&args)
+            .map_err(|error| told(error, &args, file.as_ref()))?;
+        let cli =
+            Cli::from_arg_matches(&matches).map_err(|error| told(error, &args, file.as_ref()))?;
+        let settings = Self { cli, matches, file };
+        settings.check().map_err(Outcome::Failure)?;
+        Ok(settings)
+    }
+
+    /// Checks the values that the command line alone does not tell to be none.
+    fn check(&self) -> Result<(), Failure> {
+        for (id, check) in [
+            ("store", check_store as fn(&str) -> Result<(), String>),
+            ("auth_key", check_auth_key),
+            ("url", check_url),
+            ("token", check_token),
+        ] {
+            let Some(value) = self.values(id).into_iter().next() else {
+                continue;
+            };
+            check(&value).map_err(|why| {
+                let place = self.place(id);
+                Failure::usage(format!("{}: {why} (from {place})", flag(id)))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The matches of the subcommand in force.
+    fn in_force(&self) -> &ArgMatches {
+        self.matches.subcommand().map_or(&self.matches, |(_, m)| m)
+    }
+
+    /// The values of a flag of the subcommand in force, as they were given.
+    fn values(&self, id: &str) -> Vec<String> {
+        match self.in_force().try_get_raw(id) {
+            Ok(Some(raw)) => raw.map(|v| v.to_string_lossy().into_owned()).collect(),
+            Ok(None) | Err(_) => Vec::new(),
+        }
     }
 
     /// Where the flag `id` of the subcommand in force has its value from.
     pub(crate) fn source(&self, id: &str) -> Source {
-        let matches = self.matches.subcommand().map_or(&self.matches, |(_, m)| m);
-        match matches.value_source(id) {
+        match self.in_force().value_source(id) {
             Some(ValueSource::CommandLine) => Source::Flag,
             Some(ValueSource::EnvVariable) => Source::Environment,
             _ if self
@@ -76,68 +127,212 @@ impl Settings {
         }
     }
 
+    /// The same in words.
+    fn place(&self, id: &str) -> String {
+        place(id, self.source(id), self.file.as_ref())
+    }
+
     /// What is in force, as lines of TOML with their source beside them; secrets hidden.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let Some((_, matches)) = self.matches.subcommand() else {
-            return Vec::new();
-        };
-        let mut ids: Vec<String> = matches.ids().map(|id| id.as_str().to_owned()).collect();
-        ids.extend(
-            flags_of_all()
-                .into_iter()
-                .map(|arg| arg.get_id().as_str().to_owned()),
-        );
-        ids.sort();
-        ids.dedup();
-        let known: Vec<Arg> = flags_of_all();
-        let mut lines = Vec::new();
-        for arg in known
+        let mut lines: Vec<String> = flags_of_all()
             .iter()
-            .filter(|arg| ids.iter().any(|id| arg.get_id() == id.as_str()))
-        {
-            let id = arg.get_id().as_str();
-            let values: Vec<String> = matches
-                .get_raw(id)
-                .map(|raw| raw.map(|v| v.to_string_lossy().into_owned()).collect())
-                .unwrap_or_default();
-            let shown = if values.is_empty() {
-                "# not set:".to_owned()
-            } else if SECRETS.contains(&id) {
-                "\"(hidden)\"".to_owned()
-            } else {
-                toml_value(arg, &values)
-            };
-            let place = match self.source(id) {
-                Source::Flag => format!("flag --{}", id.replace('_', "-")),
-                Source::Environment => format!("environment {}", variable(id)),
-                Source::File => self
-                    .file
-                    .as_ref()
-                    .map_or_else(String::new, |f| format!("file {}", f.path.display())),
-                Source::Default => "default".to_owned(),
-            };
-            if values.is_empty() {
-                lines.push(format!("# {id} is not set"));
-            } else {
-                lines.push(format!("{id} = {shown}  # {place}"));
-            }
-        }
+            .map(|arg| {
+                let id = arg.get_id().as_str();
+                if id == CONFIG {
+                    return self.file_line();
+                }
+                let place = self.place(id);
+                let values = self.values(id);
+                if values.is_empty() {
+                    format!("# {id} is not set  # {place}")
+                } else if SECRETS.contains(&id) {
+                    format!("{id} = {}  # {place}", toml::Value::from(HIDDEN))
+                } else {
+                    let shown: Vec<String> = values.iter().map(|v| without_password(v)).collect();
+                    format!("{id} = {}  # {place}", toml_value(arg, &shown))
+                }
+            })
+            .collect();
         lines.sort_by_key(|line| line.trim_start_matches("# ").to_owned());
         lines
     }
+
+    /// Which file is in force; a comment, because a file cannot name another one.
+    fn file_line(&self) -> String {
+        let Some(file) = &self.file else {
+            return format!(
+                "# {CONFIG} is not set, and there is no {FILE_DEFAULT} here  # default"
+            );
+        };
+        let path = toml::Value::from(file.path.display().to_string());
+        let place = match file.named_by {
+            Source::Default | Source::File => format!("default, {FILE_DEFAULT} in this folder"),
+            named @ (Source::Environment | Source::Flag) => place(CONFIG, named, None),
+        };
+        format!("# {CONFIG} = {path}  # {place}")
+    }
+}
+
+/// The flag that names the configuration file.
+const CONFIG: &str = "config";
+
+/// A flag as it is written.
+fn flag(id: &str) -> String {
+    format!("--{}", id.replace('_', "-"))
+}
+
+/// A layer in words.
+fn place(id: &str, source: Source, file: Option<&FileSettings>) -> String {
+    match (source, file) {
+        (Source::Flag, _) => format!("flag {}", flag(id)),
+        (Source::Environment, _) => format!("environment {}", variable(id)),
+        (Source::File, Some(file)) => format!("file {}", file.path.display()),
+        (Source::File, None) | (Source::Default, _) => "default".to_owned(),
+    }
+}
+
+/// A connection string or an address without the password that it may hold.
+fn without_password(value: &str) -> String {
+    match value.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((_, host)) => format!("{scheme}://{HIDDEN}@{host}"),
+            None => value.to_owned(),
+        },
+        None => value.to_owned(),
+    }
+}
+
+/// Only the embedded store is in this build; a cluster is told so rather than replaced by a local file.
+fn check_store(store: &str) -> Result<(), String> {
+    let cluster = [
+        "esdb://",
+        "kurrentdb://",
+        "esdb+discover://",
+        "kurrentdb+discover://",
+    ];
+    if store == "embedded" {
+        Ok(())
+    } else if cluster.iter().any(|scheme| store.starts_with(scheme)) {
+        Err("this build has the embedded store only, and cannot use a KurrentDB cluster".to_owned())
+    } else {
+        Err(format!(
+            "`{}` is neither `embedded` nor a connection string",
+            without_password(store)
+        ))
+    }
+}
+
+/// Whether a signing key of its own can be one.
+fn check_auth_key(file: &str) -> Result<(), String> {
+    api::KeySet::check(Path::new(file)).map_err(|error| error.to_string())
+}
+
+/// Whether a service can be reached at an address.
+fn check_url(url: &str) -> Result<(), String> {
+    let told = without_password(url);
+    if !url.starts_with("http://") {
+        return Err(format!(
+            "`{told}` does not begin with http://; put what ends TLS in front on this machine"
+        ));
+    }
+    match reqwest::Url::parse(url) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("`{told}` is not a URL: {error}")),
+    }
+}
+
+/// Whether a token can stand in a header. It is told of without its text.
+fn check_token(token: &str) -> Result<(), String> {
+    if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("that is no token: it has white space in it, or nothing".to_owned())
+    }
+}
+
+/// What `clap` says is wrong, and where the value comes from that it is wrong with.
+fn told(error: clap::Error, args: &[OsString], file: Option<&FileSettings>) -> Outcome {
+    let id = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(name)) => name
+            .trim_start_matches("--")
+            .split([' ', '=', '<'])
+            .next()
+            .unwrap_or_default()
+            .replace('-', "_"),
+        _ => String::new(),
+    };
+    let concerns_value = matches!(
+        error.kind(),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::WrongNumberOfValues
+    );
+    let from = if concerns_value {
+        source_of(&id, args, file)
+    } else {
+        Source::Default
+    };
+    let place = match from {
+        Source::Environment | Source::File | Source::Flag => Some(place(&id, from, file)),
+        Source::Default => None,
+    };
+    Outcome::Clap(error, place)
+}
+
+/// The layer that a value comes from, where parsing did not come to an end.
+fn source_of(id: &str, args: &[OsString], file: Option<&FileSettings>) -> Source {
+    let (flag, set) = (flag(id), format!("{}=", flag(id)));
+    if args
+        .iter()
+        .filter_map(|arg| arg.to_str())
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == flag || arg.starts_with(&set))
+    {
+        Source::Flag
+    } else if std::env::var_os(variable(id)).is_some() {
+        Source::Environment
+    } else if file.is_some_and(|file| file.values.contains_key(id)) {
+        Source::File
+    } else {
+        Source::Default
+    }
+}
+
+/// What is told of variables that look like settings and are none.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let known: Vec<String> = flags_of_all()
+        .iter()
+        .map(|arg| arg.get_id().as_str().to_ascii_uppercase())
+        .collect();
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| !OF_TESTS.contains(&name.as_str()))
+        .filter_map(|name| Some(name.strip_prefix(PREFIX)?.to_owned()))
+        .filter(|name| !known.contains(name))
+        .collect();
+    unknown.sort();
+    unknown
+        .into_iter()
+        .map(|name| {
+            let meant = api::near::meant(&name, known.iter().map(String::as_str));
+            let more = meant.map_or_else(
+                || "`doorstep config` lists them".to_owned(),
+                |meant| format!("{PREFIX}{meant} is one"),
+            );
+            format!("warning: the environment variable {PREFIX}{name} is no setting; {more}")
+        })
+        .collect()
 }
 
 /// Why the settings could not be read.
 pub(crate) enum Outcome {
-    /// Told by `clap`: wrong usage, or help that was asked for.
-    Clap(clap::Error),
+    /// Told by `clap`: wrong usage, and where the wrong value comes from; or help that was asked for.
+    Clap(clap::Error, Option<String>),
     /// A configuration file that cannot be meant.
     Failure(Failure),
 }
 
 /// The environment variable of a flag.
 fn variable(id: &str) -> String {
-    format!("DOORSTEP_{}", id.to_ascii_uppercase())
+    format!("{PREFIX}{}", id.to_ascii_uppercase())
 }
 
 /// The flags of every subcommand, each once.
@@ -168,12 +363,29 @@ fn layered(file: Option<&FileSettings>) -> Result<Command, Failure> {
     let all = flags_of_all();
     if let Some(file) = file {
         for key in file.values.keys() {
-            if key == "config" || !all.iter().any(|arg| arg.get_id() == key.as_str()) {
+            let mut known = all.iter().map(|arg| arg.get_id().as_str());
+            if key == CONFIG || !known.clone().any(|known| known == key) {
+                let known = known.by_ref().filter(|known| *known != CONFIG);
+                let meant = api::near::meant(key, known)
+                    .map_or_else(String::new, |meant| format!("; `{meant}` is one"));
                 return Err(Failure::usage(format!(
-                    "{}: unknown key `{key}`",
+                    "{}: unknown key `{key}`{meant}",
                     file.path.display()
                 )));
             }
+        }
+    }
+    for arg in &all {
+        let values = file.and_then(|file| Some((file, file.values.get(arg.get_id().as_str())?)));
+        if let Some((file, values)) = values
+            && values.len() != 1
+            && !matches!(arg.get_action(), ArgAction::Append)
+        {
+            return Err(Failure::usage(format!(
+                "{}: `{}` takes one value",
+                file.path.display(),
+                arg.get_id()
+            )));
         }
     }
     let globals: Vec<String> = Cli::command()
@@ -215,20 +427,26 @@ fn layer(arg: Arg, file: Option<&FileSettings>) -> Arg {
 
 /// Reads the configuration file that the command line or the environment names, or the one that lies there.
 fn read_file(args: &[OsString]) -> Result<Option<FileSettings>, Failure> {
-    let named = named_file(args).or_else(|| {
-        std::env::var_os("DOORSTEP_CONFIG")
+    let of_environment = || {
+        std::env::var_os(variable(CONFIG))
             .filter(|v| !v.is_empty())
             .map(PathBuf::from)
-    });
-    let path = match named {
-        Some(path) => path,
-        None if Path::new(FILE_DEFAULT).exists() => PathBuf::from(FILE_DEFAULT),
-        None => return Ok(None),
     };
+    let (path, named_by) = if let Some(path) = named_file(args) {
+        (path, Source::Flag)
+    } else if let Some(path) = of_environment() {
+        (path, Source::Environment)
+    } else if Path::new(FILE_DEFAULT).exists() {
+        (PathBuf::from(FILE_DEFAULT), Source::Default)
+    } else {
+        return Ok(None);
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Failure::usage(format!(
-            "cannot read the configuration file {}: {error}",
-            path.display()
+            "cannot read the configuration file {}: {error} (from {})",
+            path.display(),
+            place(CONFIG, named_by, None)
         ))
     })?;
     let table: toml::Table = text
@@ -244,7 +462,11 @@ fn read_file(args: &[OsString]) -> Result<Option<FileSettings>, Failure> {
         })?;
         values.insert(key, strings);
     }
-    Ok(Some(FileSettings { path, values }))
+    Ok(Some(FileSettings {
+        path,
+        named_by,
+        values,
+    }))
 }
 
 /// The value of `--config` on the command line.

@@ -11,8 +11,6 @@ pub(crate) fn run(args: &cli::Token) -> Done {
     let Some(sub) = &args.sub else {
         return Err(Failure::usage("token needs --sub"));
     };
-    domain::ids::MemberId::new(sub)
-        .map_err(|_| Failure::usage("--sub is 1 to 128 of the characters A-Z a-z 0-9 . _ : -"))?;
     let roles: Vec<Role> = args
         .role
         .iter()

@@ -40,9 +40,9 @@ pub const EXIT_STORE_FAILED: i32 = 70;
 /// Time left to the answers of what was waiting when the store failed.
 const FATAL_GRACE: Duration = Duration::from_millis(250);
 /// Bytes of a segment at least.
-const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
+pub const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
 /// Bytes of a segment at most.
-const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// A batch that became durable.
 #[derive(Clone, Copy, Debug)]

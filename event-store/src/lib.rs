@@ -39,6 +39,7 @@ mod writer;
 pub use backup::{BackupError, Manifest, ManifestFile, Restored, backup, restore};
 pub use embedded::{
     BatchWritten, Clock, EXIT_STORE_FAILED, EmbeddedStore, Observer, OnFatal, Options,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
 pub use record::{RecordError, RecordedEvent};

@@ -61,6 +61,91 @@ fn wrong_usage_ends_with_status_2() {
 }
 
 #[test]
+fn a_value_that_cannot_be_meant_is_wrong_usage_wherever_it_comes_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("doorstep.toml");
+    let (short, broken) = (folder.path().join("short"), folder.path().join("broken"));
+    std::fs::write(&short, "too short\n").expect("a file");
+    std::fs::write(&broken, "{\"keys\": [").expect("a file");
+    let (short, broken) = (short.to_string_lossy(), broken.to_string_lossy());
+    for (flag, value, words) in [
+        ("listen", "bogus", "HOST:PORT"),
+        ("listen", "127.0.0.1:65536", "HOST:PORT"),
+        ("listen", ":7070", "HOST:PORT"),
+        ("segment-bytes", "1", "16384..=1073741824"),
+        ("segment-bytes", "1073741825", "16384..=1073741824"),
+        ("segment-bytes", "-1", "--segment-bytes"),
+        ("cache-bytes", "1024", "1048576..="),
+        ("reserve-bytes", "99999999999999999999", "--reserve-bytes"),
+        ("auth-key", &short, "at least 32"),
+        ("auth-key", &broken, "not a JWKS"),
+        ("auth-key", "nowhere", "No such file"),
+        ("log", "==", "--log"),
+        ("store", "sqlite", "neither `embedded`"),
+    ] {
+        let variable = format!("DOORSTEP_{}", flag.to_uppercase().replace('-', "_"));
+        for command in ["serve", "config"] {
+            let base = || {
+                let mut command = program::doorstep([command]);
+                command.current_dir(folder.path());
+                command
+            };
+            let mut by_flag = base();
+            let by_flag = program::ended(by_flag.arg(format!("--{flag}={value}")));
+            refused(&by_flag, words);
+            let name = format!("flag --{flag}");
+            assert!(by_flag.stderr.contains(&name), "{}", by_flag.stderr);
+            let by_variable = program::ended(base().env(&variable, value));
+            refused(&by_variable, words);
+            let name = format!("environment {variable}");
+            assert!(by_variable.stderr.contains(&name), "{}", by_variable.stderr);
+            let text = format!("{} = {value:?}\n", flag.replace('-', "_"));
+            std::fs::write(&file, text).expect("a file");
+            let by_file = program::ended(&mut base());
+            refused(&by_file, words);
+            let name = format!("file {}", file.display());
+            assert!(by_file.stderr.contains(&name), "{}", by_file.stderr);
+            std::fs::remove_file(&file).expect("the file");
+        }
+    }
+    assert!(
+        !folder.path().join("doorstep-data").exists(),
+        "nothing was tried"
+    );
+}
+
+#[test]
+fn a_password_in_an_address_is_never_printed() {
+    let mut command = program::doorstep(["config", "--url", "http://ann:secret@127.0.0.1:1"]);
+    let shown = program::ended(&mut command).done().stdout;
+    assert!(
+        shown.contains("url = \"http://(hidden)@127.0.0.1:1\""),
+        "{shown}"
+    );
+    let ended = program::run(["config", "--store", "esdb://ann:secret@127.0.0.1:2113"]);
+    refused(&ended, "embedded store only");
+    assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_warned_of_once_with_the_one_that_may_be_meant() {
+    let mut command = program::doorstep(["config"]);
+    command
+        .env("DOORSTEP_LISTNE", "127.0.0.1:1")
+        .env("DOORSTEP_WEATHER", "fine")
+        .env("DOORSTEP_SHARED_DATA", "/tmp")
+        .env("DOORSTEP_KURRENT_URL", "esdb://127.0.0.1:2113");
+    let words = program::ended(&mut command).done().stderr;
+    let of = |name: &str| words.lines().filter(|line| line.contains(name)).count();
+    assert_eq!((of("DOORSTEP_LISTNE"), of("DOORSTEP_WEATHER")), (1, 1));
+    assert_eq!(words.lines().count(), 2, "{words}");
+    assert!(
+        words.contains("DOORSTEP_LISTNE is no setting; DOORSTEP_LISTEN is one"),
+        "{words}"
+    );
+}
+
+#[test]
 fn help_and_version_end_with_status_0() {
     assert!(program::run(["--help"]).done().stdout.contains("serve"));
     assert!(
@@ -102,15 +187,33 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     );
     assert_eq!(
         line("role"),
-        "role = [\"auditor\", \"operator\"]  # file doorstep.toml"
+        format!(
+            "role = [\"auditor\", \"operator\"]  # file {}",
+            file.display()
+        )
     );
-    assert_eq!(line("ttl"), "ttl = \"2h\"  # file doorstep.toml");
+    assert_eq!(
+        line("ttl"),
+        format!("ttl = \"2h\"  # file {}", file.display())
+    );
     assert_eq!(line("store"), "store = \"embedded\"  # default");
     assert_eq!(
         line("token"),
         "token = \"(hidden)\"  # environment DOORSTEP_TOKEN"
     );
     assert!(!shown.contains("a-secret"), "{shown}");
+    let of_file = format!(
+        "# config = \"{}\"  # default, doorstep.toml in this folder",
+        file.display()
+    );
+    assert!(shown.lines().any(|line| line == of_file), "{shown}");
+    assert!(
+        shown.contains("# auth_key is not set  # default"),
+        "{shown}"
+    );
+    for line in shown.lines() {
+        assert!(line.contains("  # "), "without a source: {line}");
+    }
     shown
         .parse::<toml::Table>()
         .expect("what is printed is a configuration file");
@@ -120,7 +223,12 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 fn a_configuration_file_with_an_unknown_key_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for (content, words) in [
-        ("listne = \"127.0.0.1:1\"\n", "unknown key `listne`"),
+        (
+            "listne = \"127.0.0.1:1\"\n",
+            "unknown key `listne`; `listen` is one",
+        ),
+        ("config = \"other.toml\"\n", "unknown key `config`"),
+        ("listen = [\"a:1\", \"b:2\"]\n", "`listen` takes one value"),
         ("listen = \n", "doorstep.toml"),
         ("listen = 1.5\n", "`listen`"),
         ("segment_bytes = \"many\"\n", "many"),
@@ -231,7 +339,7 @@ fn the_signing_key_is_made_for_its_owner_alone_and_one_that_others_may_read_is_w
     let short = folder.path().join("short");
     std::fs::write(&short, "too short\n").expect("a file");
     let short = short.to_string_lossy().into_owned();
-    failed(
+    refused(
         &program::run([
             "token",
             "--sub",
@@ -241,6 +349,12 @@ fn the_signing_key_is_made_for_its_owner_alone_and_one_that_others_may_read_is_w
             "--auth-key",
             &short,
         ]),
+        "at least 32",
+    );
+    // The folder's own key is no setting: that it cannot be used is a failure.
+    std::fs::write(&keys, "too short\n").expect("the key");
+    failed(
+        &program::run(["token", "--sub", "ann", "--data", &text]),
         "at least 32",
     );
 }
