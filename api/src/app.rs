@@ -201,7 +201,7 @@ impl Shared {
         {
             Ok(()) => Ok(()),
             Err(WaitError::Behind(_)) => Err(ApiError::new(Code::ViewBehind).retry_after_s(1)),
-            Err(WaitError::Stopped(_)) => Err(Code::NotReady.into()),
+            Err(WaitError::Stopped(_)) => Err(ApiError::new(Code::NotReady).retry_after_s(1)),
         }
     }
 

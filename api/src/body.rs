@@ -14,7 +14,8 @@ use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::app::State;
-use crate::problem::{ApiError, Code};
+use crate::fields;
+use crate::problem::{ApiError, Code, FieldCode, FieldError, WHOLE_BODY};
 
 /// A body of an ordinary route.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -73,9 +74,9 @@ impl FromRequest<State> for Lines {
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // Derived types would take an array for an object with its fields in order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(ApiError::with_detail(
-            Code::InvalidBody,
-            "It is an array where an object is needed.",
+        return Err(whole(
+            FieldCode::WrongType,
+            "It is a list, and has to be an object.",
         ));
     }
     match serde_json::from_slice(bytes) {
@@ -86,18 +87,41 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// Parses once more, slowly, to find where it went wrong.
 fn locate<T: DeserializeOwned>(bytes: &[u8], plain: &serde_json::Error) -> ApiError {
+    if bytes.trim_ascii().is_empty() {
+        return whole(
+            FieldCode::Missing,
+            "The body is empty, and has to be a JSON object.",
+        );
+    }
     if plain.is_syntax() || plain.is_eof() {
-        return ApiError::with_detail(Code::InvalidBody, format!("It is not JSON: {plain}"));
+        let (line, column) = (plain.line(), plain.column());
+        let what = if plain.is_eof() {
+            "It ends before the JSON does"
+        } else {
+            "It is not JSON"
+        };
+        return whole(
+            FieldCode::Malformed,
+            format!("{what}, at line {line} column {column}."),
+        );
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) if error.path().iter().len() > 0 => ApiError::field(
-            Code::InvalidBody,
-            error.path().to_string(),
-            error.inner().to_string(),
-        ),
-        _ => ApiError::with_detail(Code::InvalidBody, plain.to_string()),
+        Err(error) => wrong(fields::told(
+            &error.path().to_string(),
+            &error.inner().to_string(),
+        )),
+        Ok(_) => wrong(fields::told("", &plain.to_string())),
     }
+}
+
+fn wrong(field: FieldError) -> ApiError {
+    ApiError::at_fields(Code::InvalidBody, vec![field])
+}
+
+/// A failure of the body as a whole.
+fn whole(what: FieldCode, message: impl Into<String>) -> ApiError {
+    ApiError::at_field(Code::InvalidBody, WHOLE_BODY, what, message)
 }
 
 /// A request without a `Content-Type` is taken at its word; one with another is refused.
@@ -115,7 +139,10 @@ fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), ApiError> {
     if taken.iter().any(|taken| named.eq_ignore_ascii_case(taken)) {
         Ok(())
     } else {
-        Err(Code::UnsupportedMediaType.into())
+        Err(ApiError::with_detail(
+            Code::UnsupportedMediaType,
+            format!("The route takes `{}`.", taken.join("`, `")),
+        ))
     }
 }
 
@@ -123,7 +150,7 @@ async fn read(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, 
     let too_large = || {
         ApiError::with_detail(
             Code::BodyTooLarge,
-            format!("The body is over {bytes_max} bytes."),
+            format!("The body is over {bytes_max} bytes. Send less at once."),
         )
     };
     if body.size_hint().lower() > drained_max(bytes_max) as u64 {
@@ -141,10 +168,7 @@ async fn read(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, 
     match collected {
         Ok(bytes) => Ok(bytes),
         Err(Unread::TooLarge) => Err(too_large()),
-        Err(Unread::Broken) => Err(ApiError::with_detail(
-            Code::InvalidBody,
-            "The body broke off.",
-        )),
+        Err(Unread::Broken) => Err(whole(FieldCode::Malformed, "The body broke off.")),
     }
 }
 
@@ -214,10 +238,12 @@ mod tests {
     #[test]
     fn names_the_field_that_is_wrong() {
         assert!(refusal(r#"{"messages": [1, "two"]}"#).starts_with("messages[1]: "));
-        assert!(refusal(r#"{"messages": [1], "x": 1}"#).contains("unknown field"));
-        assert!(refusal("{}").contains("missing field"));
-        assert!(refusal(r#"{"messages": [1]"#).contains("not JSON"));
-        assert!(refusal(r#"{"messages": [1]} x"#).contains("not JSON"));
-        assert!(refusal("[[1]]").contains("an array"));
+        assert!(refusal(r#"{"messages": [1], "x": 1}"#).starts_with("x: "));
+        assert!(refusal("{}").starts_with("messages: "));
+        assert!(refusal(r#"{"messages": [1]"#).contains("ends before the JSON does"));
+        assert!(refusal(r#"{"messages": [1]} x"#).contains("not JSON, at line 1 column 19"));
+        assert!(refusal(" ").contains("empty"));
+        assert!(refusal("[[1]]").contains("a list"));
+        assert!(refusal("null").contains("an object"));
     }
 }

@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 use crate::app::{Shared, State};
 use crate::limits::Size;
-use crate::problem::{ApiError, Code};
+use crate::problem::{ApiError, Code, FieldCode};
+use crate::query::NO_TIME;
 use crate::seals::Unsealed;
 use crate::time;
 use crate::tokens::{Principal, Role, Roles};
@@ -114,7 +115,11 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
         if !principal.roles.meet(A::ROLES) {
             return Err(ApiError::with_detail(
                 Code::Forbidden,
-                "The token does not have the role that this route is for.",
+                format!(
+                    "This route is for the role {}; the token has {}.",
+                    A::ROLES,
+                    principal.roles
+                ),
             ));
         }
         if A::LIMITED {
@@ -134,7 +139,7 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
         if A::REGISTERED && !shared.registered(&principal).await? {
             return Err(ApiError::with_detail(
                 Code::Forbidden,
-                "The token's `sub` is not a registered member.",
+                "The token's `sub` is not a registered member; the host registers members first.",
             ));
         }
         Ok(Caller {
@@ -195,10 +200,11 @@ fn single<'a>(
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(ApiError::field(
+        return Err(ApiError::at_field(
             Code::InvalidHeader,
             name,
-            "It is given twice.",
+            FieldCode::Repeated,
+            "It is given more than once.",
         ));
     }
     Ok(first)
@@ -220,7 +226,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<CommandId, ApiError> {
         ApiError::field(
             Code::InvalidHeader,
             IDEMPOTENCY_KEY,
-            "It is not 1-128 bytes of text without control characters.",
+            "It has to be 1-128 bytes of text without control characters.",
         )
     })
 }
@@ -232,16 +238,12 @@ fn happened_at(headers: &HeaderMap, principal: &Principal) -> Result<Option<Time
     if !principal.roles.has(Role::Service) {
         return Err(ApiError::with_detail(
             Code::Forbidden,
-            "`Doorstep-At` is for the role `service`.",
+            "The header `Doorstep-At` is for the role `service`; leave it out.",
         ));
     }
     match value.to_str().ok().and_then(time::parse) {
         Some(at_ms) => Ok(Some(Timestamp(at_ms))),
-        None => Err(ApiError::field(
-            Code::InvalidHeader,
-            DOORSTEP_AT,
-            "It is not a time of RFC 3339.",
-        )),
+        None => Err(ApiError::field(Code::InvalidHeader, DOORSTEP_AT, NO_TIME)),
     }
 }
 
@@ -318,7 +320,7 @@ impl Shared {
             Err(ApiError::field(
                 Code::InvalidQuery,
                 field,
-                "It is not a position.",
+                "It has to be a position as an answer gave it: `position`, or the header `Doorstep-Position`.",
             ))
         }
     }
@@ -353,7 +355,7 @@ impl Shared {
             Err(ApiError::field(
                 Code::InvalidQuery,
                 "cursor",
-                "It is not a cursor of this list for this caller.",
+                "It is not a cursor of this list for this caller; give `next_cursor` of the page before as it was, with the same filter and order.",
             ))
         }
     }

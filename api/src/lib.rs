@@ -10,6 +10,7 @@ mod app;
 mod body;
 mod caller;
 pub mod event_json;
+mod fields;
 pub mod keys;
 pub mod limits;
 pub mod metering;
@@ -73,7 +74,12 @@ pub fn router(app: App) -> Router {
     routes
         .route(openapi::DOCUMENT_PATH, get(served_document))
         .merge(openapi::page())
-        .fallback(|| async { ApiError::new(Code::NotFound) })
+        .fallback(|| async {
+            ApiError::with_detail(
+                Code::NotFound,
+                "No route has this path; `/openapi.json` lists the routes there are.",
+            )
+        })
         .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) })
         .layer(axum::middleware::from_fn_with_state(
             layer,

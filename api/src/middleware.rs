@@ -208,7 +208,7 @@ mod tests {
                 (500, Some("internal")),
                 "{path}"
             );
-            assert_eq!(body["detail"], Code::Internal.title(), "{path}");
+            assert_eq!(body["detail"], Code::Internal.meaning(), "{path}");
             assert_eq!(body["request_id"], id, "{path}");
         }
     }

@@ -23,7 +23,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::caller::ShownPosition;
-use crate::problem::{Code, FieldError, Problem};
+use crate::problem::{Code, FieldCode, FieldError, Problem};
 use crate::words;
 
 /// Where the document is.
@@ -47,6 +47,7 @@ pub(crate) fn base() -> OpenApi {
                 .schema(Problem::name(), Problem::schema())
                 .schema(Code::name(), Code::schema())
                 .schema(FieldError::name(), FieldError::schema())
+                .schema(FieldCode::name(), FieldCode::schema())
                 .schema(ShownPosition::name(), ShownPosition::schema())
                 .schema(words::Category::name(), words::Category::schema())
                 .schema(words::DeleteMode::name(), words::DeleteMode::schema())

@@ -93,6 +93,20 @@ impl Roles {
     }
 }
 
+impl std::fmt::Display for Roles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<String> = Role::ALL
+            .into_iter()
+            .filter(|role| self.has(*role))
+            .map(|role| format!("`{}`", role.as_str()))
+            .collect();
+        if words.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(&words.join(" or "))
+    }
+}
+
 /// Who calls.
 #[derive(Debug)]
 pub struct Principal {

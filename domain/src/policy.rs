@@ -259,12 +259,13 @@ impl Rules {
     }
 
     /// Names the first field whose value no policy may have.
-    pub fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), Rejection> {
+        let invalid = |field| Rejection::of_command(Code::InvalidPolicy).with_field(field);
         let within = |value: u32, least: u32, most: u32, field: &'static str| {
             if (least..=most).contains(&value) {
                 Ok(())
             } else {
-                Err(field)
+                Err(invalid(field).with_range(least.into(), most.into()))
             }
         };
         within(
@@ -291,7 +292,7 @@ impl Rules {
         if self.cooldown_days.len() > COOLDOWNS_MAX
             || self.cooldown_days.iter().any(|days| *days > DAYS_MAX)
         {
-            return Err("cooldown_days");
+            return Err(invalid("cooldown_days"));
         }
         within(self.restore_days, 0, DAYS_MAX, "restore_days")?;
         within(
@@ -325,7 +326,7 @@ impl Rules {
             anyone: Admission::Refused,
         };
         if self.audience_table.no_one != closed {
-            return Err("audience_table.no_one");
+            return Err(invalid("audience_table.no_one"));
         }
         Ok(())
     }
@@ -383,9 +384,7 @@ pub enum Command {
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::ChangePolicy { rules } => {
-            rules
-                .check()
-                .map_err(|field| Rejection::of_command(Code::InvalidPolicy).with_field(field))?;
+            rules.check()?;
             if state
                 .in_force()
                 .is_some_and(|in_force| in_force.rules == *rules)

@@ -93,6 +93,7 @@ pub struct Rejection {
     cause: Option<Cause>,
     restorable_until: Option<Timestamp>,
     field: Option<&'static str>,
+    range: Option<(u64, u64)>,
     problem: Option<TextProblem>,
 }
 
@@ -106,6 +107,7 @@ impl Rejection {
             cause: None,
             restorable_until: None,
             field: None,
+            range: None,
             problem: None,
         }
     }
@@ -148,6 +150,13 @@ impl Rejection {
     #[must_use]
     pub fn with_field(mut self, field: &'static str) -> Rejection {
         self.field = Some(field);
+        self
+    }
+
+    /// Naming the least and the most that the field may be, or hold.
+    #[must_use]
+    pub fn with_range(mut self, least: u64, most: u64) -> Rejection {
+        self.range = Some((least, most));
         self
     }
 
@@ -195,6 +204,11 @@ impl Rejection {
         self.field
     }
 
+    /// The least and the most that the field may be, or hold.
+    pub fn range(&self) -> Option<(u64, u64)> {
+        self.range
+    }
+
     /// The limit that a text breaks.
     pub fn problem(&self) -> Option<TextProblem> {
         self.problem
@@ -227,6 +241,7 @@ impl Rejection {
             cause: event.cause,
             restorable_until: event.restorable_until,
             field: recorded_field(event.code),
+            range: None,
             problem: None,
         }
     }

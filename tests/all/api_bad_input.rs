@@ -13,31 +13,31 @@ use tests::api::{Scene, reply};
 async fn bodies_that_are_not_what_the_route_takes() {
     let scene = Scene::open().await;
     let rows: [(&str, &str, &str); 15] = [
-        ("nothing", "", ""),
-        ("broken JSON", r#"{"to": "ann", "text": "hi""#, ""),
+        ("nothing", "", "body"),
+        ("broken JSON", r#"{"to": "ann", "text": "hi""#, "body"),
         (
             "more after the end",
             r#"{"to": "ann", "text": "hi"} {}"#,
-            "",
+            "body",
         ),
         (
             "not UTF-8 escapes",
             r#"{"to": "ann", "text": "\ud800"}"#,
-            "",
+            "body",
         ),
-        ("an array of the fields", r#"["ann", "hi"]"#, ""),
-        ("a string", r#""ann""#, ""),
-        ("null", "null", ""),
+        ("an array of the fields", r#"["ann", "hi"]"#, "body"),
+        ("a string", r#""ann""#, "body"),
+        ("null", "null", "body"),
         (
             "an unknown field",
             r#"{"to": "ann", "text": "hi", "at": 1}"#,
             "at",
         ),
-        ("a missing field", r#"{"to": "ann"}"#, ""),
+        ("a missing field", r#"{"to": "ann"}"#, "text"),
         (
             "the same field twice",
             r#"{"to": "ann", "to": "bob", "text": "hi"}"#,
-            "",
+            "to",
         ),
         ("a number for a text", r#"{"to": "ann", "text": 1}"#, "text"),
         ("null for a text", r#"{"to": "ann", "text": null}"#, "text"),
@@ -59,9 +59,7 @@ async fn bodies_that_are_not_what_the_route_takes() {
             .header("content-type", "application/json")
             .body(body.to_owned());
         let reply = scene.refuses(what, 400, Code::InvalidBody, request).await;
-        if !field.is_empty() {
-            assert_eq!(reply.json()["errors"][0]["field"], field, "{what}");
-        }
+        assert_eq!(reply.json()["errors"][0]["field"], field, "{what}");
     }
 }
 
@@ -390,12 +388,105 @@ async fn commands_that_no_state_allows() {
             .await;
         assert!(reply.json()["errors"][0]["field"].is_string(), "{path}");
     }
-    let member = door
-        .request(Method::PUT, "/v1/me/blocks/a%20b")
-        .bearer_auth(&ann);
-    let _ = scene
-        .refuses("an id that is none", 404, Code::NotFound, member)
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
+    let scene = Scene::open().await;
+    let door = &scene.door;
+    let (ann, host, moderator) = (
+        door.member("ann"),
+        door.service(),
+        door.token("mod", &[Role::Moderator]),
+    );
+    let long = "a".repeat(129);
+    let bodies = [json!({"age_band": "adult"}), json!({"reason": "spam"})];
+    let [adult, suspension] = &bodies;
+    let null = &Value::Null;
+    let rows = [
+        (Method::PUT, "/v1/members/{}", &host, adult, "id"),
+        (Method::PUT, "/v1/members/{}/follows/ann", &host, null, "id"),
+        (
+            Method::DELETE,
+            "/v1/members/ann/follows/{}",
+            &host,
+            null,
+            "other",
+        ),
+        (
+            Method::PUT,
+            "/v1/members/ann/suggestions/{}",
+            &host,
+            null,
+            "other",
+        ),
+        (
+            Method::DELETE,
+            "/v1/members/{}/suggestions/ann",
+            &host,
+            null,
+            "id",
+        ),
+        (Method::PUT, "/v1/me/blocks/{}", &ann, null, "other"),
+        (Method::DELETE, "/v1/me/blocks/{}", &ann, null, "other"),
+        (
+            Method::PUT,
+            "/v1/moderation/members/{}/suspension",
+            &moderator,
+            suspension,
+            "id",
+        ),
+        (
+            Method::DELETE,
+            "/v1/moderation/members/{}/suspension",
+            &moderator,
+            null,
+            "id",
+        ),
+    ];
+    for (method, route, token, body, field) in rows {
+        for id in ["a%20b", "%C3%BC", "a%2Fb", "%00", long.as_str()] {
+            let path = route.replace("{}", id);
+            let request = door.request(method.clone(), &path).bearer_auth(token);
+            let request = if body.is_null() {
+                request
+            } else {
+                request.json(body)
+            };
+            let reply = scene
+                .refuses(&path, 400, Code::InvalidMember, request)
+                .await;
+            assert_eq!(reply.json()["errors"][0]["field"], field, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_registered_before_it_happens() {
+    let scene = Scene::open().await;
+    let ahead = |seconds: i64| {
+        let at = chrono::Utc::now() + chrono::Duration::seconds(seconds);
+        let body = json!({"age_band": "adult", "registered_at": at.to_rfc3339()});
+        scene
+            .door
+            .request(Method::PUT, "/v1/members/zoe")
+            .bearer_auth(scene.door.service())
+            .json(&body)
+    };
+    let refused = scene
+        .refuses("in a minute", 422, Code::InvalidMember, ahead(60))
         .await;
+    assert_eq!(refused.json()["errors"][0]["field"], "registered_at");
+    let by_its_own_time = ahead(-86_400).header("doorstep-at", "2004-01-01T00:00:00Z");
+    let _ = scene
+        .refuses(
+            "later than the command",
+            422,
+            Code::InvalidMember,
+            by_its_own_time,
+        )
+        .await;
+    assert_eq!(reply(ahead(0)).await.status, 200);
 }
 
 /// Where the codes are seen that this file does not name.

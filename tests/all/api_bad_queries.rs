@@ -166,6 +166,114 @@ async fn queries_that_are_none() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_is_wrong_is_named_with_what_is_accepted() {
+    let scene = Scene::open().await;
+    let moderator = scene.door.token("mod", &[Role::Moderator]);
+    let (ann, host) = (scene.door.member("ann"), scene.door.service());
+    let rows = [
+        (
+            "/v1/inbox?limit=a",
+            &ann,
+            "limit",
+            "wrong_type",
+            "from 1 to 200",
+        ),
+        (
+            "/v1/inbox?limit=0",
+            &ann,
+            "limit",
+            "out_of_range",
+            "from 1 to 200",
+        ),
+        (
+            "/v1/inbox?limit=1&limit=2",
+            &ann,
+            "limit",
+            "repeated",
+            "once",
+        ),
+        (
+            "/v1/inbox?offset=5",
+            &ann,
+            "offset",
+            "unknown",
+            "`limit`, `cursor`, `min_position`",
+        ),
+        (
+            "/v1/inbox?cursor=x",
+            &ann,
+            "cursor",
+            "malformed",
+            "next_cursor",
+        ),
+        (
+            "/v1/inbox?min_position=x",
+            &ann,
+            "min_position",
+            "malformed",
+            "Doorstep-Position",
+        ),
+        (
+            "/v1/unread?limit=1",
+            &ann,
+            "limit",
+            "unknown",
+            "`min_position`",
+        ),
+        (
+            "/v1/moderation/queue?sort=x",
+            &moderator,
+            "sort",
+            "not_one_of",
+            "`priority`, `oldest`, `newest`",
+        ),
+        (
+            "/v1/moderation/queue?state=x",
+            &moderator,
+            "state",
+            "not_one_of",
+            "`open`, `claimed`",
+        ),
+        (
+            "/v1/moderation/queue?category=x",
+            &moderator,
+            "category",
+            "not_one_of",
+            "`spam`",
+        ),
+        (
+            "/v1/moderation/queue?member=a%20b",
+            &moderator,
+            "member",
+            "malformed",
+            "1-128",
+        ),
+        ("/v1/events?limit=x", &host, "limit", "wrong_type", "1"),
+    ];
+    for (path, token, field, code, accepted) in rows {
+        let request = scene.door.request(Method::GET, path).bearer_auth(token);
+        let reply = scene.refuses(path, 400, Code::InvalidQuery, request).await;
+        let errors = &reply.json()["errors"];
+        assert_eq!(
+            (&errors[0]["field"], &errors[0]["code"]),
+            (&json!(field), &json!(code)),
+            "{path}"
+        );
+        let message = errors[0]["message"].as_str().unwrap();
+        assert!(message.contains(accepted), "{path}: {message}");
+    }
+    let both = "/v1/inbox?limit=a&offset=5";
+    let reply = scene
+        .refuses(both, 400, Code::InvalidQuery, scene.get(both))
+        .await;
+    assert_eq!(
+        reply.json()["errors"].as_array().unwrap().len(),
+        2,
+        "every wrong parameter is named"
+    );
+}
+
+#[tokio::test]
 async fn paths_and_methods_that_are_not_there() {
     let scene = Scene::open().await;
     for path in [

@@ -397,6 +397,50 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
     }
 }
 
+/// Holds a problem to what every one promises: a detail that says more than the title, for a request that is malformed
+/// the fields that are wrong, and nowhere the words of a parser or a name inside the program.
+///
+/// # Panics
+/// When it keeps no such promise.
+pub fn says_what_was_wrong(what: &str, problem: &Value) {
+    let (title, detail) = (
+        problem["title"].as_str().unwrap(),
+        problem["detail"].as_str().unwrap(),
+    );
+    assert!(
+        detail != title && detail.len() > 15,
+        "{what}: the detail says nothing: {problem}"
+    );
+    let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+    if matches!(problem["status"].as_u64(), Some(400 | 422)) {
+        assert!(!errors.is_empty(), "{what}: no field is named: {problem}");
+    }
+    for error in &errors {
+        let keys: Vec<&String> = error.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["code", "field", "message"], "{what}");
+        for key in keys {
+            assert_ne!(error[key], "", "{what}: {problem}");
+        }
+    }
+    let text = problem.to_string();
+    for inside in [
+        "deserialize",
+        "invalid digit",
+        "invalid type",
+        "invalid value",
+        "variant",
+        "struct ",
+        "usize",
+        "u64",
+        "u32",
+        "::",
+        "Err(",
+        "expected value",
+    ] {
+        assert!(!text.contains(inside), "{what} shows `{inside}`: {text}");
+    }
+}
+
 /// A door with ann and bob, who has written to ann.
 pub struct Scene {
     /// The service.
@@ -432,7 +476,6 @@ impl Scene {
             "{what}: {}",
             String::from_utf8_lossy(&reply.bytes)
         );
-        assert_eq!(code.status().as_u16(), status, "{what}");
         assert_eq!(
             reply.headers["content-type"], "application/problem+json",
             "{what}"
@@ -449,6 +492,7 @@ impl Scene {
             reply.headers["x-request-id"].to_str().unwrap(),
             "{what}"
         );
+        says_what_was_wrong(what, &body);
         assert_eq!(self.door.position(), before, "{what}: the log changed");
         reply
     }

@@ -2,6 +2,7 @@
 
 use axum::extract::State as Extract;
 use commands::Command;
+use domain::ids::MemberId;
 use projections::{BlockItem, ViewName};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use crate::answers::{Answered, Listed, Reached};
 use crate::app::{State, now};
 use crate::caller::{Acting, AsMember, AsMemberUnlimited, Caller};
 use crate::problem::{ApiError, Problem};
-use crate::query::{self, Paging, Query, Segments};
+use crate::query::{Members, Paging, Query};
 use crate::time;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -27,16 +28,9 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 async fn block(
     Extract(shared): Extract<State>,
     acting: Acting<AsMemberUnlimited>,
-    Segments(other): Segments<String>,
+    Members(other): Members<MemberId>,
 ) -> Result<Answered<Reached>, ApiError> {
-    shared
-        .reach(
-            acting,
-            Command::BlockMember {
-                other: query::member(&other)?,
-            },
-        )
-        .await
+    shared.reach(acting, Command::BlockMember { other }).await
 }
 
 /// Ends a block. *Unchanged* where there was none.
@@ -45,16 +39,9 @@ async fn block(
 async fn unblock(
     Extract(shared): Extract<State>,
     acting: Acting<AsMemberUnlimited>,
-    Segments(other): Segments<String>,
+    Members(other): Members<MemberId>,
 ) -> Result<Answered<Reached>, ApiError> {
-    shared
-        .reach(
-            acting,
-            Command::UnblockMember {
-                other: query::member(&other)?,
-            },
-        )
-        .await
+    shared.reach(acting, Command::UnblockMember { other }).await
 }
 
 /// A blocked member.

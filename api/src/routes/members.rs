@@ -2,6 +2,7 @@
 
 use axum::extract::State as Extract;
 use commands::Command;
+use domain::ids::MemberId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,7 @@ use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsService, ShownPosition};
 use crate::problem::{ApiError, Code, Problem};
-use crate::query::{self, Segments};
+use crate::query::{self, Members};
 use crate::words::AgeBand;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -45,16 +46,15 @@ struct Registered {
 async fn register(
     Extract(shared): Extract<State>,
     acting: Acting<AsService>,
-    Segments(id): Segments<String>,
+    Members(member): Members<MemberId>,
     Json(body): Json<Registration>,
 ) -> Result<Answered<Registered>, ApiError> {
     let registered_at = match &body.registered_at {
         Some(text) => Some(query::time(Code::InvalidBody, "registered_at", text)?),
         None => None,
     };
-    let member = query::member(&id)?;
     let command = Command::RegisterMember {
-        member,
+        member: member.clone(),
         age_band: body.age_band.into(),
         registered_at,
     };
@@ -62,7 +62,7 @@ async fn register(
     Ok(Answered::ok(
         position.clone(),
         Registered {
-            member: id,
+            member: member.to_string(),
             age_band: body.age_band,
             position,
         },

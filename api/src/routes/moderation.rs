@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 use crate::answers::{Answered, Listed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
-use crate::problem::{ApiError, Code};
+use crate::fields;
+use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::time;
 use crate::words::Category;
@@ -63,7 +64,14 @@ impl Asked {
                     .into_iter()
                     .find(|state| state.as_str() == word);
                 Some(state.ok_or_else(|| {
-                    ApiError::field(Code::InvalidQuery, "state", "It is not a state of a case.")
+                    let words: Vec<&str> =
+                        CaseState::ALL.iter().map(|state| state.as_str()).collect();
+                    ApiError::at_field(
+                        Code::InvalidQuery,
+                        "state",
+                        FieldCode::NotOneOf,
+                        format!("It takes `{}`.", words.join("`, `")),
+                    )
                 })?)
             }
             None => None,
@@ -71,7 +79,10 @@ impl Asked {
         let id = |field: &'static str, id: &Option<String>| {
             let Some(id) = id else { return Ok(None) };
             let member = MemberId::new(id).map(Some);
-            member.map_err(|_| ApiError::field(Code::InvalidQuery, field, "It is not an id."))
+            member.map_err(|_| {
+                let message = format!("It has to be {}.", fields::MEMBER_ID);
+                ApiError::field(Code::InvalidQuery, field, message)
+            })
         };
         let member = id("member", &self.member)?;
         let claimed_by = id("claimed_by", &self.claimed_by)?;
@@ -80,10 +91,11 @@ impl Asked {
             Some("oldest") => QueueSort::Oldest,
             Some("newest") => QueueSort::Newest,
             Some(_) => {
-                return Err(ApiError::field(
+                return Err(ApiError::at_field(
                     Code::InvalidQuery,
                     "sort",
-                    "It is not an order of the queue.",
+                    FieldCode::NotOneOf,
+                    "It takes `priority`, `oldest`, `newest`; `priority` when it is absent.",
                 ));
             }
         };
@@ -366,7 +378,7 @@ async fn case(
             ApiError::field(
                 Code::InvalidQuery,
                 "purpose",
-                "It is not 1-64 bytes of `[a-z0-9_]`.",
+                "It has to be 1-64 characters of `a-z 0-9 _`; `review` when it is absent.",
             )
         })?;
     let case = query::case(&id);

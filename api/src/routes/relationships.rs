@@ -20,8 +20,8 @@ use crate::answers::{Answered, Reached};
 use crate::app::State;
 use crate::body::{self, BULK_ITEMS_MAX, Lines};
 use crate::caller::{Acting, AsService, DOORSTEP_POSITION, ShownPosition};
-use crate::problem::{ApiError, Code, FieldError, Problem};
-use crate::query::{self, Segments};
+use crate::problem::{ApiError, Code, FieldCode, FieldError, Problem};
+use crate::query::{self, Members};
 use crate::words::RelationshipKind;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -34,10 +34,9 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 async fn tell(
     shared: State,
     acting: Acting<AsService>,
-    (member, other): (String, String),
+    (member, other): (MemberId, MemberId),
     kind: RelationshipKind,
 ) -> Result<Answered<Reached>, ApiError> {
-    let (member, other) = (query::member(&member)?, query::member(&other)?);
     shared
         .reach(
             acting,
@@ -57,7 +56,7 @@ async fn tell(
 async fn follow(
     Extract(shared): Extract<State>,
     acting: Acting<AsService>,
-    Segments(pair): Segments<(String, String)>,
+    Members(pair): Members<(MemberId, MemberId)>,
 ) -> Result<Answered<Reached>, ApiError> {
     tell(shared, acting, pair, RelationshipKind::Follow).await
 }
@@ -69,7 +68,7 @@ async fn follow(
 async fn unfollow(
     Extract(shared): Extract<State>,
     acting: Acting<AsService>,
-    Segments(pair): Segments<(String, String)>,
+    Members(pair): Members<(MemberId, MemberId)>,
 ) -> Result<Answered<Reached>, ApiError> {
     tell(shared, acting, pair, RelationshipKind::Unfollow).await
 }
@@ -81,7 +80,7 @@ async fn unfollow(
 async fn suggest(
     Extract(shared): Extract<State>,
     acting: Acting<AsService>,
-    Segments(pair): Segments<(String, String)>,
+    Members(pair): Members<(MemberId, MemberId)>,
 ) -> Result<Answered<Reached>, ApiError> {
     tell(shared, acting, pair, RelationshipKind::Suggest).await
 }
@@ -93,7 +92,7 @@ async fn suggest(
 async fn unsuggest(
     Extract(shared): Extract<State>,
     acting: Acting<AsService>,
-    Segments(pair): Segments<(String, String)>,
+    Members(pair): Members<(MemberId, MemberId)>,
 ) -> Result<Answered<Reached>, ApiError> {
     tell(shared, acting, pair, RelationshipKind::Unsuggest).await
 }
@@ -138,7 +137,7 @@ impl LineOutcome {
                 errors: Vec::new(),
             },
             Err(error) => LineOutcome {
-                status: error.code().status().as_u16(),
+                status: error.status().as_u16(),
                 position: None,
                 code: Some(error.code()),
                 detail: Some(error.told().to_owned()),
@@ -167,24 +166,24 @@ async fn record(
     if lines.len() > BULK_ITEMS_MAX {
         return Err(ApiError::with_detail(
             Code::BodyTooLarge,
-            format!("The body has over {BULK_ITEMS_MAX} items."),
+            format!("The body has over {BULK_ITEMS_MAX} items. Send fewer at once."),
         ));
     }
     let mut submitted = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         submitted.push(match fact(line) {
             Ok((command, at)) => {
+                let dated = at.is_some();
                 let envelope = Envelope {
                     actor: acting.caller.sub().clone(),
                     command_id: acting.command_id.item(index),
                     at: at.or(acting.at),
                     command,
                 };
-                shared
-                    .commands
-                    .submit(envelope)
-                    .await
-                    .map_err(ApiError::from)
+                let pending = shared.commands.submit(envelope).await;
+                pending
+                    .map(|pending| (pending, dated))
+                    .map_err(|error| of_line(error.into(), dated))
             }
             Err(error) => Err(error),
         });
@@ -193,7 +192,10 @@ async fn record(
     let mut body = Vec::with_capacity(lines.len() * 48);
     for pending in submitted {
         let outcome = match pending {
-            Ok(pending) => pending.durable().await.map_err(ApiError::from),
+            Ok((pending, dated)) => {
+                let outcome = pending.durable().await;
+                outcome.map_err(|error| of_line(error.into(), dated))
+            }
             Err(error) => Err(error),
         };
         let shown = outcome.map(|outcome| {
@@ -215,6 +217,15 @@ async fn record(
         acting.caller.shows(&shared, highest).to_header(),
     );
     Ok(response)
+}
+
+/// A failure of a line that has a time of its own names that, and not the header.
+fn of_line(error: ApiError, dated: bool) -> ApiError {
+    if dated && error.code() == Code::InvalidTime {
+        let message = Code::InvalidTime.meaning();
+        return ApiError::at_field(Code::InvalidTime, "at", FieldCode::Unfit, message);
+    }
+    error
 }
 
 fn fact(line: &[u8]) -> Result<(Command, Option<Timestamp>), ApiError> {

@@ -16,7 +16,7 @@ use crate::answers::{Answered, Listed, Reached};
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsMember, AsMemberUnlimited, Caller, ShownPosition};
-use crate::problem::{ApiError, Code, Problem};
+use crate::problem::{ApiError, Code, FieldCode, Problem};
 use crate::query::{self, Paging, Query, Segments};
 use crate::time;
 use crate::words::DeleteMode;
@@ -253,10 +253,11 @@ async fn each(
     command: impl Fn(Target) -> Command,
 ) -> Result<Answered<BulkDone>, ApiError> {
     if !(1..=BULK_IDS_MAX).contains(&bulk.conversation_ids.len()) {
-        return Err(ApiError::field(
+        return Err(ApiError::at_field(
             Code::InvalidBody,
             "conversation_ids",
-            "A bulk call has 1 to 200 ids.",
+            FieldCode::OutOfRange,
+            "It has to be a list of 1 to 200 ids.",
         ));
     }
     let caller = &acting.caller;
@@ -289,11 +290,11 @@ async fn each(
                 }
             }
             Err(error) => {
-                let code = ApiError::from(error).code();
+                let error = ApiError::from(error);
                 BulkItem {
                     conversation_id,
-                    status: code.status().as_u16(),
-                    code: Some(code),
+                    status: error.status().as_u16(),
+                    code: Some(error.code()),
                     position: None,
                 }
             }

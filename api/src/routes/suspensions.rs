@@ -2,7 +2,7 @@
 
 use axum::extract::State as Extract;
 use commands::Command;
-use domain::ids::ReasonCode;
+use domain::ids::{MemberId, ReasonCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +13,7 @@ use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsModerator};
 use crate::problem::{ApiError, Code, Problem};
-use crate::query::{self, Segments};
+use crate::query::{self, Members};
 
 pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default().routes(routes!(suspend, reinstate))
@@ -41,14 +41,13 @@ struct Suspension {
 async fn suspend(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
-    Segments(id): Segments<String>,
+    Members(member): Members<MemberId>,
     Json(suspension): Json<Suspension>,
 ) -> Result<Answered<Reached>, ApiError> {
     let until = match &suspension.until {
         Some(text) => Some(query::time(Code::InvalidBody, "until", text)?),
         None => None,
     };
-    let member = query::member(&id)?;
     let command = Command::SuspendMember {
         member,
         until,
@@ -64,14 +63,9 @@ async fn suspend(
 async fn reinstate(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
-    Segments(id): Segments<String>,
+    Members(member): Members<MemberId>,
 ) -> Result<Answered<Reached>, ApiError> {
     shared
-        .reach(
-            acting,
-            Command::ReinstateMember {
-                member: query::member(&id)?,
-            },
-        )
+        .reach(acting, Command::ReinstateMember { member })
         .await
 }

@@ -105,8 +105,9 @@ fn named(command: &ReportMessage) -> Result<Vec<(u64, Option<&MessageFacts>)>, R
         .collect();
     messages.sort_by_key(|(number, _)| *number);
     messages.dedup_by_key(|(number, _)| *number);
-    if messages.is_empty() || messages.len() > command.policy.rules.report_messages_max as usize {
-        return Err(invalid("messages"));
+    let most = command.policy.rules.report_messages_max;
+    if messages.is_empty() || messages.len() > most as usize {
+        return Err(invalid("messages").with_range(1, most.into()));
     }
     Ok(messages)
 }

@@ -11,6 +11,8 @@
 //!   each change of age band while the default is in force. It is not the stream's version, from which a member could
 //!   count the slots taken, and so tell a request from a delivered message.
 //! - A member under 16 chooses no audience, as a suspended one does not: the choice would outlive the default of 16-17.
+//! - Nobody is registered before it happens: a `registered_at` that is later than the command's own time, by more than two
+//!   clocks differ, is refused. Of one who is registered already it is compared, and not judged again.
 //! - *Fifty reports a day* means within 24 h, as the requests do. Nobody is limited yet: the moderators' decision to limit
 //!   belongs here, beside the suspension, and [`Facts::limited`] is where rule 3 reads it.
 
@@ -46,6 +48,9 @@ pub const STATEMENT_LIMITS: Limits = Limits {
     graphemes_max: 2_000,
     bytes_max: 8 * 1024,
 };
+
+/// How far a member's time of registration may be ahead of the command that tells it: no more than two clocks differ.
+pub const REGISTERED_AHEAD_MS_MAX: i64 = 5_000;
 
 /// The events that carry a command out, none when it is already so, or why not.
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
@@ -132,6 +137,9 @@ fn register(
     at: Timestamp,
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let Some(registration) = state.registration else {
+        if registered_at.is_some_and(|given| given.since_ms(at) > REGISTERED_AHEAD_MS_MAX) {
+            return Err(Rejection::of_command(Code::InvalidMember).with_field("registered_at"));
+        }
         return Ok(vec![Event::MemberRegistered(MemberRegistered {
             member: member.clone(),
             age_band,

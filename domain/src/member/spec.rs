@@ -266,6 +266,15 @@ fn refuses_another_time_of_registration() {
         .then("registered_at_fixed");
 }
 
+#[test]
+fn refuses_a_registration_that_is_yet_to_come() {
+    let ahead = |ms| move |at: Timestamp| register(AgeBand::Adult, Some(at.plus_ms(ms)), at);
+    unknown().when(ahead(5_001)).then("invalid_member");
+    unknown()
+        .when(ahead(5_000))
+        .then("registered Adult on day 100");
+}
+
 // The DM setting.
 
 #[test]
