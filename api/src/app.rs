@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::caller::{Acting, ShownPosition};
+use crate::damage::Found;
 use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
 use crate::problem::{ApiError, Code};
@@ -55,7 +56,8 @@ impl Default for Options {
 /// What an operator may ask of the store beyond the trait of all stores; the binary knows which engine runs.
 #[async_trait]
 pub trait StoreCare: Send + Sync + 'static {
-    /// Checks every record. An object that names what was checked and what is wrong; `ok` says whether nothing is.
+    /// Checks every record. An object that names what was checked and what is wrong; `ok` says whether nothing is, and
+    /// `damage` where the log does not check: `file`, `offset`, `what`.
     async fn verify(&self) -> anyhow::Result<Value>;
 
     /// Writes the files of a consistent copy of the log, one after the other.
@@ -117,6 +119,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
     /// Verification and backup.
     pub(crate) care: Arc<dyn StoreCare>,
+    /// Damage of the log that was met.
+    pub(crate) damage: Found,
     /// Tokens that are checked.
     pub(crate) tokens: Tokens,
     /// Rate limits.
@@ -142,6 +146,7 @@ impl Shared {
             reads: app.reads,
             store: app.store,
             care: app.care,
+            damage: Found::default(),
             tokens: Tokens::new(app.keys),
             limiter: Limiter::new(app.options.rate_limits),
             options: app.options,

@@ -9,6 +9,8 @@ mod answers;
 mod app;
 mod body;
 mod caller;
+mod damage;
+pub mod event_filter;
 pub mod event_json;
 mod fields;
 pub mod keys;

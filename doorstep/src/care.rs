@@ -76,7 +76,14 @@ impl StoreCare for Care {
 pub(crate) fn report(checked: &Result<Verified, OpenError>) -> Value {
     let verified = match checked {
         Ok(verified) => verified,
-        Err(error) => return json!({ "ok": false, "error": error.to_string() }),
+        Err(error) => {
+            let damage = if let OpenError::Damaged { file, offset, what } = error {
+                json!({ "file": file.display().to_string(), "offset": offset, "what": what })
+            } else {
+                Value::Null
+            };
+            return json!({ "ok": false, "error": error.to_string(), "damage": damage });
+        }
     };
     let torn = verified.torn.as_ref().map(|(file, offset, bytes)| {
         json!({ "file": file.display().to_string(), "offset": offset, "bytes": bytes })

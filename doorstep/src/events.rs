@@ -1,13 +1,14 @@
 //! `events`: the log as newline-delimited JSON, from a data folder at rest or from a running service.
 //!
-//! Both print the same bytes for the same event. Following is for a running service: nothing is appended to a folder
-//! at rest.
+//! Both print the same bytes for the same event, and where the log is damaged what stands before it. Following is for a
+//! running service: nothing is appended to a folder at rest.
 
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use event_store::{Direction, EventStore, Position, RecordedEvent, StreamFrom, StreamName};
+use anyhow::{Context as _, bail};
+use api::event_filter::EventFilter;
+use event_store::{Direction, EventStore, Position, ReadError, StreamFrom, damage};
 
 use crate::cli;
 use crate::compose::{self, DataFolder};
@@ -22,14 +23,8 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// Prints events.
 pub(crate) async fn run(args: &cli::Events) -> Done {
-    let stream = match &args.stream {
-        Some(name) => Some(
-            StreamName::new(name.as_str())
-                .map_err(|_| Failure::usage("--stream is not a stream's name"))?,
-        ),
-        None => None,
-    };
     let result = match Service::of(&args.remote)? {
+        // A service of another version may know other types: it says so itself.
         Some(service) => remote(args, &service).await,
         None if args.follow => {
             return Err(Failure::usage(
@@ -37,17 +32,23 @@ pub(crate) async fn run(args: &cli::Events) -> Done {
             ));
         }
         None => {
+            let filter = EventFilter::of(
+                args.stream.as_deref(),
+                args.event_type.as_deref(),
+                args.member.as_deref(),
+            )
+            .map_err(|none| Failure::usage(format!("--{}: {}", none.field, none.detail)))?;
             let folder = DataFolder::at(&args.folder.data);
             let store = compose::open_at_rest(&folder)?;
-            let result = at_rest(args, stream, store.as_ref()).await;
+            let result = at_rest(args.after, &filter, store.as_ref()).await;
             store.close();
-            result
+            result.map_err(Failure::from)
         }
     };
     match result {
         // Whoever reads has enough.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => Ok(result?),
+        Err(Failure::Failed(error)) if is_closed_pipe(&error) => Ok(()),
+        result => result,
     }
 }
 
@@ -58,34 +59,46 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 async fn at_rest(
-    args: &cli::Events,
-    stream: Option<StreamName>,
+    after_asked: u64,
+    filter: &EventFilter,
     store: &dyn EventStore,
 ) -> anyhow::Result<()> {
     let mut out = BufWriter::with_capacity(256 * 1024, std::io::stdout().lock());
     let mut line = Vec::with_capacity(4096);
-    let mut after = Position(args.after);
+    let mut after = Position(after_asked);
     let mut version = 0;
+    let mut at_once = BLOCK_EVENTS;
     loop {
-        let events = match &stream {
+        let read = match filter.stream() {
             Some(name) => {
+                let from = StreamFrom::Version(version);
                 store
-                    .read_stream(
-                        name,
-                        StreamFrom::Version(version),
-                        Direction::Forward,
-                        BLOCK_EVENTS,
-                    )
-                    .await?
+                    .read_stream(name, from, Direction::Forward, at_once)
+                    .await
             }
-            None => store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await?,
+            None => store.read_all(after, at_once, BLOCK_BYTES).await,
+        };
+        let events = match (read, damage::fewer(at_once)) {
+            (Ok(events), _) => events,
+            // What stands before the damage is printed.
+            (Err(ReadError::Damaged { .. }), Some(less)) => {
+                at_once = less;
+                continue;
+            }
+            (Err(error), _) => {
+                out.flush()?;
+                return Err(match damage::first_damaged(store, after).await {
+                    Some(at) => anyhow::anyhow!("{error} (position {at})"),
+                    None => error.into(),
+                });
+            }
         };
         let Some(last) = events.last() else { break };
         after = after.max(last.position());
         version = last.version().saturating_add(1);
         for event in events
             .iter()
-            .filter(|event| event.position().0 > args.after && wanted(args, event))
+            .filter(|event| event.position().0 > after_asked && filter.takes(event))
         {
             line.clear();
             api::event_json::write(store.log_id(), event, &mut line);
@@ -97,21 +110,7 @@ async fn at_rest(
     Ok(())
 }
 
-/// Whether an event is of the type and concerns the member asked for; a type without its version means all of them.
-fn wanted(args: &cli::Events, event: &RecordedEvent) -> bool {
-    let name = event.event_type();
-    args.event_type.as_deref().is_none_or(|wanted| {
-        name == wanted
-            || name
-                .rsplit_once(".v")
-                .is_some_and(|(name, _)| name == wanted)
-    }) && args
-        .member
-        .as_deref()
-        .is_none_or(|wanted| event.members().any(|member| member == wanted))
-}
-
-async fn remote(args: &cli::Events, service: &Service) -> anyhow::Result<()> {
+async fn remote(args: &cli::Events, service: &Service) -> Done {
     let mut after = args.after;
     let mut out = std::io::stdout().lock();
     loop {
@@ -131,13 +130,53 @@ async fn remote(args: &cli::Events, service: &Service) -> anyhow::Result<()> {
             .get("doorstep-position")
             .and_then(|position| position.to_str().ok()?.parse().ok())
             .context("the service did not say how far its log goes")?;
+        let mut lines = Lines::default();
         while let Some(chunk) = answer.chunk().await.context("the events broke off")? {
-            out.write_all(&chunk)?;
+            lines.take(&chunk, &mut out)?;
         }
         out.flush()?;
+        lines.end()?;
         if !args.follow {
             return Ok(());
         }
         tokio::time::sleep(FOLLOW_EVERY).await;
+    }
+}
+
+/// The lines of an answer: events, which are passed on, and the one that may end it and says why.
+#[derive(Default)]
+struct Lines {
+    /// The beginning of a line whose end is still to come.
+    part: Vec<u8>,
+    error: Option<String>,
+}
+
+impl Lines {
+    fn take(&mut self, mut chunk: &[u8], out: &mut impl Write) -> std::io::Result<()> {
+        while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = chunk.split_at(end + 1);
+            chunk = rest;
+            self.part.extend_from_slice(line);
+            if self.part.starts_with(b"{\"error\":") {
+                let told: serde_json::Value =
+                    serde_json::from_slice(&self.part).unwrap_or_default();
+                let detail = told.pointer("/error/detail").and_then(|told| told.as_str());
+                self.error = Some(detail.unwrap_or("the service failed").to_owned());
+            } else {
+                out.write_all(&self.part)?;
+            }
+            self.part.clear();
+        }
+        self.part.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Says whether the events were whole.
+    fn end(self) -> anyhow::Result<()> {
+        match self.error {
+            Some(detail) => bail!("the events end early: {detail}"),
+            None if self.part.is_empty() => Ok(()),
+            None => bail!("the events broke off"),
+        }
     }
 }

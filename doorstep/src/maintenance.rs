@@ -80,16 +80,17 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
 }
 
 /// Unpacks a running service's backup; gives its manifest.
-async fn remote_backup(service: &Service, dest: &Path) -> anyhow::Result<Value> {
-    std::fs::create_dir_all(dest).with_context(|| format!("cannot make {}", dest.display()))?;
-    ensure!(
-        std::fs::read_dir(dest)?.next().is_none(),
-        "{} is not empty",
-        dest.display()
-    );
+async fn remote_backup(service: &Service, dest: &Path) -> Result<Value, Failure> {
+    if let Ok(mut held) = std::fs::read_dir(dest)
+        && held.next().is_some()
+    {
+        return Err(anyhow::anyhow!("{} is not empty", dest.display()).into());
+    }
     let mut answer = service
         .get("/v1/store/backup", &[], "application/x-tar")
         .await?;
+    // Not before there is something to put into it.
+    std::fs::create_dir_all(dest).with_context(|| format!("cannot make {}", dest.display()))?;
     let mut unpacking = Unpacking::into(dest);
     while let Some(chunk) = answer.chunk().await.context("the backup broke off")? {
         unpacking.take(&chunk)?;

@@ -1,6 +1,6 @@
 //! A running service, asked over HTTP by the subcommands that take `--url` and `--token`.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use crate::cli::Remote;
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ impl Service {
         path: &str,
         query: &[(&str, String)],
         accept: &str,
-    ) -> anyhow::Result<reqwest::Response> {
+    ) -> Result<reqwest::Response, Failure> {
         let mut url =
             reqwest::Url::parse(&format!("{}{path}", self.url)).context("--url is not a URL")?;
         if !query.is_empty() {
@@ -48,7 +48,7 @@ impl Service {
     }
 
     /// Posts nothing to a resource, and gives the answer when it is a success.
-    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+    pub(crate) async fn post(&self, path: &str) -> Result<reqwest::Response, Failure> {
         self.answered(self.client.post(format!("{}{path}", self.url)))
             .await
     }
@@ -56,7 +56,7 @@ impl Service {
     async fn answered(
         &self,
         request: reqwest::RequestBuilder,
-    ) -> anyhow::Result<reqwest::Response> {
+    ) -> Result<reqwest::Response, Failure> {
         let answer = request
             .bearer_auth(&self.token)
             .send()
@@ -67,18 +67,19 @@ impl Service {
         }
         let status = answer.status();
         let problem: serde_json::Value = answer.json().await.unwrap_or_default();
-        let told = |name: &str| {
-            problem
-                .get(name)
-                .and_then(serde_json::Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
+        let told = |name: &str| problem.get(name).and_then(serde_json::Value::as_str);
+        let (url, code) = (&self.url, told("code").unwrap_or_default());
+        let detail = told("detail").unwrap_or("it does not say why; is it a Doorstep?");
+        let more = match code {
+            "token_invalid" => {
+                "; make one with `doorstep token` and the --data or --auth-key of that service"
+            }
+            "forbidden" => {
+                "; `events` takes a token with --role auditor or service, `verify` and `backup` operator or service"
+            }
+            "invalid_query" => return Err(Failure::usage(detail)),
+            _ => "",
         };
-        bail!(
-            "{} answers {status} {} {}",
-            self.url,
-            told("code"),
-            told("detail")
-        );
+        Err(anyhow::anyhow!("{url} answers {status} {code}: {detail}{more}").into())
     }
 }

@@ -10,6 +10,7 @@ pub mod backend;
 mod backup;
 mod batch;
 pub mod conformance;
+pub mod damage;
 mod embedded;
 mod error;
 pub mod faults;

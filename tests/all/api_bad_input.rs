@@ -490,7 +490,7 @@ async fn nobody_is_registered_before_it_happens() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 23] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -513,6 +513,7 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("outcome_unknown", "api_serving"),
     ("view_behind", "api_paging"),
     ("storage_full", "api_serving"),
+    ("damaged", "program_damage"),
 ];
 /// What no client can bring about from outside: a defect, a full queue, a view that is being built.
 const NOT_FROM_OUTSIDE: [&str; 3] = ["internal", "busy", "not_ready"];

@@ -27,6 +27,8 @@ mod commands_ids;
 mod commands_limits;
 mod commands_rules;
 mod program_care;
+mod program_damage;
+mod program_events;
 mod program_import;
 mod program_import_again;
 mod program_service;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::program::{self, Ended, Server};
 
 /// A folder with a few conversations, at rest.
-fn filled(data: &Path) {
+pub(crate) fn filled(data: &Path) {
     let at = "2004-01-02T10:00:00Z";
     let mut lines = String::new();
     let mut line = |line: Value| writeln!(lines, "{line}").expect("memory");
@@ -36,7 +36,7 @@ fn filled(data: &Path) {
     program::run([Path::new("import"), &file, Path::new("--data"), data]).done();
 }
 
-fn on(data: &Path, arguments: &[&str]) -> Ended {
+pub(crate) fn on(data: &Path, arguments: &[&str]) -> Ended {
     let mut command = program::doorstep(arguments);
     command.arg("--data").arg(data);
     program::ended(&mut command)
@@ -187,7 +187,7 @@ fn a_flipped_bit_is_told_with_its_place_and_never_served() {
 }
 
 /// Flips one bit of the text of a message in the middle of the log. Gives the file's name.
-fn flip(data: &Path) -> String {
+pub(crate) fn flip(data: &Path) -> String {
     let needle = b"message 100, with some words";
     let (file, at) = std::fs::read_dir(data.join("log"))
         .expect("the log")
@@ -225,9 +225,14 @@ fn of_a_running_service_whose_log_was_damaged_no_backup_is_made() {
     let to = copy.to_string_lossy();
     let refused = program::run([&["backup", &*to][..], &remote].concat());
     assert_eq!(refused.status, Some(1), "{}", refused.stdout);
-    // The place is in the service's own log; `verify` tells it to the operator.
     assert!(refused.stderr.contains(" 500 "), "{}", refused.stderr);
-    assert!(!copy.join("manifest.json").exists());
+    assert!(refused.stderr.contains(" damaged: "), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&name) && refused.stderr.contains(" at byte "),
+        "{}",
+        refused.stderr
+    );
+    assert!(!copy.exists());
     let running = program::run([&["verify"][..], &remote].concat());
     assert!(server.stop().success());
     let at_rest = on(&data, &["verify"]);

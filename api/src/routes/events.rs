@@ -2,15 +2,14 @@
 //!
 //! As JSON a page: events after a position, filtered, with the position to go on from; a page looks at a bounded number of
 //! events, so that a filter that matches little answers in bounded time with fewer items. As `application/x-ndjson` every
-//! matching event up to the end of the log as it was when asked. Reading the log is noted in the access log.
+//! matching event up to the end of the log as it was when asked. Damage of the log is a problem in place of a page, and
+//! the last line of lines, after every event that stands before it. Reading the log is noted in the access log.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use event_store::{
-    Direction, EventStore, LogId, Position, ReadError, RecordedEvent, StreamFrom, StreamName,
-};
+use event_store::{Direction, LogId, Position, ReadError, RecordedEvent, StreamFrom, damage};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -19,6 +18,8 @@ use utoipa_axum::routes;
 
 use crate::app::State;
 use crate::caller::{AsReader, Caller, DOORSTEP_POSITION, ShownPosition};
+use crate::damage::Broken;
+use crate::event_filter::EventFilter;
 use crate::event_json;
 use crate::problem::{ApiError, Code};
 use crate::query::Query;
@@ -48,7 +49,7 @@ struct Asked {
     /// Items of a page, 1-200, 50 when absent. For `application/x-ndjson`: events at most, all when absent.
     #[param(minimum = 1)]
     limit: Option<usize>,
-    /// Of this stream alone.
+    /// Of this stream alone: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
     stream: Option<String>,
     /// Of this type alone, such as `message-sent.v1`; without `.v1`, of every version.
     r#type: Option<String>,
@@ -56,61 +57,38 @@ struct Asked {
     member: Option<String>,
 }
 
-struct Filter {
-    stream: Option<StreamName>,
-    event_type: Option<String>,
-    member: Option<String>,
-}
-
-impl Filter {
-    fn takes(&self, event: &RecordedEvent) -> bool {
-        self.stream
-            .as_ref()
-            .is_none_or(|stream| event.stream() == stream.as_str())
-            && self.event_type.as_ref().is_none_or(|wanted| {
-                event.event_type() == wanted
-                    || event
-                        .event_type()
-                        .split_once(".v")
-                        .is_some_and(|(name, _)| name == wanted)
-            })
-            && self
-                .member
-                .as_ref()
-                .is_none_or(|wanted| event.members().any(|member| member == wanted))
-    }
-}
-
 /// Where a reading of the log is.
 struct Reading {
-    store: Arc<dyn EventStore>,
+    shared: State,
     log_id: LogId,
-    filter: Filter,
+    filter: EventFilter,
     after: Position,
     /// The end of the log when asked.
     end: Position,
     /// The version to go on from, where one stream is read.
     version: Option<u64>,
+    /// Events read at once; fewer near damage, so that what stands before it is told.
+    at_once: usize,
     done: bool,
 }
 
 impl Reading {
     /// The next events, matching or not, up to the end; none when there are no more.
-    async fn block(&mut self) -> Result<Vec<RecordedEvent>, ReadError> {
+    async fn block(&mut self) -> Result<Vec<RecordedEvent>, Broken> {
         if self.done {
             return Ok(Vec::new());
         }
-        let mut events = match &self.filter.stream {
-            Some(stream) => {
-                let from = self.version.map_or(StreamFrom::Start, StreamFrom::Version);
-                self.store
-                    .read_stream(stream, from, Direction::Forward, BLOCK_EVENTS)
-                    .await?
-            }
-            None => {
-                self.store
-                    .read_all(self.after, BLOCK_EVENTS, BLOCK_BYTES)
-                    .await?
+        let mut events = loop {
+            match self.read().await {
+                Ok(events) => break events,
+                Err(error) => match damage::fewer(self.at_once) {
+                    Some(less) if matches!(error, ReadError::Damaged { .. }) => self.at_once = less,
+                    _ => {
+                        self.done = true;
+                        let (store, found) = (&*self.shared.store, &self.shared.damage);
+                        return Err(Broken::of(&error, store, found, self.after).await);
+                    }
+                },
             }
         };
         let last = events
@@ -126,11 +104,24 @@ impl Reading {
         events.retain(|event| event.position() <= self.end);
         Ok(events)
     }
+
+    async fn read(&self) -> Result<Vec<RecordedEvent>, ReadError> {
+        let store = &self.shared.store;
+        match self.filter.stream() {
+            Some(stream) => {
+                let from = self.version.map_or(StreamFrom::Start, StreamFrom::Version);
+                store
+                    .read_stream(stream, from, Direction::Forward, self.at_once)
+                    .await
+            }
+            None => store.read_all(self.after, self.at_once, BLOCK_BYTES).await,
+        }
+    }
 }
 
 /// Events of the log, in order.
 #[utoipa::path(get, path = "/v1/events", tag = "auditor", params(Asked), responses((status = 200,
-    description = "A page `{\"items\", \"next_cursor\"}`; with `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. `next_cursor` is null at the end.",
+    description = "A page `{\"items\", \"next_cursor\"}`; with `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Lines that cannot go on end with one line `{\"error\": {\"code\", \"detail\", \"position\"}}`: `damaged` with the position of the first event that cannot be read, or null where that is not known. `next_cursor` is null at the end.",
     content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-ndjson")))))]
 async fn events(
     Extract(shared): Extract<State>,
@@ -147,12 +138,12 @@ async fn events(
         (None, None) => (Position::START, None),
         (Some(_), Some(_)) => return Err(invalid("cursor", "It is given beside `after`.")),
     };
-    let stream = match asked.stream {
-        Some(name) => Some(
-            StreamName::new(name).map_err(|_| invalid("stream", "It is not a stream's name."))?,
-        ),
-        None => None,
-    };
+    let filter = EventFilter::of(
+        asked.stream.as_deref(),
+        asked.r#type.as_deref(),
+        asked.member.as_deref(),
+    )
+    .map_err(|none| ApiError::field(Code::InvalidQuery, none.field, none.detail))?;
     let lines = wants_lines(&headers)?;
     let most = if lines {
         usize::MAX
@@ -170,17 +161,14 @@ async fn events(
     let end = shared.store.durable_position();
     tracing::info!(target: "doorstep::access", reader = caller.sub().as_str(), after = after.0, end = end.0, "the log is read");
     let reading = Reading {
-        store: Arc::clone(&shared.store),
         log_id: shared.store.log_id(),
-        filter: Filter {
-            stream,
-            event_type: asked.r#type,
-            member: asked.member,
-        },
+        filter,
+        at_once: BLOCK_EVENTS,
         after,
         end,
         version,
         done: after >= end,
+        shared: Arc::clone(&shared),
     };
     let shown = ShownPosition::Number(end.0);
     let (body, media_type) = if lines {
@@ -229,10 +217,6 @@ fn wants_lines(headers: &HeaderMap) -> Result<bool, ApiError> {
     Err(Code::NotAcceptable.into())
 }
 
-fn read_failed(error: &ReadError) -> ApiError {
-    ApiError::with_detail(Code::Internal, error.to_string())
-}
-
 /// The place that a cursor names: after which position, and in a stream from which version.
 fn place(content: &[u8]) -> (Position, Option<u64>) {
     let number = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_be_bytes(*bytes));
@@ -256,7 +240,12 @@ async fn page(
     let mut came_to = None;
     let mut more = true;
     'reading: loop {
-        let events = reading.block().await.map_err(|error| read_failed(&error))?;
+        let events = match reading.block().await {
+            Ok(events) => events,
+            // The page is whole; the next one tells.
+            Err(_) if items == limit => break,
+            Err(broken) => return Err(broken.into()),
+        };
         if events.is_empty() && reading.done {
             more = false;
             break;
@@ -282,7 +271,7 @@ async fn page(
     body.extend_from_slice(b"],\"next_cursor\":");
     let next = came_to.filter(|_| more).map(|(position, version)| {
         let mut content = position.0.to_be_bytes().to_vec();
-        if reading.filter.stream.is_some() {
+        if reading.filter.stream().is_some() {
             content.extend_from_slice(&version.saturating_add(1).to_be_bytes());
         }
         content
@@ -295,7 +284,13 @@ fn all_lines(reading: Reading, after: Position, limit: usize) -> Body {
         (reading, limit),
         move |(mut reading, mut left)| async move {
             loop {
-                let events = reading.block().await.map_err(std::io::Error::other)?;
+                let events = match reading.block().await {
+                    Ok(events) => events,
+                    // The answer has begun well: its last line says why it ends.
+                    Err(broken) => {
+                        return Ok(Some((Bytes::from(broken.line()), (reading, 0))));
+                    }
+                };
                 if left == 0 || (events.is_empty() && reading.done) {
                     return Ok::<_, std::io::Error>(None);
                 }

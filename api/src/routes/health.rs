@@ -1,7 +1,7 @@
 //! How the service is, for whoever reaches the port: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! Healthy is a process that answers. Ready is one whose store takes commands, whose views serve and follow, and whose
-//! clock agrees with the log's. None of them names a member or holds a key.
+//! Healthy is a process that answers. Ready is one whose store takes commands, whose views serve and follow, whose clock
+//! agrees with the log's, and that has met no damage of the log. None of them names a member or holds a key.
 
 use axum::extract::State as Extract;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -74,6 +74,7 @@ async fn readiness(shared: &Shared) -> Readiness {
             "failed"
         }
     };
+    reasons.extend(shared.damage.reason());
     let clock_behind_ms = clock_behind_ms(shared).await;
     let tolerance_ms =
         i64::try_from(shared.options.clock_tolerance.as_millis()).unwrap_or(i64::MAX);

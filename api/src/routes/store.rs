@@ -1,7 +1,8 @@
 //! The operator's care of the log: checking every record, and a backup while it runs.
 //!
-//! The backup is a tar archive of the files, made as it is sent: nothing is written beside the log for it. One of each
-//! at a time, since both read the whole log.
+//! The backup is a tar archive of the files. The engine first copies them into the data folder, where the copy is checked,
+//! and takes the copy away once it is sent or nobody listens any more: the disk needs room for the log once more. One of
+//! each at a time, since both read the whole log.
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use utoipa_axum::routes;
 use crate::answers::Answered;
 use crate::app::{BackupPart, State};
 use crate::caller::{AsOperator, Caller};
+use crate::damage::Place;
 use crate::problem::{ApiError, Code};
 use crate::tar;
 
@@ -29,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 
 /// Checks every record of the log.
 #[utoipa::path(post, path = "/v1/store/verify", tag = "operator", responses((status = 200,
-    description = "`ok` says whether every record checks; the rest names what was checked and what does not.", body = serde_json::Value)))]
+    description = "`ok` says whether every record checks; the rest names what was checked and what does not. Damage makes the service unready until it is started again.", body = serde_json::Value)))]
 async fn verify(
     Extract(shared): Extract<State>,
     caller: Caller<AsOperator>,
@@ -42,7 +44,12 @@ async fn verify(
     };
     let position = shared.store.durable_position();
     match shared.care.verify().await {
-        Ok(report) => Ok(shared.standing_at(&caller, position, report)),
+        Ok(report) => {
+            if let Some(place) = Place::of_report(&report) {
+                shared.damage.note(&place);
+            }
+            Ok(shared.standing_at(&caller, position, report))
+        }
         Err(error) => Err(ApiError::with_detail(Code::Internal, format!("{error:#}"))),
     }
 }
@@ -72,7 +79,13 @@ async fn backup(
     {
         made.await
             .map_err(|error| failed(&error))?
-            .map_err(|error| failed(error.as_ref()))?;
+            .map_err(|error| match Place::of_backup(&error) {
+                Some(place) => {
+                    shared.damage.note(&place);
+                    ApiError::with_detail(Code::Damaged, format!("{error:#}"))
+                }
+                None => failed(error.as_ref()),
+            })?;
     }
     let state = (archive, first, made, permit);
     let chunks =

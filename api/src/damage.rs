@@ -1,0 +1,144 @@
+//! Damage of the log, as the interface meets it: logged with its place, counted, told, and remembered.
+//!
+//! Whoever meets it first, a reading, a backup or a verification, makes the service not ready until it is started again:
+//! what is damaged stays so, and somebody has to look. The log names the file; who is told over the network learns the
+//! position, and only an operator the place.
+
+use std::path::Path;
+
+use event_store::{BackupError, EventStore, OpenError, Position, ReadError, damage};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::problem::{ApiError, Code};
+
+/// What was found since the service started.
+#[derive(Debug, Default)]
+pub(crate) struct Found(Mutex<Option<String>>);
+
+impl Found {
+    /// Notes what does not check.
+    pub(crate) fn note(&self, place: &Place<'_>) {
+        let Place { file, offset, what } = place;
+        tracing::error!(file = %file.display(), offset, what, "the log is damaged");
+        metrics::counter!("doorstep_store_damage_found_total").increment(1);
+        // Who reaches the port need not know the folders.
+        let file = file.file_name().unwrap_or_default().to_string_lossy();
+        self.0
+            .lock()
+            .get_or_insert_with(|| format!("{file} at byte {offset}: {what}"));
+    }
+
+    /// Why the service is not ready because of it.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let found = self.0.lock();
+        found.as_ref().map(|place| {
+            format!("the log is damaged in {place}; the service stays unready until it is started again on a whole log")
+        })
+    }
+}
+
+/// Where a log does not check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) file: &'a Path,
+    /// The byte where the damaged piece begins.
+    pub(crate) offset: u64,
+    /// What does not check.
+    pub(crate) what: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// The place that a report of a verification names.
+    pub(crate) fn of_report(report: &'a Value) -> Option<Self> {
+        let damage = report.get("damage")?;
+        Some(Self {
+            file: Path::new(damage.get("file")?.as_str()?),
+            offset: damage.get("offset")?.as_u64()?,
+            what: damage.get("what")?.as_str()?,
+        })
+    }
+
+    /// The place that a backup came upon.
+    pub(crate) fn of_backup(error: &'a anyhow::Error) -> Option<Self> {
+        match error.downcast_ref()? {
+            BackupError::Log(OpenError::Damaged { file, offset, what }) => Some(Self {
+                file,
+                offset: *offset,
+                what,
+            }),
+            BackupError::Log(_)
+            | BackupError::NotEmpty(_)
+            | BackupError::Manifest { .. }
+            | BackupError::Differs { .. }
+            | BackupError::Io { .. } => None,
+        }
+    }
+}
+
+/// Why a reading of the log came to no end.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Broken {
+    /// `damaged`; `not_ready` where the service stops, `internal` for any other failure.
+    pub(crate) code: Code,
+    /// In words.
+    pub(crate) detail: String,
+    /// Where the log is damaged: the first event that cannot be read. Null where that is not known.
+    pub(crate) position: Option<u64>,
+}
+
+impl Broken {
+    /// What a reading that had come to `after` is told.
+    pub(crate) async fn of(
+        error: &ReadError,
+        store: &dyn EventStore,
+        found: &Found,
+        after: Position,
+    ) -> Self {
+        let (code, detail, position) = match error {
+            ReadError::Damaged { file, offset, what } => {
+                found.note(&Place {
+                    file,
+                    offset: *offset,
+                    what,
+                });
+                let position = damage::first_damaged(store, after).await;
+                let place = match position {
+                    Some(position) => format!("at position {position}"),
+                    None => format!("after position {after}"),
+                };
+                let detail = format!("The log is damaged {place}; what stands before can be read.");
+                (Code::Damaged, detail, position.map(|position| position.0))
+            }
+            ReadError::Closed => (Code::NotReady, "The service stops.".to_owned(), None),
+            ReadError::Io { .. } => {
+                tracing::error!(%error, "the log cannot be read");
+                (Code::Internal, Code::Internal.title().to_owned(), None)
+            }
+        };
+        Self {
+            code,
+            detail,
+            position,
+        }
+    }
+
+    /// The last line of an answer that began well.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            error: &'a Broken,
+        }
+        let mut line = serde_json::to_vec(&Line { error: self }).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+impl From<Broken> for ApiError {
+    fn from(broken: Broken) -> Self {
+        ApiError::with_detail(broken.code, broken.detail)
+    }
+}
