@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use commands::{CommandError, CommandHandler, Envelope, Outcome};
 use domain::time::Timestamp;
-use event_store::{Direction, EventStore, StreamFrom, StreamName};
+use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
 use projections::{ReadSide, ViewName, WaitError};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -187,6 +187,19 @@ impl Shared {
             self.limiter.not_allowed(principal.sub.as_str());
         }
         error
+    }
+
+    /// For how many seconds the first event after a position has been waiting to be taken up; 0 at the end of the log.
+    pub(crate) async fn waiting_s(&self, taken: Position) -> f64 {
+        if taken >= self.store.durable_position() {
+            return 0.0;
+        }
+        let next = self.store.read_all(taken, 1, 1).await.unwrap_or_default();
+        let waited_ms = next.first().map_or(0, |event| {
+            crate::time::now_ms().saturating_sub(event.recorded_at_ms())
+        });
+        let waited_ms = u32::try_from(waited_ms.max(0)).unwrap_or(u32::MAX);
+        f64::from(waited_ms) / 1_000.0
     }
 
     /// Waits until the view has come to `min_position`, if one was asked for.

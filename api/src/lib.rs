@@ -21,6 +21,7 @@ pub mod near;
 mod openapi;
 pub mod problem;
 mod query;
+mod readiness;
 mod routes;
 mod seals;
 mod server;

@@ -295,6 +295,21 @@ impl CommandHandler {
         vec![self.inner.cases.status()]
     }
 
+    /// Why no command is taken any more; none while commands are.
+    pub fn ended(&self) -> Option<&'static str> {
+        let any_ended =
+            |tasks: &Mutex<Vec<JoinHandle<()>>>| tasks.lock().iter().any(JoinHandle::is_finished);
+        if self.inner.stopping.load(Ordering::Acquire) {
+            Some("the write side was stopped")
+        } else if any_ended(&self.inner.workers) {
+            Some("a worker of the write side has ended")
+        } else if any_ended(&self.inner.acting) {
+            Some("the reactors or the timers have ended")
+        } else {
+            None
+        }
+    }
+
     /// How the write side's own tables are; a stopped one means that repeated commands are no longer recognised.
     pub fn tables(&self) -> Vec<tables::Status> {
         self.inner.runner.states()

@@ -55,7 +55,7 @@ pub enum Answer {
         case: CaseId,
         /// Whether it named a message that this member had not reported.
         new: bool,
-        /// What became of what else was asked for; none where nothing else was, or nothing was new.
+        /// What became of what else was asked for; none where nothing else was.
         also: Option<AlsoOutcome>,
     },
     /// The DM setting in force.

@@ -323,15 +323,12 @@ impl Task {
                 state.other(&report.by),
                 conversation_of(stream),
             ) {
-                (Some(report), Some(reported), Some(conversation)) => {
-                    let report = report.report_id;
-                    Answer::Reported {
-                        report,
-                        case: CaseId::of(conversation, reported),
-                        new: false,
-                        also: None,
-                    }
-                }
+                (Some(earliest), Some(reported), Some(conversation)) => Answer::Reported {
+                    report: earliest.report_id,
+                    case: CaseId::of(conversation, reported),
+                    new: false,
+                    also: conversation::also_outcome(state, report),
+                },
                 _ => Answer::Nothing,
             },
             (Task::Member(member::Command::ChangeDmSetting { .. }), State::Member(state)) => state

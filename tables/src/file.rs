@@ -111,7 +111,8 @@ pub(crate) fn file_path(dir: &Path, view: &str, version: u32) -> PathBuf {
     dir.join(format!("{view}.v{version}.redb"))
 }
 
-fn building_path(served: &Path) -> PathBuf {
+/// Where a file is built that shall be served from there.
+pub(crate) fn building_path(served: &Path) -> PathBuf {
     served.with_extension("building.redb")
 }
 

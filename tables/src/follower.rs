@@ -104,7 +104,7 @@ impl<C: Codec> Follower<C> {
             reader: (!file.is_building()).then(|| file.reader()),
         };
         Self {
-            shared: Shared::new(view.name(), view.version(), published),
+            shared: Shared::new(view.name(), view.version(), home.path.clone(), published),
             overlay: Overlay::new(view.tables().len()),
             view,
             home,

@@ -259,6 +259,7 @@ impl ViewHandle {
             applied: published.applied,
             durable: published.durable,
             lag_events: distance(published.applied, self.store.durable_position()),
+            bytes: self.shared.bytes(published.state == ViewState::Building),
             reading: self.feed.failure(),
         }
     }

@@ -3,12 +3,14 @@
 //! One [`Published`] per view is the only thing the applying thread shows of itself; everything a handle tells comes
 //! from it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use event_store::Position;
 use tokio::sync::watch;
 
 use crate::Reader;
+use crate::file::building_path;
 
 /// What a view is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Status {
     pub durable: Position,
     /// How far it is behind the log: in events where positions are dense, else the distance of positions.
     pub lag_events: u64,
+    /// The size of its file, of the one that is being built where it is built; 0 where rows are in memory.
+    pub bytes: u64,
     /// Why the log cannot be read at the moment, if so.
     pub reading: Option<String>,
 }
@@ -113,16 +117,37 @@ pub(crate) struct Published {
 pub(crate) struct Shared {
     pub(crate) name: &'static str,
     pub(crate) version: u32,
+    /// Where its file is served from; none in memory.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) published: watch::Sender<Published>,
 }
 
 impl Shared {
-    pub(crate) fn new(name: &'static str, version: u32, published: Published) -> Arc<Self> {
+    pub(crate) fn new(
+        name: &'static str,
+        version: u32,
+        path: Option<PathBuf>,
+        published: Published,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             version,
+            path,
             published: watch::Sender::new(published),
         })
+    }
+}
+
+impl Shared {
+    /// The bytes of its file now.
+    pub(crate) fn bytes(&self, building: bool) -> u64 {
+        let Some(served) = &self.path else { return 0 };
+        let path = if building {
+            building_path(served)
+        } else {
+            served.clone()
+        };
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     }
 }
 

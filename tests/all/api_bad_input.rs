@@ -490,7 +490,7 @@ async fn nobody_is_registered_before_it_happens() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 23] = [
+const ELSEWHERE: [(&str, &str); 25] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -514,9 +514,11 @@ const ELSEWHERE: [(&str, &str); 23] = [
     ("view_behind", "api_paging"),
     ("storage_full", "api_serving"),
     ("damaged", "program_damage"),
+    ("busy", "api_readiness"),
+    ("not_ready", "api_readiness"),
 ];
-/// What no client can bring about from outside: a defect, a full queue, a view that is being built.
-const NOT_FROM_OUTSIDE: [&str; 3] = ["internal", "busy", "not_ready"];
+/// What no request and no trouble of a part brings about: a defect. The outermost layer has a test of its own for it.
+const NOT_FROM_OUTSIDE: [&str; 1] = ["internal"];
 
 #[test]
 fn every_code_is_seen_by_some_test() {

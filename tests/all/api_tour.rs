@@ -157,7 +157,10 @@ async fn a_report_reaches_the_queue_and_reading_the_case_is_recorded() {
         .post("/v1/reports", &door.member("ann"), report.clone())
         .await
         .expect(201);
-    assert_eq!(reported.json()["also"], "done");
+    assert_eq!(
+        reported.json()["also"],
+        json!({"asked": "block", "outcome": "applied"})
+    );
     let report_id = reported.json()["report_id"].clone();
     let again = door
         .post("/v1/reports", &door.member("ann"), report)

@@ -15,6 +15,8 @@ mod api_documents;
 mod api_indistinguishable;
 mod api_limits;
 mod api_paging;
+mod api_readiness;
+mod api_reports;
 mod api_roles;
 mod api_serving;
 mod api_shapes;

@@ -36,7 +36,8 @@ pub struct Door {
     pub reads: ReadSide,
     /// The client that all requests go through.
     pub client: reqwest::Client,
-    commands: CommandHandler,
+    /// Its write side.
+    pub commands: CommandHandler,
     shutdown: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     dir: Arc<TempDir>,
@@ -156,6 +157,8 @@ pub struct Setting {
     pub serve: ServeOptions,
     /// The store's options.
     pub store: event_store::Options,
+    /// The write side's options: what is changed of the usual ones.
+    pub commands: fn(&mut commands::Options),
     /// The signing keys' file; the data folder's own when absent.
     pub keys: Option<PathBuf>,
 }
@@ -166,6 +169,7 @@ impl Default for Setting {
             api: Options::default(),
             serve: ServeOptions::default(),
             store: crate::commands::store_options(),
+            commands: |_| {},
             keys: None,
         }
     }
@@ -193,6 +197,7 @@ impl Door {
         let mut options =
             commands::Options::new(Some(dir.path().join("tables")), Mode::Service, rules);
         options.filter_bytes = 1 << 20;
+        (setting.commands)(&mut options);
         let commands = CommandHandler::start(Arc::clone(&store), options)
             .await
             .unwrap();

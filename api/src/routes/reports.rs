@@ -50,9 +50,53 @@ struct Reported {
     #[schema(format = Uuid)]
     report_id: String,
     position: ShownPosition,
-    /// What became of `also`, where it was given: `done`, `already` or `skipped`.
+    also: AlsoDone,
+}
+
+/// What became of what a report asked for besides.
+#[derive(Debug, Serialize, ToSchema)]
+struct AlsoDone {
+    /// As it was given; `none` where it was not.
+    asked: Also,
+    outcome: AlsoBecame,
+    /// Why it was not applied: `nothing_asked`, `already_deleted`, `already_blocked`, or `no_pending_request`, where there
+    /// is none to delete, since it was accepted or withdrawn or never needed to be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    also: Option<&'static str>,
+    reason: Option<&'static str>,
+}
+
+/// Whether it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum AlsoBecame {
+    /// Done, in the same append as the report.
+    Applied,
+    /// It does not apply here.
+    Skipped,
+    /// It was so already, or nothing was asked.
+    Unchanged,
+}
+
+impl AlsoDone {
+    fn of(asked: Also, outcome: Option<AlsoOutcome>) -> Self {
+        let (outcome, reason) = match outcome {
+            None => (AlsoBecame::Unchanged, Some("nothing_asked")),
+            Some(AlsoOutcome::Done) => (AlsoBecame::Applied, None),
+            Some(AlsoOutcome::Skipped) => (AlsoBecame::Skipped, Some("no_pending_request")),
+            Some(AlsoOutcome::Already) => (
+                AlsoBecame::Unchanged,
+                Some(match asked {
+                    Also::Block => "already_blocked",
+                    Also::Delete | Also::None => "already_deleted",
+                }),
+            ),
+        };
+        AlsoDone {
+            asked,
+            outcome,
+            reason,
+        }
+    }
 }
 
 /// Reports messages. 200 with the earliest report where nothing was new.
@@ -64,12 +108,13 @@ async fn make(
     acting: Acting<AsMemberUnlimited>,
     Json(report): Json<NewReport>,
 ) -> Result<Answered<Reported>, ApiError> {
+    let asked = report.also.unwrap_or(Also::None);
     let command = Command::ReportMessage {
         target: Target::Conversation(query::conversation(&report.conversation_id)),
         messages: report.messages,
         category: report.category.into(),
         comment: report.comment,
-        also: report.also.unwrap_or(Also::None).into(),
+        also: asked.into(),
     };
     let (outcome, position) = shared.carry_out(&acting, command.clone()).await?;
     let (report, new, also) = if let Answer::Reported {
@@ -87,7 +132,7 @@ async fn make(
     let body = Reported {
         report_id: report.to_string(),
         position: position.clone(),
-        also: also.map(word),
+        also: AlsoDone::of(asked, also),
     };
     Ok(if new {
         Answered::created(position, body)
@@ -133,14 +178,6 @@ async fn earliest(
         Ok(report)
     } else {
         Err(unanswered())
-    }
-}
-
-fn word(outcome: AlsoOutcome) -> &'static str {
-    match outcome {
-        AlsoOutcome::Done => "done",
-        AlsoOutcome::Already => "already",
-        AlsoOutcome::Skipped => "skipped",
     }
 }
 

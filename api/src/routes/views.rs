@@ -27,6 +27,10 @@ struct View {
     position: ShownPosition,
     /// How far it is behind the log, in events.
     lag: u64,
+    /// For how many seconds the first of these events has been waiting; 0 where there is none.
+    lag_seconds: f64,
+    /// The size of its file on the disk.
+    bytes: u64,
 }
 
 /// How the read views are.
@@ -35,17 +39,18 @@ async fn list(
     Extract(shared): Extract<State>,
     caller: Caller<AsOperator>,
 ) -> Result<Answered<Listed<View>>, ApiError> {
-    let states = shared.reads.states();
-    let items = states
-        .into_iter()
-        .map(|status| View {
+    let mut items = Vec::new();
+    for status in shared.reads.states() {
+        items.push(View {
             name: status.view,
             version: status.version,
             state: status.state.name(),
             position: caller.shows(&shared, status.applied),
             lag: status.lag_events,
-        })
-        .collect();
+            lag_seconds: shared.waiting_s(status.applied).await,
+            bytes: status.bytes,
+        });
+    }
     let position = shared.store.durable_position();
     Ok(shared.standing_at(
         &caller,

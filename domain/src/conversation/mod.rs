@@ -34,7 +34,7 @@ pub use event::{
     MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded, ReportedMessage,
     RequestAccepted, RequestDeleted, RequestOpened, RequestRestored, RequestWithdrawn, Route,
 };
-pub use report::{earliest_report, needs_count};
+pub use report::{also_outcome, earliest_report, needs_count};
 pub use requests::{Frozen, frozen};
 pub use state::{RequestState, State, evolve};
 

@@ -96,6 +96,12 @@ pub fn earliest_report(command: &ReportMessage) -> Option<Reported> {
         .min_by_key(|reported| reported.version)
 }
 
+/// What becomes of what else a report asks for, as things stand; none where it asks for nothing else.
+pub fn also_outcome(state: &State, command: &ReportMessage) -> Option<AlsoOutcome> {
+    let received = received(state, &command.by).ok()?;
+    also(state, &received, command).0
+}
+
 /// The messages by number, each once.
 fn named(command: &ReportMessage) -> Result<Vec<(u64, Option<&MessageFacts>)>, Rejection> {
     let mut messages: Vec<_> = command
