@@ -95,7 +95,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -145,11 +145,13 @@ impl View<WriteSideCodec> for WriteSide {
                 for message in &reported.messages {
                     tx.put(REPORTED, &message_key(event.stream(), message.number), &row)?;
                 }
-                let key = Key::new()
-                    .text(reported.reported.as_str())
-                    .i64(event.at_ms())
-                    .text(reported.reporter.as_str());
-                tx.put(REPORTS, &key, &[])?;
+                if !reported.over_limit {
+                    let key = Key::new()
+                        .text(reported.reported.as_str())
+                        .i64(event.at_ms())
+                        .text(reported.reporter.as_str());
+                    tx.put(REPORTS, &key, &[])?;
+                }
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
                 if event.stream() == CASES_STREAM =>
@@ -241,7 +243,8 @@ pub(crate) fn message_marks(
     Ok(MessageMarks { unsent, reported })
 }
 
-/// How many different members reported this member from `since` to `until`, both included; at most `max`.
+/// How many different members reported this member after `since` up to `until`, each within their own daily limit; at
+/// most `max`.
 pub(crate) fn reporters(
     reader: &Reader,
     reported: &MemberId,
@@ -258,7 +261,7 @@ pub(crate) fn reporters(
         else {
             continue;
         };
-        if at < since.0 || reporters.len() >= max {
+        if at <= since.0 || reporters.len() >= max {
             break;
         }
         if at <= until.0 {

@@ -3,7 +3,7 @@
 //! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
 //! nothing. Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation and reported member.
 //!
-//! State is bounded: of the reports it keeps their count, the categories seen, and the version in the conversation's
+//! State is bounded: of the reports it keeps their count, the inputs of the case's priority, and the version in the conversation's
 //! stream up to which they were taken. All reports of a case come from one conversation, in the order of its versions,
 //! so *already joined* is *not above that version*. The other acts of moderators (claim, note, escalate, decide,
 //! appeal, reverse, and the reopening of a decided case by a newly reported message) extend `Event`, `State` and
@@ -73,7 +73,8 @@ impl Category {
 pub struct PriorityInputs {
     /// Severity of the worst category reported, 1 to 5.
     pub severity: u8,
-    /// Different members who reported this member within 90 days, in any conversation.
+    /// Different members who reported this member within 90 days, in any conversation; reports over their reporters'
+    /// daily limit do not count.
     pub reporters: u32,
     /// Earlier cases against this member that were upheld.
     pub upheld: u32,
@@ -84,6 +85,31 @@ pub struct PriorityInputs {
 impl PriorityInputs {
     /// Days within which reporters count.
     pub const REPORTERS_DAYS: u32 = 90;
+
+    /// The inputs once a report joins a case with these inputs, or opens one: they change at reports and at nothing else.
+    /// While a report within its reporter's daily limit is there, those over theirs do not make the case graver.
+    #[must_use]
+    pub fn at_report(
+        before: Option<PriorityInputs>,
+        category: Category,
+        over_limit: bool,
+        reporters: u32,
+        upheld: u32,
+    ) -> PriorityInputs {
+        let severity = match before {
+            Some(before) if before.over_limit == over_limit => {
+                before.severity.max(category.severity())
+            }
+            Some(before) if over_limit => before.severity,
+            Some(_) | None => category.severity(),
+        };
+        PriorityInputs {
+            severity,
+            reporters,
+            upheld,
+            over_limit: over_limit && before.is_none_or(|before| before.over_limit),
+        }
+    }
 
     /// Higher comes first; among equals the case opened earlier comes first. Cases within the reporters' daily limits
     /// come before all others; then the severity decides, then how many members complain (no difference above
@@ -137,7 +163,8 @@ pub struct ReportJoined {
     pub messages: u32,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
-    /// Different members who reported this member within 90 days, this one among them, when it joined.
+    /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
+    /// their reporters' daily limit do not count.
     pub reporters: u32,
 }
 
@@ -169,7 +196,7 @@ pub struct State {
     reported: Option<MemberId>,
     opened_at: Option<Timestamp>,
     reports: u32,
-    severity: u8,
+    priority: Option<PriorityInputs>,
     joined_up_to: Option<Joined>,
 }
 
@@ -195,9 +222,9 @@ impl State {
         self.reports
     }
 
-    /// Severity of the worst category so far; 0 before any report.
-    pub fn severity(&self) -> u8 {
-        self.severity
+    /// What its place in the queue follows from, as its last report recorded it; none before any report.
+    pub fn priority(&self) -> Option<PriorityInputs> {
+        self.priority
     }
 }
 
@@ -275,7 +302,14 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
         }
         Event::ReportJoined(joined) => {
             state.reports = state.reports.saturating_add(1);
-            state.severity = state.severity.max(joined.category.severity());
+            // No case was decided yet, so none was upheld before this one.
+            state.priority = Some(PriorityInputs::at_report(
+                state.priority,
+                joined.category,
+                joined.over_limit,
+                joined.reporters,
+                0,
+            ));
             let conversation_version = state
                 .joined_up_to
                 .map_or(0, |so_far| so_far.conversation_version)
@@ -384,7 +418,53 @@ mod spec {
         let state = given(&[report(4)]);
         let events = decide(&state, &report(7)).unwrap();
         assert!(matches!(events.as_slice(), [Event::ReportJoined(_)]));
-        assert_eq!((state.reports(), state.severity()), (1, 2));
+        assert_eq!(state.reports(), 1);
+    }
+
+    /// A report of its own: category, beyond the reporter's limit, reporters then.
+    fn told(version: u64, category: Category, over_limit: bool, reporters: u32) -> Command {
+        let Command::JoinReport(report) = report(version) else {
+            unreachable!()
+        };
+        Command::JoinReport(JoinReport {
+            category,
+            over_limit,
+            reporters,
+            ..report
+        })
+    }
+
+    fn priority(commands: &[Command]) -> (u8, u32, bool) {
+        let inputs = given(commands).priority().expect("a report joined");
+        (inputs.severity, inputs.reporters, inputs.over_limit)
+    }
+
+    #[test]
+    fn works_its_priority_out_at_each_report_from_what_it_records() {
+        let spam = told(1, Category::Spam, false, 1);
+        assert_eq!(given(&[]).priority(), None);
+        assert_eq!(priority(std::slice::from_ref(&spam)), (1, 1, false));
+        let hate = told(2, Category::Hate, false, 4);
+        assert_eq!(priority(&[spam.clone(), hate.clone()]), (3, 4, false));
+        let again = told(3, Category::Spam, false, 2);
+        assert_eq!(priority(&[spam, hate, again]), (3, 2, false));
+    }
+
+    #[test]
+    fn leaves_its_priority_as_it_is_when_its_content_is_disclosed() {
+        let reported = [told(1, Category::Hate, false, 3)];
+        let disclosed = [reported[0].clone(), disclose(), disclose()];
+        assert_eq!(priority(&disclosed), priority(&reported));
+    }
+
+    #[test]
+    fn is_no_graver_by_reports_beyond_the_daily_limit() {
+        let over = told(1, Category::MinorSafety, true, 0);
+        let within = told(2, Category::Spam, false, 1);
+        let over_again = told(3, Category::Violence, true, 1);
+        assert_eq!(priority(std::slice::from_ref(&over)), (5, 0, true));
+        assert_eq!(priority(&[over.clone(), within.clone()]), (1, 1, false));
+        assert_eq!(priority(&[over, within, over_again]), (1, 1, false));
     }
 
     #[test]

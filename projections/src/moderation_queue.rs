@@ -2,10 +2,10 @@
 //!
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
 //! only tell what moderators do with it. Key of the queue: state, then the rank by the domain's rule
-//! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case.
-//! Reporters count for 90 days of the log's time: what expires is found in a table by time and moves the cases of the
-//! member concerned. Bound: a row per case, per report (its place in the log, no text), per pair of reporter and
-//! reported within 90 days, per member.
+//! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
+//! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
+//! passing of time, moves it. Bound: a row per case, per report (its place in the log, no text), per pair of reporter
+//! and reported until a report 90 days later, per member.
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
@@ -32,8 +32,6 @@ const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
 const REPORTERS: &str = "reporters";
 const EXPIRIES: &str = "expiries";
-const CLOCK: &str = "clock";
-const NEXT_EXPIRY: &[u8] = b"next";
 
 mod query;
 pub(crate) use query::query;
@@ -140,13 +138,14 @@ struct CaseRow {
     /// The other member of the conversation.
     reporter: MemberId,
     state: CaseState,
-    /// A bit per category, of all reports and of those within their reporters' limits.
+    /// A bit per category.
     categories: u16,
-    categories_within: u16,
     reports: u64,
+    /// The inputs of its priority, as of the last report.
+    severity: u8,
     reporters: u32,
-    /// Cases of the member that were upheld before this one was opened.
     upheld: u32,
+    over_limit: bool,
     opened_at: i64,
     opened_position: u64,
     claimed_by: Option<MemberId>,
@@ -154,20 +153,11 @@ struct CaseRow {
 
 impl CaseRow {
     fn priority(&self) -> PriorityInputs {
-        let over_limit = self.categories_within == 0;
-        let counted = if over_limit {
-            self.categories
-        } else {
-            self.categories_within
-        };
         PriorityInputs {
-            severity: categories_of(counted)
-                .map(Category::severity)
-                .max()
-                .unwrap_or(0),
+            severity: self.severity,
             reporters: self.reporters,
             upheld: self.upheld,
-            over_limit,
+            over_limit: self.over_limit,
         }
     }
 
@@ -237,12 +227,12 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
         &[
-            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, CLOCK,
+            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES,
         ]
     }
 
@@ -261,7 +251,6 @@ impl View<DomainCodec> for ModerationQueue {
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
-        expire(tx, recorded.at_ms())?;
         match decoded {
             Event::Conversation(conversation::Event::MessagesReported(reported)) => {
                 report(tx, recorded, reported)
@@ -283,7 +272,7 @@ fn report(
 ) -> Result<(), ApplyError> {
     let conversation = conversation_of(recorded)?;
     let id = CaseId::of(conversation, &reported.reported);
-    count_reporter(tx, recorded.at_ms(), reported)?;
+    recount(tx, recorded.at_ms(), reported)?;
 
     let reporter_key = reported.reporter.as_str().as_bytes();
     let mut reporter: MemberRow = load(tx, MEMBERS, reporter_key)?.unwrap_or_default();
@@ -300,10 +289,11 @@ fn report(
         reporter: reported.reporter.clone(),
         state: CaseState::Open,
         categories: 0,
-        categories_within: 0,
         reports: 0,
+        severity: 0,
         reporters: 0,
-        upheld: member.cases_upheld,
+        upheld: 0,
+        over_limit: false,
         opened_at: recorded.at_ms(),
         opened_position: recorded.position().0,
         claimed_by: None,
@@ -313,10 +303,17 @@ fn report(
     }
     case.reports += 1;
     case.categories |= bit_of(reported.category);
-    if !reported.over_limit {
-        case.categories_within |= bit_of(reported.category);
-    }
-    case.reporters = member.reporters;
+    let priority = PriorityInputs::at_report(
+        before.as_ref().map(CaseRow::priority),
+        reported.category,
+        reported.over_limit,
+        member.reporters,
+        member.cases_upheld,
+    );
+    case.severity = priority.severity;
+    case.reporters = priority.reporters;
+    case.upheld = priority.upheld;
+    case.over_limit = priority.over_limit;
     store(tx, MEMBERS, member_key, &member)?;
     place(tx, id, before.as_ref(), &case)?;
     let filed = Filed {
@@ -354,88 +351,47 @@ fn place(
     Ok(tx.put(AGES, &after.age_key(), id.0.as_bytes())?)
 }
 
-/// Counts who reported a member within 90 days, over all conversations. A report over its reporter's daily limit does
-/// not count.
-fn count_reporter(
+/// Counts who reported a member within 90 days of this report, over all conversations, and puts all cases of that member
+/// where they belong by it. A report over its reporter's daily limit does not count.
+fn recount(
     tx: &mut Tx<'_>,
     at: i64,
     reported: &conversation::MessagesReported<'_>,
 ) -> Result<(), ApplyError> {
-    if reported.over_limit {
-        return Ok(());
-    }
-    let pair = Key::new()
-        .text(reported.reported.as_str())
-        .text(reported.reporter.as_str());
-    let expires = at.saturating_add(i64::from(PriorityInputs::REPORTERS_DAYS) * DAY_MS);
-    let before: Option<i64> = load(tx, REPORTERS, &pair)?;
-    if before.is_some_and(|before| before >= expires) {
-        return Ok(());
-    }
-    if let Some(before) = before {
-        tx.delete(EXPIRIES, &Key::new().i64(before).fixed(&pair))?;
-    }
-    store(tx, REPORTERS, &pair, &expires)?;
-    tx.put(EXPIRIES, &Key::new().i64(expires).fixed(&pair), &[])?;
-    let next: Option<i64> = load(tx, CLOCK, NEXT_EXPIRY)?;
-    if next.is_none_or(|next| expires < next) {
-        store(tx, CLOCK, NEXT_EXPIRY, &expires)?;
-    }
-    if before.is_none() {
-        recount(tx, &reported.reported, |reporters| {
-            reporters.saturating_add(1)
-        })
-    } else {
-        Ok(())
-    }
-}
-
-/// Forgets the reporters whose 90 days are over by the log's time.
-fn expire(tx: &mut Tx<'_>, at: i64) -> Result<(), ApplyError> {
-    loop {
-        match load::<i64>(tx, CLOCK, NEXT_EXPIRY)? {
-            Some(next) if next <= at => {}
-            _ => return Ok(()),
-        }
-        let mut due = tx.scan(EXPIRIES, &Span::all(), Order::Ascending)?;
-        let Some(first) = due.next().transpose()?.map(|(key, _)| key.to_vec()) else {
-            drop(due);
-            return Ok(tx.delete(CLOCK, NEXT_EXPIRY)?);
-        };
-        drop(due);
-        let mut parts = Parts::of(&first);
-        let (expires, pair) = (
-            parts.i64().unwrap_or(i64::MIN),
-            parts.clone().rest().to_vec(),
-        );
-        if expires > at {
-            store(tx, CLOCK, NEXT_EXPIRY, &expires)?;
-            continue;
-        }
-        let reported = parts.text().and_then(|member| MemberId::new(&member).ok());
-        let reported = reported.ok_or_else(|| ApplyError::message("an expiry names no member"))?;
-        tx.delete(EXPIRIES, &first)?;
-        tx.delete(REPORTERS, &pair)?;
-        recount(tx, &reported, |reporters| reporters.saturating_sub(1))?;
-    }
-}
-
-/// Changes how many members report a member, and the place of all that member's cases with it.
-fn recount(
-    tx: &mut Tx<'_>,
-    reported: &MemberId,
-    change: impl Fn(u32) -> u32,
-) -> Result<(), ApplyError> {
-    let key = reported.as_str().as_bytes();
+    let of_member = Key::new().text(reported.reported.as_str());
+    let key = reported.reported.as_str().as_bytes();
     let mut member: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
-    member.reporters = change(member.reporters);
+    let before = member.reporters;
+    for reporter in over(tx, &of_member, at)? {
+        tx.delete(REPORTERS, &of_member.clone().text(&reporter))?;
+        member.reporters = member.reporters.saturating_sub(1);
+    }
+    if !reported.over_limit {
+        let expires = at.saturating_add(i64::from(PriorityInputs::REPORTERS_DAYS) * DAY_MS);
+        let reporter = reported.reporter.as_str();
+        let pair = of_member.clone().text(reporter);
+        let known: Option<i64> = load(tx, REPORTERS, &pair)?;
+        if known.is_none() {
+            member.reporters = member.reporters.saturating_add(1);
+        }
+        if known.is_none_or(|known| known < expires) {
+            if let Some(known) = known {
+                tx.delete(EXPIRIES, &of_member.clone().i64(known).text(reporter))?;
+            }
+            store(tx, REPORTERS, &pair, &expires)?;
+            tx.put(
+                EXPIRIES,
+                &of_member.clone().i64(expires).text(reporter),
+                &[],
+            )?;
+        }
+    }
+    if member.reporters == before {
+        return Ok(());
+    }
     store(tx, MEMBERS, key, &member)?;
     let mut ids = Vec::new();
-    for row in tx.scan(
-        BY_MEMBER,
-        &Span::prefix(&Key::new().text(reported.as_str())),
-        Order::Ascending,
-    )? {
+    for row in tx.scan(BY_MEMBER, &Span::prefix(&of_member), Order::Ascending)? {
         let (key, _) = row?;
         ids.extend(key.last_chunk::<16>().copied());
     }
@@ -447,14 +403,28 @@ fn recount(
             reporters: member.reporters,
             ..before.clone()
         };
-        place(
-            tx,
-            CaseId(uuid::Uuid::from_bytes(id)),
-            Some(&before),
-            &after,
-        )?;
+        let id = CaseId(uuid::Uuid::from_bytes(id));
+        place(tx, id, Some(&before), &after)?;
     }
     Ok(())
+}
+
+/// Takes out the expiries of a member that are over, and names their reporters.
+fn over(tx: &mut Tx<'_>, of_member: &Key, at: i64) -> Result<Vec<String>, ApplyError> {
+    let mut over = Vec::new();
+    for row in tx.scan(EXPIRIES, &Span::prefix(of_member), Order::Ascending)? {
+        let (key, _) = row?;
+        let mut parts = Parts::of(&key);
+        let (_, expires, reporter) = (parts.bytes(), parts.i64(), parts.text());
+        if expires.is_some_and(|expires| expires > at) {
+            break;
+        }
+        over.extend(reporter.map(|reporter| (key.to_vec(), reporter)));
+    }
+    for (key, _) in &over {
+        tx.delete(EXPIRIES, key)?;
+    }
+    Ok(over.into_iter().map(|(_, reporter)| reporter).collect())
 }
 
 /// What moderators know of a member beside reports and cases.

@@ -194,6 +194,18 @@ impl World {
         let _ = self.of_member(&member, &command);
     }
 
+    /// Notes that a moderator was shown the case about `reported` in the conversation of the two.
+    pub fn disclose(&mut self, reported: &str, reporter: &str) {
+        let case = domain::ids::CaseId::of(conversation_of(reported, reporter), &id(reported));
+        let disclosed = domain::case::ContentDisclosed {
+            by: id("moderator"),
+            reported: id(reported),
+            purpose: ReasonCode::new("review").unwrap(),
+        };
+        let event = domain::case::Event::ContentDisclosed(disclosed);
+        self.append(&domain::case::stream(case), &Event::Case(event));
+    }
+
     /// Ends a member's suspension.
     pub fn reinstate(&mut self, member: &str) {
         let (member, at) = (id(member), Timestamp(self.now));
