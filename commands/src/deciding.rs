@@ -300,9 +300,19 @@ impl Desk<'_> {
             Some(version) => {
                 let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
                 tokio::spawn(async move {
-                    let position = position_of(&shared, &job.stream, version, decided_on).await;
-                    let _ =
-                        messages.send(Message::Concluded(job, position.map(outcome), decided_on));
+                    let durable = shared.store.wait_durable(decided_on).await;
+                    let by = Arc::clone(&shared);
+                    by.loading.aside(async move {
+                        let position = match durable {
+                            Ok(()) => position_of(&shared, &job.stream, version).await,
+                            Err(error) => Err(error.into()),
+                        };
+                        let _ = messages.send(Message::Concluded(
+                            job,
+                            position.map(outcome),
+                            decided_on,
+                        ));
+                    });
                 });
             }
         }
@@ -418,7 +428,7 @@ impl Desk<'_> {
 
     fn fetch_facts(&self, mut job: Box<Job>, needed: [Option<MemberId>; 2]) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        tokio::spawn(async move {
+        self.shared.loading.aside(async move {
             let mut result = Ok(());
             let refresh = shared.others_write();
             for member in needed.iter().flatten() {
@@ -441,9 +451,16 @@ impl Desk<'_> {
     fn look_up_messages(&self, mut job: Box<Job>, head: Option<u64>, position: Position) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         tokio::spawn(async move {
-            let result = look_up(&shared, &mut job, head, position).await;
-            job.named = Named::Put;
-            let _ = messages.send(Message::Ready(job, None, result));
+            if let Err(error) = shared.store.wait_durable(position).await {
+                let _ = messages.send(Message::Ready(job, None, Err(error.into())));
+                return;
+            }
+            let by = Arc::clone(&shared);
+            by.loading.aside(async move {
+                let result = look_up(&shared, &mut job, head).await;
+                job.named = Named::Put;
+                let _ = messages.send(Message::Ready(job, None, result));
+            });
         });
     }
 
@@ -459,31 +476,34 @@ impl Desk<'_> {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         let own = (stream == job.stream).then(|| entry.aggregate.clone());
         tokio::spawn(async move {
-            let message = match own {
-                None => {
-                    let result = shared.facts.refresh(&stream, actual, position).await;
-                    Message::Ready(job, None, result.map_err(CommandError::from))
-                }
-                Some(mut aggregate) => {
-                    let result = async {
-                        shared.store.wait_durable(position).await?;
+            if let Err(error) = shared.store.wait_durable(position).await {
+                let _ = messages.send(Message::Ready(job, None, Err(error.into())));
+                return;
+            }
+            let by = Arc::clone(&shared);
+            by.loading.aside(async move {
+                let message = match own {
+                    None => {
+                        let result = shared.facts.refresh(&stream, actual).await;
+                        Message::Ready(job, None, result.map_err(CommandError::from))
+                    }
+                    Some(mut aggregate) => {
                         let note = |record: &_| shared.note(&stream, record);
-                        aggregate
+                        let result = aggregate
                             .catch_up(&*shared.store, &stream, None, note)
-                            .await?;
-                        Ok::<_, CommandError>(())
-                    };
-                    let result = result.await;
-                    Message::Ready(job, result.is_ok().then(|| Box::new(aggregate)), result)
-                }
-            };
-            let _ = messages.send(message);
+                            .await
+                            .map_err(CommandError::from);
+                        Message::Ready(job, result.is_ok().then(|| Box::new(aggregate)), result)
+                    }
+                };
+                let _ = messages.send(message);
+            });
         });
     }
 
     fn answer_repeated(&self, job: Box<Job>, stream: StreamName, version: u64) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        tokio::spawn(async move {
+        self.shared.loading.aside(async move {
             let (correlation, causation) = job.origin.ids();
             let first =
                 repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
@@ -497,20 +517,12 @@ async fn position_of(
     shared: &Shared,
     stream: &StreamName,
     version: u64,
-    decided_on: Position,
 ) -> Result<Position, CommandError> {
-    shared.store.wait_durable(decided_on).await?;
     let record = shared.store.read_one(stream, version).await?;
     Ok(record.map_or(Position::START, |record| record.position()))
 }
 
-async fn look_up(
-    shared: &Shared,
-    job: &mut Job,
-    head: Option<u64>,
-    position: Position,
-) -> Result<(), CommandError> {
-    shared.store.wait_durable(position).await?;
+async fn look_up(shared: &Shared, job: &mut Job, head: Option<u64>) -> Result<(), CommandError> {
     let Some((numbers, asking)) = job.task.messages_named() else {
         return Ok(());
     };

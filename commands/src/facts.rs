@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::ids::MemberId;
 use domain::policy::InForce;
 use domain::{member, policy};
-use event_store::{EventStore, ExpectedVersion, OutcomeUnknown, Position, StreamName};
+use event_store::{EventStore, ExpectedVersion, Position, StreamName};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxBuildHasher;
@@ -45,17 +45,6 @@ pub(crate) struct PolicyFact {
     pub(crate) position: Position,
     /// The rules.
     pub(crate) in_force: InForce,
-}
-
-/// Why a fact could not be had.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum FactError {
-    /// Its stream cannot be folded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The store ended.
-    #[error(transparent)]
-    Unknown(#[from] OutcomeUnknown),
 }
 
 type Shard = Mutex<LruCache<MemberId, Arc<MemberFact>, FxBuildHasher>>;
@@ -129,7 +118,7 @@ impl Facts {
     pub(crate) async fn load_member(
         &self,
         member: &MemberId,
-    ) -> Result<Arc<MemberFact>, FactError> {
+    ) -> Result<Arc<MemberFact>, LoadError> {
         let held = self.member(member);
         let stream = held.as_ref().map_or_else(
             || stream_name(member::stream(member)),
@@ -161,7 +150,7 @@ impl Facts {
     }
 
     /// Reads what the rules' stream has beyond what is held.
-    pub(crate) async fn load_policy(&self) -> Result<(), FactError> {
+    pub(crate) async fn load_policy(&self) -> Result<(), LoadError> {
         let held = self.policy();
         let mut aggregate =
             Aggregate::empty(&self.policy_stream).unwrap_or_else(|| unreachable!("a category"));
@@ -176,16 +165,14 @@ impl Facts {
         Ok(())
     }
 
-    /// Makes sure that a fact found stale is read again: at least up to `actual`, once that is durable.
+    /// Makes sure that a fact found stale is read again: at least up to `actual`, which is durable.
     pub(crate) async fn refresh(
         &self,
         stream: &StreamName,
         actual: Option<u64>,
-        position: Position,
-    ) -> Result<(), FactError> {
+    ) -> Result<(), LoadError> {
         if *stream == self.policy_stream {
             if self.policy().version < actual {
-                self.store.wait_durable(position).await?;
                 self.load_policy().await?;
             }
         } else if let Some(member) = stream
@@ -196,7 +183,6 @@ impl Facts {
                 .member(&member)
                 .is_none_or(|fact| fact.version < actual)
         {
-            self.store.wait_durable(position).await?;
             self.load_member(&member).await?;
         }
         Ok(())

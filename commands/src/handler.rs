@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use domain::ids::{CommandId, MemberId, correlation_id};
 use domain::time::Timestamp;
-use event_store::{EventStore, Position};
+use event_store::{EventStore, Position, StreamName};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
@@ -403,9 +403,9 @@ impl CommandHandler {
                     if seen.causation != causation {
                         return Err(CommandError::CommandIdReused);
                     }
-                    let (store, stream) = (&*shared.store, &seen.stream);
-                    let first =
-                        repeat::outcome(store, stream, seen.version, correlation, causation).await;
+                    let first = self
+                        .first_outcome(seen.stream, seen.version, correlation, causation)
+                        .await;
                     return match first {
                         Some(first) => Ok(self
                             .repeated(&envelope, correlation, causation, first)
@@ -430,10 +430,13 @@ impl CommandHandler {
         shared.counters.repeated();
         if first.opened_nothing && matches!(envelope.command, Command::SendMessage { .. }) {
             let (actor, command_id) = (&envelope.actor, &envelope.command_id);
-            let sender = match shared.facts.member(actor) {
-                Some(sender) => Some(sender),
+            let sender = if let Some(sender) = shared.facts.member(actor) {
+                Some(sender)
+            } else {
                 // What cannot be read now is found again by the next try.
-                None => shared.facts.load_member(actor).await.ok(),
+                let (reading, actor) = (Arc::clone(shared), actor.clone());
+                let load = async move { reading.facts.load_member(&actor).await.ok() };
+                shared.loading.read(load).await.flatten()
             };
             let at = envelope.at.unwrap_or_else(|| shared.options.clock.now());
             if sender.is_some_and(|fact| fact.state.has_slot(command_id, None, at)) {
@@ -464,14 +467,9 @@ impl CommandHandler {
             && let Some(Found { stream, record, .. }) =
                 archive.find(&*shared.store, correlation).await?
         {
-            return Ok(repeat::outcome(
-                &*shared.store,
-                &stream,
-                record.version(),
-                correlation,
-                causation,
-            )
-            .await);
+            return Ok(self
+                .first_outcome(stream, record.version(), correlation, causation)
+                .await);
         }
         if !shared.filter.maybe(ids::mark_of(correlation)) {
             return Ok(None);
@@ -485,13 +483,29 @@ impl CommandHandler {
             .map_err(|error| CommandError::Unreadable(error.to_string()))?
             .map_err(|error| CommandError::Unreadable(error.to_string()))?;
         for (stream, version) in places {
-            let found =
-                repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
+            let found = self
+                .first_outcome(stream, version, correlation, causation)
+                .await;
             if found.is_some() {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// What the command whose first event stands here came to, read beside who asks.
+    async fn first_outcome(
+        &self,
+        stream: StreamName,
+        version: u64,
+        correlation: Uuid,
+        causation: Uuid,
+    ) -> Option<First> {
+        let shared = Arc::clone(&self.inner.shared);
+        let read = async move {
+            repeat::outcome(&*shared.store, &stream, version, correlation, causation).await
+        };
+        self.inner.shared.loading.read(read).await.flatten()
     }
 
     /// A command with its place among those that wait for its worker.

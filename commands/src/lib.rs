@@ -20,6 +20,7 @@ mod idempotency;
 mod ids;
 mod index;
 mod job;
+mod loading;
 mod messages;
 mod options;
 mod outcome;

@@ -11,11 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::aggregate::LoadError;
 use crate::counters::Counters;
-use crate::facts::{FactError, Facts};
+use crate::facts::Facts;
 use crate::filter::SeenFilter;
 use crate::idempotency::{Recent, Seen};
 use crate::index;
 use crate::job::{Decided, InFlight, Job, Place, Reply};
+use crate::loading::Loading;
 use crate::messages::LookUpError;
 use crate::refusals::RefusalLimit;
 use crate::timers::Timers;
@@ -33,6 +34,7 @@ pub(crate) struct Lane {
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) loading: Loading,
     pub(crate) options: Options,
     pub(crate) facts: Facts,
     pub(crate) recent: Arc<Recent>,
@@ -120,15 +122,6 @@ pub(crate) fn answer(
 impl From<LoadError> for CommandError {
     fn from(error: LoadError) -> Self {
         Self::Unreadable(error.to_string())
-    }
-}
-
-impl From<FactError> for CommandError {
-    fn from(error: FactError) -> Self {
-        match error {
-            FactError::Load(error) => error.into(),
-            FactError::Unknown(_) => Self::OutcomeUnknown,
-        }
     }
 }
 

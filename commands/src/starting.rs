@@ -21,6 +21,7 @@ use crate::idempotency::Recent;
 use crate::ids::{self, WINDOW_DAYS};
 use crate::index::{self, VIEW, WriteSide, WriteSideCodec};
 use crate::job::{InFlight, Origin};
+use crate::loading::Loading;
 use crate::reactors::Cases;
 use crate::refusals::RefusalLimit;
 use crate::shared::{Lane, Shared};
@@ -103,6 +104,7 @@ pub(crate) async fn start(
         (options.mode == Mode::Service).then_some(options.recorded_refusals_per_day_max);
     let shared = Arc::new(Shared {
         facts: Facts::new(Arc::clone(&store), options.members_cached, policy),
+        loading: Loading::new(),
         recent: Recent::new(),
         filter,
         view,

@@ -235,7 +235,7 @@ impl Desk<'_> {
     /// Folds a stream elsewhere.
     fn load(&self, stream: StreamName, mut aggregate: Aggregate) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        tokio::spawn(async move {
+        self.shared.loading.aside(async move {
             let result = aggregate
                 .catch_up(&*shared.store, &stream, None, |record| {
                     shared.note(&stream, record);

@@ -2,7 +2,8 @@
 //!
 //! This file is the engine's face: options, opening, stopping and the trait. Ordering stands in
 //! `order`, writing in `writer`, reading in `reader`, what runs behind them in `keeper`, opening in
-//! `recovery`. Readings and head look-ups block the calling thread for as long as the disk does.
+//! `recovery`. Readings block the calling thread for as long as the disk does; what an append has to look
+//! up first is read beside it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -313,12 +314,13 @@ impl EmbeddedStore {
             .wait_durable(head.position)
             .await
             .map_err(|_| AppendError::Closed)?;
-        let stored = shared.reader.read_stream(
-            &append.stream,
-            StreamFrom::Version(first),
-            Direction::Forward,
-            count,
-        )?;
+        let stream = append.stream.clone();
+        let stored = self
+            .aside(move |reader| {
+                let from = StreamFrom::Version(first);
+                reader.read_stream(&stream, from, Direction::Forward, count)
+            })
+            .await?;
         let same = stored.len() == count
             && stored
                 .iter()
@@ -332,6 +334,21 @@ impl EmbeddedStore {
             let durable = Box::pin(async move { Ok(position) });
             Ticket::new((first, last), (a.position(), position), true, durable)
         }))
+    }
+
+    /// Reads beside the runtime's own threads: who appends may have more to do than to wait for the disk.
+    async fn aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let shared = Arc::clone(&self.handle.shared);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime
+                .spawn_blocking(move || read(&shared.reader))
+                .await
+                .map_err(|_| ReadError::Closed)?,
+            Err(_) => read(&shared.reader),
+        }
     }
 
     fn ticket(&self, placed: Placed) -> Ticket {
@@ -439,7 +456,12 @@ impl EventStore for EmbeddedStore {
                     return Ok(self.ticket(placed));
                 }
                 Attempt::LookUp(stream, generation) => {
-                    let head = shared.reader.head(&stream)?;
+                    let head = if let Ok(head) = shared.reader.head_in_memory(&stream) {
+                        head
+                    } else {
+                        let asked = stream.clone();
+                        self.aside(move |reader| reader.head(&asked)).await?
+                    };
                     looked_up.retain(|known| known.generation == generation);
                     looked_up.push(LookedUp {
                         stream,

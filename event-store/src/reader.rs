@@ -63,6 +63,9 @@ struct Spot {
     at: u64,
 }
 
+/// What is asked for is not in memory.
+pub(crate) struct OnDisk;
+
 /// The position and offset of a record, or of the header of its batch.
 type Near = (u64, u64);
 
@@ -300,16 +303,27 @@ impl Reader {
         }
     }
 
+    /// The last event of a stream, where the disk need not be asked.
+    pub(crate) fn head_in_memory(&self, stream: &StreamName) -> Result<Option<StreamHead>, OnDisk> {
+        let catalog = self.catalog();
+        let head = catalog.open.iter().rev().find_map(|open| {
+            let held = open.index.read();
+            held.streams.get(stream).map(|run| StreamHead {
+                version: run.last_version(),
+                position: Position(run.last_position),
+            })
+        });
+        if head.is_some() || catalog.levels.is_empty() {
+            Ok(head)
+        } else {
+            Err(OnDisk)
+        }
+    }
+
     /// The last event of a stream.
     pub(crate) fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError> {
-        let catalog = self.catalog();
-        for open in catalog.open.iter().rev() {
-            if let Some(run) = open.index.read().streams.get(stream) {
-                return Ok(Some(StreamHead {
-                    version: run.last_version(),
-                    position: Position(run.last_position),
-                }));
-            }
+        if let Ok(head) = self.head_in_memory(stream) {
+            return Ok(head);
         }
         let Some(run) = self.run(stream, u64::MAX)? else {
             return Ok(None);

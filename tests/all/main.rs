@@ -27,6 +27,7 @@ mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;
 mod commands_limits;
+mod commands_loading;
 mod commands_rules;
 mod program_care;
 mod program_damage;

@@ -350,15 +350,24 @@ pub fn appends_of(records: &[RecordedEvent]) -> Vec<Append> {
     appends
 }
 
-/// Holds back every sync of a file system while it is closed.
+/// Holds back every sync of a file system while it is closed, or one reading.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<GateState>);
 
 #[derive(Default)]
 struct GateState {
-    closed: Mutex<bool>,
+    held: Mutex<Held>,
     opened: Condvar,
     reached: tokio::sync::Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    syncs: bool,
+    /// Readings that still pass before one is held back.
+    reading_after: Option<u64>,
+    /// A reading is held back.
+    reading: bool,
 }
 
 impl Gate {
@@ -369,37 +378,72 @@ impl Gate {
 
     /// Holds back syncs from now on.
     pub fn close(&self) {
-        *self.0.closed.lock().unwrap() = true;
+        self.0.held.lock().unwrap().syncs = true;
     }
 
-    /// Lets them go.
+    /// Holds back one reading, after so many others, and lets all others pass.
+    pub fn hold_one_reading(&self, after: u64) {
+        self.0.held.lock().unwrap().reading_after = Some(after);
+    }
+
+    /// Lets everything go.
     pub fn open(&self) {
-        *self.0.closed.lock().unwrap() = false;
+        *self.0.held.lock().unwrap() = Held::default();
         self.0.opened.notify_all();
     }
 
-    /// Ends when a sync is held back.
+    /// Ends when something is held back.
     pub async fn reached(&self) {
         self.0.reached.notified().await;
     }
 
     /// The machine's file system behind this gate.
     pub fn backend(&self) -> GatedBackend {
-        GatedBackend { gate: self.clone() }
+        self.before(Arc::new(RealBackend))
     }
 
-    fn pass(&self) {
-        let mut closed = self.0.closed.lock().unwrap();
-        while *closed {
-            self.0.reached.notify_one();
-            closed = self.0.opened.wait(closed).unwrap();
+    /// A file system behind this gate.
+    pub fn before(&self, backend: Arc<dyn Backend>) -> GatedBackend {
+        GatedBackend {
+            gate: self.clone(),
+            backend,
         }
+    }
+
+    fn wait_while(&self, closed: impl Fn(&Held) -> bool) {
+        let mut held = self.0.held.lock().unwrap();
+        while closed(&held) {
+            self.0.reached.notify_one();
+            held = self.0.opened.wait(held).unwrap();
+        }
+    }
+
+    fn pass_sync(&self) {
+        self.wait_while(|held| held.syncs);
+    }
+
+    fn pass_reading(&self) {
+        let mut held = self.0.held.lock().unwrap();
+        match held.reading_after {
+            None => return,
+            Some(0) => {
+                held.reading_after = None;
+                held.reading = true;
+            }
+            Some(after) => {
+                held.reading_after = Some(after - 1);
+                return;
+            }
+        }
+        drop(held);
+        self.wait_while(|held| held.reading);
     }
 }
 
-/// The machine's file system behind a gate.
+/// A file system behind a gate.
 pub struct GatedBackend {
     gate: Gate,
+    backend: Arc<dyn Backend>,
 }
 
 struct GatedFile {
@@ -409,44 +453,45 @@ struct GatedFile {
 
 impl Backend for GatedBackend {
     fn open(&self, path: &Path, mode: backend::Mode) -> io::Result<Arc<dyn BackendFile>> {
-        let file = RealBackend.open(path, mode)?;
+        let file = self.backend.open(path, mode)?;
         Ok(Arc::new(GatedFile {
             gate: self.gate.clone(),
             file,
         }))
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        RealBackend.list(dir)
+        self.backend.list(dir)
     }
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        RealBackend.create_dir(dir)
+        self.backend.create_dir(dir)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealBackend.rename(from, to)
+        self.backend.rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        RealBackend.remove(path)
+        self.backend.remove(path)
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        RealBackend.sync_dir(dir)
+        self.backend.sync_dir(dir)
     }
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        RealBackend.free_bytes(dir)
+        self.backend.free_bytes(dir)
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        RealBackend.lock(path)
+        self.backend.lock(path)
     }
 }
 
 impl BackendFile for GatedFile {
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.gate.pass_reading();
         self.file.read_at(out, offset)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {
-        self.gate.pass();
+        self.gate.pass_sync();
         self.file.sync()
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
