@@ -65,6 +65,11 @@ pub trait StoreCare: Send + Sync + 'static {
 
     /// Whether the store takes commands now, and else why not.
     fn state(&self) -> StoreState;
+
+    /// The free room of the log's disk, where the engine knows it.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A piece of a backup.

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -39,29 +39,49 @@ struct RouteMeter {
     other: MethodMeter,
 }
 
-/// Answers by the first digit of their status, and how long they took.
+/// Answers by the first digit of their status, and how long they took. A series begins with its first answer, lest every
+/// scrape tell of all the routes that nobody asked.
 struct MethodMeter {
-    answers: [Counter; 5],
-    seconds: Histogram,
+    route: String,
+    method: String,
+    kind: &'static str,
+    answers: [OnceLock<Counter>; STATUSES.len()],
+    seconds: OnceLock<Histogram>,
 }
+
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl MethodMeter {
     fn new(route: &str, method: &str) -> Self {
-        let answers = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|status| {
-            metrics::counter!("doorstep_http_answers_total",
-                "route" => route.to_owned(), "method" => method.to_owned(), "status" => status)
-        });
-        let seconds = metrics::histogram!("doorstep_http_answer_seconds",
-            "route" => route.to_owned(), "method" => method.to_owned());
-        MethodMeter { answers, seconds }
+        let kind = match (route.starts_with("/v1/"), method) {
+            (false, _) => "other",
+            (true, "GET") => "query",
+            (true, _) => "command",
+        };
+        MethodMeter {
+            route: route.to_owned(),
+            method: method.to_owned(),
+            kind,
+            answers: Default::default(),
+            seconds: OnceLock::new(),
+        }
     }
 
     fn count(&self, response: &Response, started: Instant) {
         let class = usize::from(response.status().as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = self.answers.get(class) {
-            counter.increment(1);
+        if let (Some(counter), Some(status)) = (self.answers.get(class), STATUSES.get(class)) {
+            counter
+                .get_or_init(|| {
+                    metrics::counter!("doorstep_http_answers_total",
+                        "route" => self.route.clone(), "method" => self.method.clone(), "status" => *status)
+                })
+                .increment(1);
         }
-        self.seconds.record(started.elapsed().as_secs_f64());
+        self.seconds
+            .get_or_init(
+                || metrics::histogram!("doorstep_http_answer_seconds", "kind" => self.kind),
+            )
+            .record(started.elapsed().as_secs_f64());
     }
 }
 

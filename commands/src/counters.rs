@@ -1,4 +1,7 @@
-//! What the write side counts, by the `metrics` crate. No label holds a member, a stream or a key.
+//! What the write side counts, by the `metrics` crate. No label holds a member, a stream or a key; a series begins with
+//! its first outcome.
+
+use std::sync::OnceLock;
 
 use domain::rejection::CommandName;
 use domain::{case, member};
@@ -54,7 +57,7 @@ const COMMANDS: [&str; 26] = [
 
 /// Handles made once, so that counting costs an addition.
 pub(crate) struct Counters {
-    outcomes: Vec<Counter>,
+    outcomes: Vec<OnceLock<Counter>>,
     repeated: Counter,
     conflicts: Counter,
     recorded: Counter,
@@ -65,11 +68,10 @@ pub(crate) struct Counters {
 impl Counters {
     /// Handles of the recorder installed now.
     pub(crate) fn new() -> Self {
-        let outcomes = COMMANDS.iter().flat_map(|command| {
-            OUTCOMES.iter().map(|outcome| counter!("doorstep_commands_total", "command" => *command, "outcome" => *outcome))
-        });
+        let mut outcomes = Vec::new();
+        outcomes.resize_with(COMMANDS.len() * OUTCOMES.len(), OnceLock::new);
         Self {
-            outcomes: outcomes.collect(),
+            outcomes,
             repeated: counter!("doorstep_commands_repeated_total"),
             conflicts: counter!("doorstep_commands_conflicts_total"),
             recorded: counter!("doorstep_commands_refusals_recorded_total"),
@@ -81,8 +83,15 @@ impl Counters {
     /// Counts a decided task.
     pub(crate) fn outcome(&self, task: &Task, result: &Result<Outcome, CommandError>) {
         let (command, outcome) = (index_of(&name_of(task)), class_of(result));
-        if let Some(counter) = self.outcomes.get(command * OUTCOMES.len() + outcome) {
-            counter.increment(1);
+        let counter = self.outcomes.get(command * OUTCOMES.len() + outcome);
+        if let (Some(counter), Some(command), Some(outcome)) =
+            (counter, COMMANDS.get(command), OUTCOMES.get(outcome))
+        {
+            counter
+                .get_or_init(|| {
+                    counter!("doorstep_commands_decided_total", "command" => *command, "outcome" => *outcome)
+                })
+                .increment(1);
         }
     }
 

@@ -82,6 +82,8 @@ pub struct ReactorStatus {
     pub name: &'static str,
     /// The last position of the log handled.
     pub handled: Position,
+    /// The position of the log up to which it has taken up every cause there is.
+    pub reached: Position,
     /// Targets whose events wait because one could not be handled.
     pub parked: usize,
 }

@@ -16,7 +16,6 @@ use domain::ids::CaseId;
 use domain::time::Timestamp;
 use domain::{Event, codec, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
-use metrics::{Gauge, gauge};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -51,9 +50,6 @@ pub(crate) struct Cases {
     causes: watch::Receiver<Position>,
     state: tokio::sync::Mutex<Progress>,
     status: Mutex<ReactorStatus>,
-    parked: Gauge,
-    handled: Gauge,
-    waiting: Gauge,
 }
 
 struct Progress {
@@ -113,17 +109,22 @@ impl Cases {
             status: Mutex::new(ReactorStatus {
                 name: CASES,
                 handled: taken,
+                reached: taken,
                 parked: 0,
             }),
-            parked: gauge!("doorstep_reactor_parked_targets", "reactor" => CASES),
-            handled: gauge!("doorstep_reactor_handled_position", "reactor" => CASES),
-            waiting: gauge!("doorstep_reactor_waiting_causes", "reactor" => CASES),
         })
     }
 
     /// How it is.
     pub(crate) fn status(&self) -> ReactorStatus {
-        self.status.lock().clone()
+        // Looked up before the causes: what the view has by now, it has told.
+        let applied = self.shared.view.applied();
+        let last_cause = *self.causes.borrow();
+        let mut status = self.status.lock().clone();
+        if status.handled >= last_cause {
+            status.reached = status.handled.max(applied);
+        }
+        status
     }
 
     /// Handles what comes, until told to stop.
@@ -180,8 +181,6 @@ impl Cases {
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
             let found = index::causes(&reader, state.taken, CAUSES_MAX)
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
-            self.waiting
-                .set(f64::from(u32::try_from(found.len()).unwrap_or(u32::MAX)));
             if found.is_empty() {
                 self.report(&state, reader.checkpoint().position);
                 return Ok(());
@@ -208,12 +207,8 @@ impl Cases {
     fn report(&self, state: &Progress, handled: Position) {
         let mut status = self.status.lock();
         status.handled = handled;
+        status.reached = handled;
         status.parked = state.parked.len();
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        {
-            self.parked.set(state.parked.len() as f64);
-            self.handled.set(handled.0 as f64);
-        }
     }
 
     async fn take(

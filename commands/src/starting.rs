@@ -119,7 +119,8 @@ pub(crate) async fn start(
     let mut workers = Vec::new();
     for (index, (receiver, lane)) in receivers.into_iter().zip(&shared.lanes).enumerate() {
         let (answers, batches) = mpsc::unbounded_channel();
-        let waiting = metrics::gauge!("doorstep_commands_waiting", "worker" => index.to_string());
+        let waiting =
+            metrics::gauge!("doorstep_commands_waiting_count", "worker" => index.to_string());
         let to_self = lane.messages.clone();
         workers.push(tokio::spawn(worker::run(
             Arc::clone(&shared),

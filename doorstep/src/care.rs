@@ -61,6 +61,10 @@ impl StoreCare for Care {
         .await?
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        Some(self.store.free_bytes())
+    }
+
     fn state(&self) -> StoreState {
         if self.store.durable_changes().has_changed().is_err() {
             StoreState::Failed

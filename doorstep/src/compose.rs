@@ -76,7 +76,8 @@ impl DataFolder {
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     folder.create()?;
-    let options = store_options(args.segment_bytes, args.reserve_bytes);
+    let mut options = store_options(args.segment_bytes, args.reserve_bytes);
+    options.observer = Some(api::metering::batches());
     Ok(Arc::new(open_embedded(folder, options)?))
 }
 

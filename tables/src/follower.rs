@@ -234,8 +234,7 @@ impl<C: Codec> Follower<C> {
             Ok(())
         }));
         self.took = started.elapsed();
-        metrics::histogram!("doorstep_view_apply_seconds", "view" => self.shared.name)
-            .record(self.took.as_secs_f64());
+        metrics::histogram!("doorstep_view_apply_seconds").record(self.took.as_secs_f64());
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(ApplyError::Table(error @ TableError::Storage(_)))) => self.fail(at, &error),
@@ -265,8 +264,7 @@ impl<C: Codec> Follower<C> {
                     Synced::Yes => "doorstep_view_checkpoint_seconds",
                     Synced::No => "doorstep_view_commit_seconds",
                 };
-                metrics::histogram!(what, "view" => self.shared.name)
-                    .record(self.commit_took.as_secs_f64());
+                metrics::histogram!(what).record(self.commit_took.as_secs_f64());
                 if building && self.caught_up && synced == Synced::Yes {
                     if let Err(error) = file.put_in_place() {
                         self.fail(self.applied, &error);

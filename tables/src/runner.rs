@@ -18,7 +18,7 @@ use crate::feed::{Feed, Taken};
 use crate::file::{Synced, file_path};
 use crate::follower::{Decoded, Follower, Home};
 use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
-use crate::status::distance;
+
 use crate::{Codec, OpenedAs, TableError, View};
 
 /// Views of one runner at most: which events they want is kept in 64 bits.
@@ -120,7 +120,6 @@ impl Runner {
         options: RunnerOptions,
     ) -> Result<RunnerHandle, StartError> {
         check(&views)?;
-        describe_metrics();
         let (log_id, durable) = (store.log_id(), store.durable_position());
         let (views, options) = tokio::task::spawn_blocking(move || {
             open(views, &options, log_id, durable).map(|views| (views, options))
@@ -407,18 +406,6 @@ impl<C: Codec> Running<C> {
             view.next_durable(now + self.options.checkpoint_every);
         }
         self.retry(now);
-        for view in &self.views {
-            let name = view.view.name();
-            let applied = view.shared.published.borrow().applied;
-            metrics::gauge!("doorstep_view_position", "view" => name).set(as_gauge(applied.0));
-            metrics::gauge!("doorstep_view_lag_events", "view" => name)
-                .set(as_gauge(distance(applied, end)));
-            metrics::gauge!("doorstep_view_stopped", "view" => name).set(if view.is_stopped() {
-                1.0
-            } else {
-                0.0
-            });
-        }
     }
 
     /// The view that needs a durable checkpoint most, if one does: one at a time, lest all files be synced at once.
@@ -502,53 +489,4 @@ impl<C: Codec> Turn<'_, '_, C> {
             view.publish();
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-fn as_gauge(number: u64) -> f64 {
-    number as f64
-}
-
-fn describe_metrics() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_gauge!(
-        "doorstep_view_position",
-        "Position of the last event in a view's rows."
-    );
-    describe_gauge!(
-        "doorstep_view_lag_events",
-        "Events of the log that are not in a view's rows yet."
-    );
-    describe_gauge!(
-        "doorstep_view_stopped",
-        "1 while a view cannot go on, with the cause in readiness and log."
-    );
-    describe_histogram!(
-        "doorstep_view_apply_seconds",
-        "Time to apply one batch to a view."
-    );
-    describe_histogram!(
-        "doorstep_view_commit_seconds",
-        "Time to commit a batch's changes to a view's file."
-    );
-    describe_histogram!(
-        "doorstep_view_checkpoint_seconds",
-        "Time of a view's durable checkpoint."
-    );
-    describe_counter!(
-        "doorstep_view_stops_total",
-        "Events that a view could not apply."
-    );
-    describe_counter!(
-        "doorstep_view_file_failures_total",
-        "Failures of a view's file."
-    );
-    describe_counter!(
-        "doorstep_view_discarded_total",
-        "View files thrown away on opening, and made again."
-    );
-    describe_counter!(
-        "doorstep_view_room_waits_total",
-        "Waits of writers for views that were too far behind."
-    );
 }

@@ -32,6 +32,11 @@ fn the_table_of_errors_is_checked_in() {
 }
 
 #[test]
+fn the_page_of_metrics_is_checked_in() {
+    compare("docs/metrics.md", &api::metering::document());
+}
+
+#[test]
 fn every_code_is_in_the_document() {
     let document: Value = serde_json::from_str(&api::document()).unwrap();
     assert_eq!(document["openapi"], "3.1.0");

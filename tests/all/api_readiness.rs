@@ -159,6 +159,14 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
     for hidden in ["bob", "conversation-"] {
         assert!(!reasons.contains(hidden), "{reasons}");
     }
+    let metrics = String::from_utf8(door.get("/metrics", "").await.expect(200).bytes).unwrap();
+    for line in [
+        r#"doorstep_reactor_parked_targets{reactor="cases"} 1"#,
+        r#"doorstep_view_stopped_count{view="moderation_queue"} 1"#,
+        r#"doorstep_view_lag_events{view="moderation_queue"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
     // A query that waits for what the view cannot reach is told at once.
     let moderator = door.token("mod", &[Role::Moderator]);
     let path = format!("/v1/moderation/queue?min_position={position}");

@@ -114,6 +114,10 @@ impl StoreCare for Care {
         .await?
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        Some(self.store.free_bytes())
+    }
+
     fn state(&self) -> StoreState {
         StoreState::Writable
     }
@@ -191,7 +195,11 @@ impl Door {
         KeySet::create_if_missing(&data_key).unwrap();
         let file = setting.keys.as_deref().unwrap_or(&data_key);
         let keys = Arc::new(KeySet::open(file, Some(&data_key)).unwrap());
-        let embedded = EmbeddedStore::open(dir.path(), setting.store).unwrap();
+        // As the program does: before anything counts.
+        api::metering::install();
+        let mut store_options = setting.store;
+        store_options.observer = Some(api::metering::batches());
+        let embedded = EmbeddedStore::open(dir.path(), store_options).unwrap();
         let store: Arc<dyn EventStore> = Arc::new(embedded.clone());
         let rules = Arc::new(Rules::default());
         let mut options =

@@ -41,26 +41,10 @@ async fn readyz(Extract(shared): Extract<State>) -> Response {
 /// Metrics in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "open", security(()), responses((status = 200, content_type = "text/plain", body = String)))]
 async fn metrics(Extract(shared): Extract<State>) -> Response {
-    metrics::gauge!("doorstep_store_durable_position")
-        .set(approximately(shared.store.durable_position().0));
-    for status in shared.reads.states() {
-        metrics::gauge!("doorstep_view_lag_events", "view" => status.view)
-            .set(approximately(status.lag_events));
-        metrics::gauge!("doorstep_view_position", "view" => status.view)
-            .set(approximately(status.applied.0));
-    }
-    let mut response = metering::render().into_response();
+    let mut response = metering::render(&shared).await.into_response();
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, media_type);
     response
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are floating point; beyond 2^53 the last digits are lost"
-)]
-fn approximately(number: u64) -> f64 {
-    number as f64
 }
