@@ -29,7 +29,8 @@ use crate::starting::{Started, start};
 use crate::steps::slot_return;
 use crate::worker::Message;
 use crate::{
-    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, timekeeping,
+    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, slots,
+    timekeeping,
 };
 
 /// How far ahead of the clock a command's time may be.
@@ -169,8 +170,10 @@ impl CommandHandler {
         if mode == Mode::Service {
             let cases = Arc::clone(&handler.inner.cases);
             let timers = Arc::clone(&handler.inner.shared);
-            let cases_stopped = stopped.clone();
+            let slots = Arc::clone(&handler.inner.shared);
+            let (cases_stopped, slots_stopped) = (stopped.clone(), stopped.clone());
             handler.inner.acting.lock().extend([
+                tokio::spawn(async move { slots::run(&slots, slots_stopped).await }),
                 tokio::spawn(async move { cases.run(cases_stopped).await }),
                 tokio::spawn(async move { timekeeping::keep_time(&timers, stopped).await }),
             ]);
@@ -290,6 +293,12 @@ impl CommandHandler {
     pub async fn drain_reactors(&self) -> Result<(), CommandError> {
         self.inner.cases.drain().await?;
         self.inner.cases.durable().await
+    }
+
+    /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service
+    /// this happens by itself; an import repeats its commands instead.
+    pub async fn give_back_slots(&self) -> Result<(), CommandError> {
+        slots::give_back(&self.inner.shared).await
     }
 
     /// How the reactors are.

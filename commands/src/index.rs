@@ -1,13 +1,14 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
-//! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or reported, every report against a member, every suspension with an end is found by
-//! its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
+//! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
+//! reported, every report against a member, every suspension with an end, every slot that opened no request so far is
+//! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{MemberId, ReportId};
+use domain::ids::{CommandId, MemberId, ReportId};
 use domain::time::Timestamp;
 use domain::{codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
@@ -29,6 +30,12 @@ const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
 const SUSPENSIONS: &str = "suspensions";
 const CAUSES: &str = "causes";
+const SLOTS: &str = "slots";
+
+/// What a command does to its slot; the headers of the first two say all.
+const SLOT_TAKEN: &str = "request-slot-taken.v1";
+const REQUEST_OPENED: &str = "request-opened.v1";
+const SLOT_RETURNED: &str = "request-slot-returned.v1";
 
 /// What the reactor `cases` is there for.
 const CAUSE: &str = "messages-reported.v1";
@@ -62,6 +69,7 @@ fn matters(event_type: &str) -> bool {
             | "member-reinstated.v1"
             | "suspension-ended.v1"
             | "reactor-checkpoint.v1"
+            | SLOT_RETURNED
     )
 }
 
@@ -108,11 +116,12 @@ impl View<WriteSideCodec> for WriteSide {
             REPORTS,
             SUSPENSIONS,
             CAUSES,
+            SLOTS,
         ]
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        is_clients(event_type) || matters(event_type)
+        is_clients(event_type) || matters(event_type) || event_type == SLOT_TAKEN
     }
 
     fn apply(
@@ -131,7 +140,16 @@ impl View<WriteSideCodec> for WriteSide {
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
         }
+        if event.event_type() == SLOT_TAKEN {
+            slot_taken(tx, event)?;
+        } else if event.event_type() == REQUEST_OPENED {
+            tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
+        }
         match decoded {
+            Some(Event::Member(member::Event::RequestSlotReturned(returned))) => {
+                let (member, command) = (returned.member.as_str(), returned.command_id.as_str());
+                tx.delete(SLOTS, &slot_key(member, command))?;
+            }
             Some(Event::Conversation(conversation::Event::MessageUnsent(unsent))) => {
                 tx.put(
                     UNSENT,
@@ -200,6 +218,94 @@ impl View<WriteSideCodec> for WriteSide {
         }
         Ok(())
     }
+}
+
+/// Notes a slot until its command opens a request or it is returned; of its member those that no longer count go.
+fn slot_taken(tx: &mut Tx<'_>, event: &RecordedEvent) -> Result<(), ApplyError> {
+    let of_member = Key::new().text(event.actor());
+    let mut over = Vec::new();
+    for row in tx.scan(SLOTS, &Span::prefix(&of_member), Order::Ascending)? {
+        let (key, row) = row?;
+        let counts = Slot::decode(&row)
+            .is_some_and(|slot| event.at_ms().saturating_sub(slot.at) < domain::time::DAY_MS);
+        over.extend((!counts).then(|| key.to_vec()));
+    }
+    for key in over {
+        tx.delete(SLOTS, &key)?;
+    }
+    let slot = Slot {
+        version: event.version(),
+        at: event.at_ms(),
+    };
+    let key = slot_key(event.actor(), event.command_id());
+    Ok(tx.put(SLOTS, &key, &slot.encode())?)
+}
+
+fn slot_key(member: &str, command_id: &str) -> Key {
+    Key::new().text(member).text(command_id)
+}
+
+/// Where a slot was taken on its member's stream, and when.
+#[derive(Clone, Copy)]
+struct Slot {
+    version: u64,
+    at: i64,
+}
+
+impl Slot {
+    fn encode(self) -> Vec<u8> {
+        Key::new().u64(self.version).i64(self.at).into_bytes()
+    }
+
+    fn decode(row: &[u8]) -> Option<Self> {
+        let mut parts = Parts::of(row);
+        Some(Self {
+            version: parts.u64()?,
+            at: parts.i64()?,
+        })
+    }
+}
+
+/// The slots without a request that were taken after one time and up to another: their members, commands, and versions
+/// on the members' streams; at most `max`.
+pub(crate) fn slots(
+    reader: &Reader,
+    after: Timestamp,
+    until: Timestamp,
+    max: usize,
+) -> Result<Vec<(MemberId, CommandId, u64)>, TableError> {
+    let mut found = Vec::new();
+    for row in reader.scan(SLOTS, &Span::all(), Order::Ascending)? {
+        let (key, row) = row?;
+        let mut parts = Parts::of(&key);
+        let (member, command) = (parts.text(), parts.text());
+        let slot = Slot::decode(&row).filter(|slot| slot.at > after.0 && slot.at <= until.0);
+        let (Some(slot), Some(member), Some(command)) = (
+            slot,
+            member.and_then(|member| MemberId::new(&member).ok()),
+            command.and_then(|command| CommandId::new(&command).ok()),
+        ) else {
+            continue;
+        };
+        found.push((member, command, slot.version));
+        if found.len() >= max {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the slot that a command took at this version has opened no request and was not returned.
+pub(crate) fn slot_is_open(
+    reader: &Reader,
+    member: &MemberId,
+    command: &CommandId,
+    version: u64,
+) -> Result<bool, TableError> {
+    let row = reader.get(SLOTS, &slot_key(member.as_str(), command.as_str()))?;
+    Ok(row
+        .and_then(|row| Slot::decode(&row))
+        .is_some_and(|slot| slot.version == version))
 }
 
 /// A cause by its place in its stream.

@@ -30,6 +30,7 @@ mod refusals;
 mod repeat;
 mod routing;
 mod shared;
+mod slots;
 mod starting;
 mod steps;
 mod task;

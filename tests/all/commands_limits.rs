@@ -5,7 +5,13 @@ use std::sync::Arc;
 use commands::{Command, CommandError};
 use domain::case::Category;
 use domain::conversation::Also;
-use tests::commands::{Desk, code, member, message, with};
+use event_store::faults::{FaultyBackend, Survives};
+use tests::commands::{Desk, Gate, code, member, message, with};
+
+/// A text whose event has no room beside another's in a batch of a kilobyte.
+fn long() -> Command {
+    message("ann", &"x".repeat(900))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_storm_of_first_contacts_never_opens_more_than_the_day_allows() {
@@ -118,6 +124,126 @@ async fn a_slot_that_opened_nothing_goes_back_also_after_a_crash_in_between() {
         cut = cut.reopen().await;
         assert_eq!(slots(&cut).await, (1, 1));
     }
+    cut.handler.stop().await;
+}
+
+/// What a kill leaves between the slot of bob's message `m1` to ann and the message itself.
+async fn killed_between_slot_and_message() -> Desk {
+    let (gate, disk) = (Gate::new(), FaultyBackend::new());
+    let mut options = tests::commands::store_options();
+    options.backend = Arc::new(gate.before(Arc::new(disk.clone())));
+    // The message waits for room until the batch with the slot is taken, so that the two are never in one.
+    options.pending_bytes_max = 1024;
+    let desk = Arc::new(Desk::open_over(options, |_| {}).await);
+    desk.members(&["ann", "bob"]).await;
+    gate.close();
+    let sending = {
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move { desk.send_as("bob", "m1", long()).await })
+    };
+    gate.reached().await;
+    let left = disk.power_loss(Survives::Everything);
+    gate.open();
+    sending.await.unwrap().unwrap();
+    let desk = Arc::into_inner(desk).unwrap();
+    let desk = desk
+        .reopen_over(|options| options.backend = Arc::new(left))
+        .await;
+    assert_eq!(slots(&desk).await, (1, 0), "killed right after the slot");
+    assert_eq!(desk.count("message-sent.v1").await, 0);
+    desk
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_a_kill_left_goes_back_without_a_retry_once() {
+    let mut desk = killed_between_slot_and_message().await;
+    desk.clock.advance_ms(59_999);
+    desk.handler.give_back_slots().await.unwrap();
+    assert_eq!(
+        slots(&desk).await,
+        (1, 0),
+        "it is left to a retry for a minute"
+    );
+    desk.clock.advance_ms(1);
+    for _ in 0..2 {
+        desk.handler.give_back_slots().await.unwrap();
+        desk = desk.reopen().await;
+        assert_eq!(slots(&desk).await, (1, 1));
+    }
+    let log = desk.log().await;
+    let of = |event_type: &str| log.iter().find(|record| record.event_type() == event_type);
+    let (taken, returned) = (of("request-slot-taken.v1"), of("request-slot-returned.v1"));
+    let (taken, returned) = (taken.unwrap(), returned.unwrap());
+    assert_eq!(
+        (returned.causation_id(), returned.at_ms()),
+        (taken.event_id(), taken.at_ms())
+    );
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_after_its_slot_went_back_takes_effect_once() {
+    let desk = killed_between_slot_and_message().await;
+    desk.clock.advance_ms(60_000);
+    desk.handler.give_back_slots().await.unwrap();
+    let sent = desk.send_as("bob", "m1", long()).await;
+    assert_eq!(tests::commands::number(&sent), 1);
+    let again = desk.send_as("bob", "m1", long()).await;
+    assert!(again.unwrap().repeated);
+    desk.clock.advance_ms(60_000);
+    desk.handler.give_back_slots().await.unwrap();
+    let desk = desk.reopen().await;
+    desk.handler.give_back_slots().await.unwrap();
+    assert_eq!(
+        slots(&desk).await,
+        (2, 1),
+        "a slot that opened a request stays"
+    );
+    assert_eq!(desk.count("message-sent.v1").await, 1);
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_while_its_slot_goes_back_never_opens_without_one() {
+    let desk = killed_between_slot_and_message().await;
+    desk.clock.advance_ms(60_000);
+    let (returned, sent) = tokio::join!(
+        desk.handler.give_back_slots(),
+        desk.send_as("bob", "m1", long())
+    );
+    returned.unwrap();
+    assert_eq!(tests::commands::number(&sent), 1);
+    let desk = desk.reopen().await;
+    let (taken, returned) = slots(&desk).await;
+    assert_eq!(taken - returned, 1);
+    assert_eq!(desk.count("message-sent.v1").await, 1);
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_of_a_refused_message_goes_back_without_a_retry() {
+    let desk = desk_with_a_slot_left().await;
+    let block = Command::BlockMember {
+        other: member("bob"),
+    };
+    desk.send("ann", block).await.unwrap();
+    let refused = desk.send_as("bob", "m1", message("ann", "hi")).await;
+    assert_eq!(code(&refused), "not_allowed");
+    let desk = desk.reopen().await;
+    let mut log = desk.log().await;
+    desk.handler.stop().await;
+    log.retain(|record| record.event_type() != "request-slot-returned.v1");
+    let cut = Desk::open().await;
+    cut.handler.stop().await;
+    tests::commands::append_copy(&*cut.store, &log[1..]).await;
+    let cut = cut.reopen().await;
+    cut.clock.advance_ms(60_000);
+    cut.handler.give_back_slots().await.unwrap();
+    let cut = cut.reopen().await;
+    assert_eq!(slots(&cut).await, (1, 1));
+    let again = cut.send_as("bob", "m1", message("ann", "hi")).await;
+    assert_eq!(code(&again), "not_allowed");
+    assert_eq!(cut.count("command-refused.v1").await, 1);
     cut.handler.stop().await;
 }
 

@@ -147,6 +147,12 @@ impl Desk {
         self.reopen_with(|_| {}).await
     }
 
+    /// Stops in order and opens again, the store with options changed.
+    pub async fn reopen_over(mut self, change: impl FnOnce(&mut event_store::Options)) -> Self {
+        change(&mut self.store_options);
+        self.reopen().await
+    }
+
     /// Stops in order and opens again, with options changed.
     pub async fn reopen_with(self, change: impl FnOnce(&mut Options)) -> Self {
         self.handler.stop().await;
