@@ -18,7 +18,13 @@ pub(crate) fn told(path: &str, said: &str) -> FieldError {
     if said.starts_with("unknown field") {
         let known = rest.filter(|rest| rest.contains('`')).map_or_else(
             || "There is no such field.".to_owned(),
-            |known| format!("There is no such field; expected {known}."),
+            |known| {
+                let known = known
+                    .strip_prefix("one of ")
+                    .unwrap_or(known)
+                    .replace("` or `", "`, `");
+                format!("There is no such field; known are {known}.")
+            },
         );
         return error(join(path, named), FieldCode::Unknown, known);
     }
@@ -30,7 +36,8 @@ pub(crate) fn told(path: &str, said: &str) -> FieldError {
         );
     }
     if said.starts_with("unknown variant") {
-        let words = rest.unwrap_or("one of the words of the document");
+        let words = rest.unwrap_or("those of the document");
+        let words = words.strip_prefix("one of ").unwrap_or(words);
         return error(
             path,
             FieldCode::NotOneOf,
@@ -174,7 +181,7 @@ mod tests {
             (
                 "at",
                 "unknown field `at`, expected `to` or `text`",
-                "at unknown: There is no such field; expected `to` or `text`.",
+                "at unknown: There is no such field; known are `to`, `text`.",
             ),
             (
                 ".",

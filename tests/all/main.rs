@@ -15,6 +15,7 @@ mod api_documents;
 mod api_indistinguishable;
 mod api_limits;
 mod api_metrics;
+mod api_page;
 mod api_paging;
 mod api_readiness;
 mod api_reports;
