@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::case::Category;
-use domain::conversation::{Also, DeleteMode, RelationshipKind};
+use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
     CaseId, CommandId, ConversationId, MemberId, ReasonCode, causation_id, correlation_id,
 };
@@ -123,6 +123,8 @@ pub enum Command {
         to: MemberId,
         /// What, as it was typed.
         text: String,
+        /// What the host says of the relationship with it; silent where the host does not speak.
+        relationship: GivenRelationship,
     },
     /// The actor accepts what the other member sent.
     AcceptRequest {
@@ -271,8 +273,15 @@ impl Command {
             Self::ChangeDmSetting { audience } => {
                 content.value(audience);
             }
-            Self::SendMessage { to, text } => {
-                content.text(to.as_str()).text(text);
+            Self::SendMessage {
+                to,
+                text,
+                relationship,
+            } => {
+                content
+                    .text(to.as_str())
+                    .text(text)
+                    .relationship(*relationship);
             }
             Self::DeleteRequest { target, mode } => {
                 content.target(target, actor).value(mode);
@@ -321,6 +330,20 @@ impl Content {
         let mut content = Self(Vec::with_capacity(128));
         content.text(name);
         content
+    }
+
+    /// A relationship that says something; a silent one leaves the content as it was before there were any.
+    fn relationship(&mut self, given: GivenRelationship) -> &mut Self {
+        let GivenRelationship {
+            recipient_follows,
+            sender_follows,
+            suggested,
+        } = given;
+        if given.is_silent() {
+            return self;
+        }
+        let said = [recipient_follows, sender_follows, suggested];
+        self.bytes(&said.map(|said| said.map_or(2, u8::from)))
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
@@ -393,6 +416,16 @@ mod spec {
             Command::SendMessage {
                 to: member("bob"),
                 text: "hi".into(),
+                relationship: GivenRelationship::default(),
+            },
+            Command::SendMessage {
+                to: member("bob"),
+                text: "hi".into(),
+                relationship: GivenRelationship {
+                    recipient_follows: Some(true),
+                    sender_follows: None,
+                    suggested: Some(false),
+                },
             },
             Command::AcceptRequest { target: with() },
             Command::DeleteRequest {

@@ -143,8 +143,13 @@ impl Desk<'_> {
             return false;
         };
         self.shared.counters.refusal_recorded();
-        let refused = Event::Refused(rejection.to_event(name, &by, other.as_ref()));
-        self.append(entry, job, vec![refused], at, facts, decided_on)
+        let mut events = job.task.recorded_first(&entry.aggregate.state);
+        events.push(Event::Refused(rejection.to_event(
+            name,
+            &by,
+            other.as_ref(),
+        )));
+        self.append(entry, job, events, at, facts, decided_on)
     }
 
     /// Whether a refusal of this job may become an event; it is counted once, however often it is decided.

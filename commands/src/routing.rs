@@ -115,7 +115,11 @@ pub(crate) fn of_command(
                 }),
             )
         }
-        Command::SendMessage { to, text } => {
+        Command::SendMessage {
+            to,
+            text,
+            relationship,
+        } => {
             let stream = conversation(ConversationId::of(actor, &to));
             let send = c::SendMessage {
                 from: by,
@@ -126,6 +130,7 @@ pub(crate) fn of_command(
                 recipient: None,
                 policy: no_policy(policy),
                 slot: Slot::Open { used: 0 },
+                relationship,
             };
             (stream, c::Command::SendMessage(send))
         }

@@ -227,6 +227,15 @@ impl Task {
         }
     }
 
+    /// What stands before a refusal of it that is recorded.
+    pub(crate) fn recorded_first(&self, state: &State) -> Vec<Event<'static>> {
+        let (Task::Conversation(command), State::Conversation(state)) = (self, state) else {
+            return Vec::new();
+        };
+        let first = conversation::recorded_first(state, command);
+        first.into_iter().map(Event::Conversation).collect()
+    }
+
     /// The version of the event that made it so already, after a decision without events.
     pub(crate) fn already(&self, state: &State) -> Option<u64> {
         match (self, state) {

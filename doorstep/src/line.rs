@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat};
 use commands::{Command, Envelope, Target};
 use domain::case::Category;
-use domain::conversation::{Also, DeleteMode, RelationshipKind};
+use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{CommandId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -103,6 +103,31 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
+/// What the host knows of the relationship when a message is sent; what is absent is as it was recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relationship {
+    /// The recipient follows the sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_follows: Option<bool>,
+    /// The sender follows the recipient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_follows: Option<bool>,
+    /// The sender is suggested to the recipient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggested: Option<bool>,
+}
+
+impl Relationship {
+    fn given(self) -> GivenRelationship {
+        GivenRelationship {
+            recipient_follows: self.recipient_follows,
+            sender_follows: self.sender_follows,
+            suggested: self.suggested,
+        }
+    }
+}
+
 /// The commands, by the names of the domain; `member` acts. The fields are those of the commands' routes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", deny_unknown_fields)]
@@ -130,6 +155,8 @@ pub enum LineCommand {
         member: MemberId,
         to: MemberId,
         text: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relationship: Option<Relationship>,
     },
     AcceptRequest {
         member: MemberId,
@@ -241,7 +268,19 @@ impl LineCommand {
                     other,
                 },
             ),
-            Self::SendMessage { member, to, text } => (member, Command::SendMessage { to, text }),
+            Self::SendMessage {
+                member,
+                to,
+                text,
+                relationship,
+            } => (
+                member,
+                Command::SendMessage {
+                    to,
+                    text,
+                    relationship: relationship.unwrap_or_default().given(),
+                },
+            ),
             Self::AcceptRequest {
                 member,
                 with: other,
@@ -430,5 +469,39 @@ impl<'de> Deserialize<'de> for Fields {
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn command(fields: &str) -> Option<Command> {
+        let line = format!(
+            r#"{{"id": "c1", "at": "2004-01-02T10:00:00Z", "command": "SendMessage", "member": "bob", "to": "ann", "text": "hi"{fields}}}"#
+        );
+        let line = Line::parse(line.as_bytes()).ok()?;
+        Some(line.envelope().command)
+    }
+
+    fn said(fields: &str) -> Option<GivenRelationship> {
+        if let Command::SendMessage { relationship, .. } = command(fields)? {
+            Some(relationship)
+        } else {
+            None
+        }
+    }
+
+    #[test]
+    fn a_message_may_say_what_the_host_knows_of_the_two() {
+        assert_eq!(said(""), Some(GivenRelationship::default()));
+        let both = r#", "relationship": {"recipient_follows": true, "suggested": false}"#;
+        let expected = GivenRelationship {
+            recipient_follows: Some(true),
+            sender_follows: None,
+            suggested: Some(false),
+        };
+        assert_eq!(said(both), Some(expected));
+        assert_eq!(said(r#", "relationship": {"follows": true}"#), None);
     }
 }

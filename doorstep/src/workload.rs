@@ -116,6 +116,7 @@ impl Workload {
                 member: from.clone(),
                 to: to.clone(),
                 text,
+                relationship: None,
             };
             lines.push(line(&format!("message-{index}"), contact.at_seconds, send)?);
             if let Some(number) = reported.get(&index) {

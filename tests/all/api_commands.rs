@@ -448,3 +448,70 @@ async fn positions_are_numbers_for_some_and_strings_for_the_others() {
         "the same position is the same string"
     );
 }
+
+#[tokio::test]
+async fn a_relationship_comes_with_a_message_of_the_host_alone() {
+    let door = door().await;
+    door.audience("ann", "following").await;
+    let followed = json!({"to": "ann", "text": "hi", "relationship": {"recipient_follows": true}});
+    let refused = stays(&door, Method::POST, "/v1/messages", "bob", followed.clone()).await;
+    assert_eq!(refused.failure(), (403, "forbidden".to_owned()));
+    // Nothing was said of the two, so ann's audience refuses bob.
+    let alone = json!({"to": "ann", "text": "hi"});
+    let as_host = door.token("bob", &[Role::Member, Role::Service]);
+    let refused = door.post("/v1/messages", &as_host, alone.clone()).await;
+    assert_eq!(refused.failure(), (403, "not_allowed".to_owned()));
+
+    let before = door.position();
+    let sent = door.post("/v1/messages", &as_host, followed.clone()).await;
+    assert_eq!(sent.expect(201).json()["number"], 1);
+    assert_eq!(
+        door.position().0 - before.0,
+        2,
+        "the follow, and the message"
+    );
+    let again = door.post("/v1/messages", &as_host, followed).await;
+    assert_eq!(again.status, 201);
+    assert_eq!(
+        door.position().0 - before.0,
+        3,
+        "what is so already is not recorded"
+    );
+    let alone = door.post("/v1/messages", &as_host, alone).await;
+    assert_eq!(alone.status, 201);
+
+    let ended = json!({"to": "ann", "text": "hi", "relationship": {"recipient_follows": false}});
+    let refused = door.post("/v1/messages", &as_host, ended).await;
+    assert_eq!(refused.failure(), (403, "not_allowed".to_owned()));
+    let refused = door.send("bob", "ann", "hi").await;
+    assert_eq!(
+        refused.failure(),
+        (403, "not_allowed".to_owned()),
+        "what came with a refused message is recorded"
+    );
+    for wrong in [
+        json!({"to": "ann", "text": "hi", "relationship": {"follows": true}}),
+        json!({"to": "ann", "text": "hi", "relationship": true}),
+    ] {
+        let wrong = door.post("/v1/messages", &as_host, wrong).await;
+        assert_eq!(wrong.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn a_relationship_is_a_part_of_what_a_key_stands_for() {
+    let door = door().await;
+    let as_host = door.token("bob", &[Role::Member, Role::Service]);
+    let send = async |body: Value| {
+        let request = door
+            .request(Method::POST, "/v1/messages")
+            .bearer_auth(&as_host)
+            .header("idempotency-key", "k1");
+        reply(request.json(&body)).await
+    };
+    let said = json!({"to": "ann", "text": "hi", "relationship": {"suggested": true}});
+    let first = send(said.clone()).await.expect(201);
+    assert_eq!(send(said).await.expect(201).bytes, first.bytes);
+    let alone = send(json!({"to": "ann", "text": "hi"})).await;
+    assert_eq!(alone.failure(), (409, "command_id_reused".to_owned()));
+}

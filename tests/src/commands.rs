@@ -13,7 +13,7 @@ use bytes::Bytes;
 use commands::{
     Answer, Clock, Command, CommandError, CommandHandler, Envelope, Mode, Options, Outcome, Target,
 };
-use domain::conversation::RelationshipKind;
+use domain::conversation::{GivenRelationship, RelationshipKind};
 use domain::ids::{CommandId, MemberId};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -279,6 +279,7 @@ pub fn message(to: &str, text: &str) -> Command {
     Command::SendMessage {
         to: member(to),
         text: text.to_owned(),
+        relationship: GivenRelationship::default(),
     }
 }
 

@@ -238,6 +238,7 @@ impl World {
             at: Timestamp(self.now),
             policy: self.policy(),
             slot: Slot::Open { used },
+            relationship: conversation::GivenRelationship::default(),
         };
         if conversation::needs_slot(&state, &command) {
             let take = member::Command::TakeRequestSlot {

@@ -5,6 +5,7 @@
 
 use axum::extract::State as Extract;
 use commands::{Answer, Command, Target};
+use domain::conversation::GivenRelationship;
 use domain::ids::MemberId;
 use projections::{MessageItem, ViewName};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::caller::{Acting, AsMember, AsSender, Caller, ShownPosition};
 use crate::problem::{ApiError, Code, Problem};
 use crate::query::{self, Paging, Query, Segments};
 use crate::time;
+use crate::tokens::Role;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default()
@@ -36,6 +38,21 @@ struct Message {
     to: MemberId,
     /// 1-1,000 graphemes and at most 8 KiB, stored as sent.
     text: String,
+    /// What the host knows of the two: for callers who have the role `service` too. It is recorded before the message
+    /// is decided.
+    relationship: Option<Relationship>,
+}
+
+/// What the host knows of the relationship of sender and recipient; what is absent is as it was recorded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Relationship {
+    /// The recipient follows the sender.
+    recipient_follows: Option<bool>,
+    /// The sender follows the recipient.
+    sender_follows: Option<bool>,
+    /// The sender is suggested to the recipient.
+    suggested: Option<bool>,
 }
 
 /// A message that has its place. Whether it went to an inbox, waits or is withheld is not told.
@@ -63,10 +80,25 @@ async fn send(
     acting: Acting<AsSender>,
     Json(message): Json<Message>,
 ) -> Result<Answered<MessageSent>, ApiError> {
+    let relationship = match message.relationship {
+        None => GivenRelationship::default(),
+        Some(_) if !acting.caller.principal().roles.has(Role::Service) => {
+            return Err(ApiError::with_detail(
+                Code::Forbidden,
+                "`relationship` is for the role `service`.",
+            ));
+        }
+        Some(given) => GivenRelationship {
+            recipient_follows: given.recipient_follows,
+            sender_follows: given.sender_follows,
+            suggested: given.suggested,
+        },
+    };
     shared.limiter.may_send(acting.caller.sub().as_str())?;
     let command = Command::SendMessage {
         to: message.to,
         text: message.text,
+        relationship,
     };
     let (outcome, position) = shared.carry_out(&acting, command).await?;
     let Answer::Sent {

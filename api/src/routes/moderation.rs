@@ -128,7 +128,7 @@ struct QueuedCase {
     categories: Vec<Category>,
     /// How many reports it has.
     reports: u64,
-    /// How many different members reported this member within 90 days.
+    /// How many different members reported this member within 90 days, as of the member's last report.
     reporters: u32,
     #[schema(format = DateTime)]
     opened_at: String,

@@ -5,6 +5,7 @@
 
 use crate::case::Category;
 use crate::conversation::event::{Also, DeleteMode, RelationshipKind};
+use crate::conversation::given::GivenRelationship;
 use crate::ids::{MemberId, ReportId};
 use crate::member::Facts;
 use crate::policy::InForce;
@@ -61,6 +62,8 @@ pub struct SendMessage {
     pub policy: InForce,
     /// The sender's slots of the daily limit.
     pub slot: Slot,
+    /// What the host says of the relationship with it.
+    pub relationship: GivenRelationship,
 }
 
 /// Where the sender stands with the daily limit of new requests.

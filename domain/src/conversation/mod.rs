@@ -15,6 +15,7 @@
 
 mod command;
 mod event;
+mod given;
 mod report;
 mod requests;
 mod send;
@@ -34,6 +35,7 @@ pub use event::{
     MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded, ReportedMessage,
     RequestAccepted, RequestDeleted, RequestOpened, RequestRestored, RequestWithdrawn, Route,
 };
+pub use given::{GivenRelationship, recorded_first};
 pub use report::{also_outcome, earliest_report, needs_count};
 pub use requests::{Frozen, frozen};
 pub use state::{RequestState, State, evolve};
@@ -50,7 +52,12 @@ pub fn stream(conversation: ConversationId) -> String {
 /// The events that carry a command out, none when it is already so, or why not.
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
     match command {
-        Command::SendMessage(command) => send::decide(state, command),
+        Command::SendMessage(command) => {
+            let mut events = given::differing(state, command);
+            let known = given::with(state, &events, command);
+            events.extend(send::decide(&known, command)?);
+            Ok(events)
+        }
         Command::AcceptRequest(command) => requests::accept(state, command),
         Command::DeleteRequest(command) => requests::delete(state, command),
         Command::RestoreRequest(command) => requests::restore(state, command),
@@ -102,8 +109,11 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
 
 /// Whether a message would open a request as a first contact, and so needs a slot of its sender's before it is decided.
 pub fn needs_slot(state: &State, command: &SendMessage) -> bool {
-    state.last_number() == 0
-        && send::decide(state, command).is_err_and(|rejection| rejection.code() == Code::SlotNeeded)
+    if state.last_number() > 0 {
+        return false;
+    }
+    let known = given::with(state, &given::differing(state, command), command);
+    send::decide(&known, command).is_err_and(|rejection| rejection.code() == Code::SlotNeeded)
 }
 
 fn mark_read(state: &State, command: &MarkRead) -> Result<Vec<Event<'static>>, Rejection> {

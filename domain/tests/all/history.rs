@@ -170,6 +170,8 @@ pub(crate) struct World {
     bob: Person,
     written: Vec<Written>,
     policy: InForce,
+    /// What the host says of the relationship with the messages to come.
+    pub(crate) given: conversation::GivenRelationship,
 }
 
 impl World {
@@ -194,6 +196,7 @@ impl World {
                 version: 0,
                 rules: Arc::new(Rules::default()),
             },
+            given: conversation::GivenRelationship::default(),
         }
     }
 
@@ -273,6 +276,7 @@ impl World {
                     recipient: self.facts(who.other()),
                     policy,
                     slot: conversation::Slot::Open { used: *slots_used },
+                    relationship: self.given,
                 };
                 if conversation::needs_slot(&self.state, &send) {
                     send.slot = conversation::Slot::Taken;

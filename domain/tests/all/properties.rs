@@ -71,6 +71,38 @@ proptest! {
         });
     }
 
+    /// A message that comes with a relationship is decided as if what differs had been recorded just before it.
+    #[test]
+    fn decides_a_given_relationship_as_the_naive_model_does(
+        steps in steps(40),
+        given in prop::collection::vec(prop::array::uniform3(prop::option::of(any::<bool>())), 1..8),
+    ) {
+        let (mut model, mut given) = (Model::default(), given.iter().cycle());
+        through(&steps, |world, who, act| {
+            let mut first = Vec::new();
+            if matches!(act, Act::Send { .. }) {
+                let [recipient_follows, sender_follows, suggested] = *given.next().expect("endless");
+                world.given = conversation::GivenRelationship { recipient_follows, sender_follows, suggested };
+                first = model.told(who, [recipient_follows, sender_follows, suggested]);
+            }
+            let mut knowing = model.clone();
+            knowing.happen(world.at, &first);
+            let expected = knowing.expect(who, act, world.at, world.person(who), world.person(who.other()));
+            let decided = match world.act(who, act) {
+                Ok(events) => Outcome::Done(events.iter().map(fact).collect()),
+                Err(rejection) => Outcome::Refused(rejection.code().as_str()),
+            };
+            let expected = match expected {
+                Outcome::Done(facts) => Outcome::Done(first.into_iter().chain(facts).collect()),
+                refused @ Outcome::Refused(_) => refused,
+            };
+            assert_eq!(decided, expected, "{who:?} {act:?} {:?}", world.given);
+            if let Outcome::Done(facts) = &expected {
+                model.happen(world.at, facts);
+            }
+        });
+    }
+
     /// Decided twice gives nothing new, and names the event that made it so. Sending is told apart by its command id.
     #[test]
     fn decides_nothing_new_the_second_time(steps in steps(80)) {

@@ -197,6 +197,26 @@ impl Model {
         })
     }
 
+    /// What is new in what the host says with a message of `from`: that the recipient follows them, that they follow the
+    /// recipient, that they are suggested to the recipient.
+    pub(crate) fn told(&self, from: Who, said: [Option<bool>; 3]) -> Vec<Fact> {
+        use RelationshipKind::{Follow, Suggest, Unfollow, Unsuggest};
+        let to = from.other();
+        let known = [
+            (to, self.follows(to), Follow, Unfollow),
+            (from, self.follows(from), Follow, Unfollow),
+            (to, self.suggested_to(to), Suggest, Unsuggest),
+        ];
+        let mut told = Vec::new();
+        for (said, (member, known, begins, ends)) in said.into_iter().zip(known) {
+            if said == Some(!known) {
+                let kind = if known { ends } else { begins };
+                told.push(Fact::Related { member, kind });
+            }
+        }
+        told
+    }
+
     pub(crate) fn read_up_to(&self, who: Who) -> u64 {
         let marks = self.facts.iter().filter_map(|(_, fact)| match fact {
             Fact::Read { by, up_to } if *by == who => Some(*up_to),

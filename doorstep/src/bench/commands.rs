@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::{Command, CommandHandler, Envelope, Mode};
+use domain::conversation::GivenRelationship;
 use domain::ids::{CommandId, MemberId};
 use event_store::{EventStore as _, Position};
 use projections::ReadSide;
@@ -107,6 +108,7 @@ fn message(from: &MemberId, to: &MemberId, id: &str, text: String) -> anyhow::Re
         command: Command::SendMessage {
             to: to.clone(),
             text,
+            relationship: GivenRelationship::default(),
         },
     })
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use commands::{Command, CommandHandler, Envelope};
-use domain::conversation::RelationshipKind;
+use domain::conversation::{GivenRelationship, RelationshipKind};
 use domain::ids::{CommandId, MemberId};
 use domain::member::AgeBand;
 use domain::policy::Audience;
@@ -191,6 +191,7 @@ async fn converse(
         let command = Command::SendMessage {
             to: member(to)?,
             text: texts.get(n + turn),
+            relationship: GivenRelationship::default(),
         };
         let id = format!("message-{n}-{turn}");
         match carry_out(handler, member(from)?, id, command).await {

@@ -4,6 +4,7 @@
 //! rule does. A row of the rules has at least one spec here.
 
 mod deletions;
+mod given;
 mod reports;
 mod requests;
 mod routes;
@@ -69,6 +70,7 @@ pub(super) struct Story {
     bob: Option<Facts>,
     slots_used: u32,
     reports_over: bool,
+    given: GivenRelationship,
     rules: Rules,
     messages: Vec<Written>,
 }
@@ -93,6 +95,7 @@ pub(super) fn given(audience: Audience) -> Story {
         bob: Some(facts(8, Audience::FriendsAndSuggested)),
         slots_used: 0,
         reports_over: false,
+        given: GivenRelationship::default(),
         rules: Rules::default(),
         messages: Vec::new(),
     }
@@ -164,6 +167,12 @@ impl Story {
 
     pub(super) fn reports_over(mut self) -> Story {
         self.reports_over = true;
+        self
+    }
+
+    /// What the host says of the relationship with every message from now on.
+    pub(super) fn told(mut self, given: GivenRelationship) -> Story {
+        self.given = given;
         self
     }
 
@@ -311,6 +320,7 @@ impl Story {
                     slot: Slot::Open {
                         used: self.slots_used,
                     },
+                    relationship: self.given,
                 };
                 if needs_slot(&self.state, &command) {
                     command.slot = Slot::Taken;
