@@ -165,6 +165,13 @@ pub(crate) struct Import {
     /// The file of commands, one JSON object a line; `-` for standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Writes every refused and invalid line of the whole file here, one JSON object a line: `line`, `id`, `member`,
+    /// `command`, `code`, `rule` when there is one, `detail`. Without it the first three of each code are told.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refusals: Option<PathBuf>,
+    /// How often a line tells how far it is, where standard error is no terminal, such as `10s`.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) progress: Duration,
     #[command(flatten)]
     pub(crate) folder: Folder,
     #[command(flatten)]

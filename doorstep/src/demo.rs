@@ -9,7 +9,7 @@ use commands::{CommandHandler, Mode};
 use event_store::EventStore as _;
 
 use crate::compose::{self, DataFolder, Store};
-use crate::import::{self, Source};
+use crate::import;
 use crate::line::Line;
 use crate::workload::{self, Workload};
 
@@ -63,7 +63,7 @@ pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<b
         known(last, handler.clone()).await?,
     );
     if (empty || begun) && !whole {
-        let summary = import::carry_out(&handler, &mut Source::of_lines(&lines)?).await?;
+        let summary = import::carry_out_silently(&handler, &lines).await?;
         tracing::info!(lines = summary.lines, "the sample is loaded");
     }
     handler.stop().await;

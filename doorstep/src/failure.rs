@@ -31,6 +31,20 @@ impl Failure {
     }
 }
 
+/// An error with what it comes from, each told once: some errors tell their cause in their own words.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain() {
+        let told = cause.to_string();
+        if words.is_empty() {
+            words = told;
+        } else if !words.ends_with(&told) {
+            words = format!("{words}: {told}");
+        }
+    }
+    words
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())

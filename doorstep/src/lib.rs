@@ -118,7 +118,7 @@ fn end(done: Done) -> ExitCode {
         Err(failure) => {
             match &failure {
                 Failure::Usage(words) => eprintln!("doorstep: {words}"),
-                Failure::Failed(error) => eprintln!("doorstep: {error:#}"),
+                Failure::Failed(error) => eprintln!("doorstep: {}", failure::words(error)),
                 Failure::Told => {}
             }
             ExitCode::from(failure.status())

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use event_store::OpenError;
+use event_store::{BackupError, OpenError};
 use serde_json::{Value, json};
 
 use crate::care;
@@ -66,8 +66,8 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
 /// Brings a backup back, as a log of its own.
 pub(crate) fn restore(args: &cli::Restore) -> Done {
     let folder = DataFolder::at(&args.folder.data);
-    folder.create()?;
-    let restored = event_store::restore(&args.src, folder.path())?;
+    let restored = event_store::restore(&args.src, folder.path())
+        .map_err(|error| restore_failed(&folder, error))?;
     println!(
         "{}",
         json!({
@@ -77,6 +77,21 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
         })
     );
     Ok(())
+}
+
+/// Why a backup was not brought back.
+fn restore_failed(folder: &DataFolder, error: BackupError) -> anyhow::Error {
+    match error {
+        BackupError::Log(error @ OpenError::Locked { .. }) => compose::open_failed(folder, error),
+        BackupError::Log(_)
+        | BackupError::NotEmpty(_)
+        | BackupError::Manifest { .. }
+        | BackupError::Differs { .. }
+        | BackupError::Io { .. } => {
+            let words = format!("nothing was restored into {}", folder.path().display());
+            anyhow::Error::new(error).context(words)
+        }
+    }
 }
 
 /// Unpacks a running service's backup; gives its manifest.

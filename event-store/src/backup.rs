@@ -1,7 +1,7 @@
 //! Copying a log out while it runs, and bringing it back.
 //!
 //! A backup is a folder: the sealed segments, the tail cut at the durable position, the identity, and
-//! a manifest with a digest of each. Indexes are left out; they are rebuilt. A restored log keeps its
+//! a manifest with a digest of each. Indexes are left out; restoring makes them again. A restored log keeps its
 //! events byte for byte and at their positions, but is another log from then on: it has a new id,
 //! remembers the old one for the segments written under it, and goes on in a segment of its own.
 
@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::backend::{Backend, BackendFile, Mode, RealBackend, create_dirs};
 use crate::batch::{self, FORMAT, SEGMENT_HEADER};
 use crate::identity::Identity;
-use crate::recovery::{Listing, damaged, read_identity, write_file};
+use crate::recovery::{Listing, damaged, read_identity, read_sealed, write_file};
 use crate::verify::{self, End};
 use crate::wire::{index, len_u64};
-use crate::{EmbeddedStore, LogId, OpenError, Position, files};
+use crate::{EmbeddedStore, LogId, OpenError, Position, files, keeper};
 
 const MANIFEST: &str = "manifest.json";
 /// Bytes copied at once.
@@ -174,14 +174,7 @@ fn check_copy(
     identity: &Identity,
 ) -> Result<(), OpenError> {
     let checked = verify::check_log_as(&RealBackend, copy, Some(end), identity);
-    let held = checked.map_err(|mut error| {
-        if let OpenError::Damaged { file, .. } | OpenError::ForeignLog { file, .. } = &mut error
-            && let Ok(name) = file.strip_prefix(copy)
-        {
-            *file = dir.join(name);
-        }
-        error
-    })?;
+    let held = checked.map_err(|error| told_of(error, copy, dir))?;
     if held.position == position {
         return Ok(());
     }
@@ -189,10 +182,37 @@ fn check_copy(
     Err(damaged(&missing, 0, "the segment is missing"))
 }
 
+/// An error of a copy, told of the file that was copied: it is the one that stays.
+fn told_of(mut error: OpenError, copy: &Path, original: &Path) -> OpenError {
+    if let OpenError::Damaged { file, .. } | OpenError::ForeignLog { file, .. } = &mut error
+        && let Ok(name) = file.strip_prefix(copy)
+    {
+        *file = original.join(name);
+    }
+    error
+}
+
 /// Makes a log of a backup in a data folder that has none yet. Every digest is compared, every
-/// event checked and the end found at the manifest's position before the log becomes one that opens.
+/// event checked and the end found at the manifest's position before the log becomes one that opens,
+/// with its index files beside it. Where that fails, what was made is removed again.
 pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored, BackupError> {
     let (src, dir) = (src.as_ref(), dir.as_ref());
+    let manifest = read_manifest(src)?;
+    let absent: Vec<&Path> = dir
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    let restored = restore_into(src, dir, &manifest, !absent.is_empty());
+    if restored.is_err() {
+        for folder in absent {
+            // Only what is empty goes.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+    restored
+}
+
+fn read_manifest(src: &Path) -> Result<Manifest, BackupError> {
     let path = src.join(MANIFEST);
     let text = fs::read(&path).map_err(failed(&path))?;
     let wrong = |message: String| BackupError::Manifest {
@@ -206,10 +226,40 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
             manifest.format
         )));
     }
+    Ok(manifest)
+}
+
+/// Restores under the folder's lock, which goes with the folder where that is new and comes to nothing.
+fn restore_into(
+    src: &Path,
+    dir: &Path,
+    manifest: &Manifest,
+    new: bool,
+) -> Result<Restored, BackupError> {
     create_dirs(&RealBackend, dir)?;
     let _lock = crate::embedded::lock(&RealBackend, dir)?;
     let log = dir.join("log");
+    let made = !log.exists();
     make_empty(&log)?;
+    let restored = fill(src, dir, &log, manifest);
+    if restored.is_err() {
+        let _ = fs::remove_dir_all(&log);
+        if !made {
+            let _ = fs::create_dir(&log);
+        }
+        if new {
+            let _ = fs::remove_file(dir.join("lock"));
+        }
+    }
+    restored
+}
+
+/// Fills an empty log.
+fn fill(src: &Path, dir: &Path, log: &Path, manifest: &Manifest) -> Result<Restored, BackupError> {
+    let wrong = |message: String| BackupError::Manifest {
+        file: src.join(MANIFEST),
+        message,
+    };
     for file in &manifest.files {
         let name = &file.name;
         if files::segment_of_name(name).is_none() && name != files::IDENTITY {
@@ -225,7 +275,7 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
         if name == files::IDENTITY {
             continue;
         }
-        let copied = copy(&mut source, &from, &log, name.clone(), len)?;
+        let copied = copy(&mut source, &from, log, name.clone(), len)?;
         if copied.sha256 != file.sha256 {
             return Err(BackupError::Differs {
                 file: from,
@@ -233,7 +283,7 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
             });
         }
     }
-    let before = restored_identity(&src.join("log"), &manifest)?;
+    let before = restored_identity(&src.join("log"), manifest)?;
     let mut earlier = before.earlier;
     if manifest.durable_position > Position::START {
         earlier.push((before.log_id, manifest.durable_position.0));
@@ -243,18 +293,21 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
         schema_level: before.schema_level,
         earlier,
     };
-    let held = verify::check_log_as(&RealBackend, &log, None, &identity)?.position;
+    let held = verify::check_log_as(&RealBackend, log, None, &identity)
+        .map_err(|error| told_of(error, log, &src.join("log")))?
+        .position;
     if held != manifest.durable_position {
         return Err(wrong(format!(
             "its segments end at position {held}, its durable position is {}",
             manifest.durable_position
         )));
     }
-    sync_dir(&log)?;
+    index_all(log, &identity)?;
+    sync_dir(log)?;
     // Last: without it the folder is not a log.
     write_file(
         &RealBackend,
-        &log,
+        log,
         files::IDENTITY,
         identity.render().as_bytes(),
     )?;
@@ -264,6 +317,16 @@ pub fn restore(src: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Restored,
         copy_of: before.log_id,
         position: manifest.durable_position,
     })
+}
+
+/// Writes the index files of all segments, none of which is written to any more.
+fn index_all(log: &Path, identity: &Identity) -> Result<(), OpenError> {
+    for first in Listing::of(&RealBackend, log)?.segments {
+        let path = log.join(files::segment_name(first));
+        let (sealed, index) = read_sealed(&RealBackend, &path, identity, first)?;
+        keeper::write_index_files(&RealBackend, log, identity.log_id, &sealed, &index)?;
+    }
+    Ok(())
 }
 
 fn restored_identity(log: &Path, manifest: &Manifest) -> Result<Identity, BackupError> {

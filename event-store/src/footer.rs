@@ -57,7 +57,20 @@ impl Footer {
     /// Opens the footer of the segment that begins at this position.
     pub(crate) fn open(backend: &dyn Backend, dir: &Path, first: u64) -> Result<Self, ReadError> {
         let path = dir.join(crate::files::footer_name(first));
-        let file = PagedFile::open(backend, path, (0, first, 0))?;
+        Self::of(PagedFile::open(backend, path, (0, first, 0))?)
+    }
+
+    /// The footer of the segment that begins at this position, in a file that is open already and would be in `dir`.
+    pub(crate) fn in_file(
+        file: Arc<dyn BackendFile>,
+        dir: &Path,
+        first: u64,
+    ) -> Result<Self, ReadError> {
+        let path = dir.join(crate::files::footer_name(first));
+        Self::of(PagedFile::of(file, path, (0, first, 0)))
+    }
+
+    fn of(file: PagedFile) -> Result<Self, ReadError> {
         let page = file.read_page(0)?;
         if page.get(..8) != Some(MAGIC.as_slice()) {
             return Err(ReadError::Damaged {

@@ -14,6 +14,7 @@ use crate::ReadError;
 use crate::backend::{BackendFile, Mode};
 use crate::files;
 use crate::footer::{self, Sealed};
+use crate::kept::give_back;
 use crate::levels::{self, Coverage, FANOUT, StreamFile};
 use crate::order::Room;
 use crate::segment::OpenSegment;
@@ -117,7 +118,8 @@ pub(crate) fn run(shared: &Shared) {
             shared.fatal(&format!("making room for the log failed: {error}"));
             return;
         }
-        if let Err(error) = write_footers(shared).and_then(|()| merge_levels(shared)) {
+        let written = write_kept(shared).and_then(|()| write_footers(shared));
+        if let Err(error) = written.and_then(|()| merge_levels(shared)) {
             tracing::warn!(%error, "an index of the log could not be written; tried again later");
         }
     }
@@ -264,25 +266,53 @@ pub(crate) fn write_index_files(
             .rename(&unfinished, &dir.join(name))
             .and_then(|()| backend.sync_dir(dir))
     };
-    let file = backend.open(&unfinished, Mode::Create).map_err(failed)?;
-    let entries = footer::write(file, sealed, index).map_err(failed)?;
-    finish(&files::footer_name(sealed.first_position)).map_err(failed)?;
-    let coverage = Coverage {
-        level: 0,
-        first: sealed.first_position,
-        last: sealed.last_position,
+    let coverage = Coverage::of_segment(sealed);
+    let write = || {
+        let file = backend.open(&unfinished, Mode::Create)?;
+        let entries = footer::write(file, sealed, index)?;
+        finish(&files::footer_name(sealed.first_position))?;
+        let file = backend.open(&unfinished, Mode::Create)?;
+        levels::write(file, log_id, coverage, &entries)?;
+        finish(&coverage.name())
     };
-    let file = backend.open(&unfinished, Mode::Create).map_err(failed)?;
-    levels::write(file, log_id, coverage, &entries).map_err(failed)?;
-    finish(&coverage.name()).map_err(failed)?;
+    give_back(backend, dir, write()).map_err(failed)?;
     let opened = StreamFile::open(backend, dir.join(coverage.name()), log_id, coverage)?;
     Ok(Arc::new(opened))
+}
+
+/// Writes the index files that opening had no room for.
+fn write_kept(shared: &Shared) -> Result<(), ReadError> {
+    loop {
+        let catalog = shared.reader.catalog();
+        let Some(kept) = catalog.kept.first() else {
+            return Ok(());
+        };
+        if shared.order.lock().room.full.is_some() {
+            return Ok(());
+        }
+        let streams = kept.write(shared.backend(), &shared.dir, shared.log_id)?;
+        shared.reader.change_catalog(|catalog| {
+            catalog.kept.remove(0);
+            if let Some(streams) = streams
+                && let Some(held) = catalog
+                    .levels
+                    .iter_mut()
+                    .find(|held| held.coverage == streams.coverage)
+            {
+                *held = streams;
+            }
+        });
+    }
 }
 
 /// Merges the eldest neighbours of a level while there are enough of them.
 fn merge_levels(shared: &Shared) -> Result<(), ReadError> {
     loop {
         let catalog = shared.reader.catalog();
+        if !catalog.kept.is_empty() {
+            // What is merged is removed; these are not on disk yet.
+            return Ok(());
+        }
         let Some((at, inputs)) = mergeable(&catalog.levels) else {
             return Ok(());
         };

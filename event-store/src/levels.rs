@@ -6,11 +6,12 @@
 //! hash and first version. Two streams may share a hash: whoever follows an entry compares names.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend::{Backend, BackendFile};
-use crate::paged::{PageCache, PageWriter, PagedFile, pages_for, per_page};
+use crate::footer::Sealed;
+use crate::paged::{FileKey, PageCache, PageWriter, PagedFile, pages_for, per_page};
 use crate::wire::{index, put_at, u32_at, u64_at, uuid_at};
 use crate::{LogId, ReadError};
 
@@ -84,6 +85,15 @@ impl Coverage {
         )
     }
 
+    /// That of one sealed segment.
+    pub(crate) fn of_segment(sealed: &Sealed) -> Self {
+        Self {
+            level: 0,
+            first: sealed.first_position,
+            last: sealed.last_position,
+        }
+    }
+
     /// Reads a file's name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix("streams-")?.split('-');
@@ -93,6 +103,11 @@ impl Coverage {
             last: parts.next()?.parse().ok()?,
         };
         (coverage.name() == name).then_some(coverage)
+    }
+
+    /// What names the file in the cache of pages.
+    fn key(&self) -> FileKey {
+        (self.level + 1, self.first, self.last)
     }
 
     /// Whether all of the other lies within this one.
@@ -116,8 +131,25 @@ impl StreamFile {
         log_id: LogId,
         coverage: Coverage,
     ) -> Result<Self, ReadError> {
-        let key = (coverage.level + 1, coverage.first, coverage.last);
-        let file = PagedFile::open(backend, path, key)?;
+        Self::of(
+            PagedFile::open(backend, path, coverage.key())?,
+            log_id,
+            coverage,
+        )
+    }
+
+    /// A stream file that is open already, and would be in `dir`.
+    pub(crate) fn in_file(
+        file: Arc<dyn BackendFile>,
+        dir: &Path,
+        log_id: LogId,
+        coverage: Coverage,
+    ) -> Result<Self, ReadError> {
+        let file = PagedFile::of(file, dir.join(coverage.name()), coverage.key());
+        Self::of(file, log_id, coverage)
+    }
+
+    fn of(file: PagedFile, log_id: LogId, coverage: Coverage) -> Result<Self, ReadError> {
         let page = file.read_page(0)?;
         let found = Coverage {
             level: u32_at(&page, 24),

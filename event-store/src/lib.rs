@@ -18,6 +18,7 @@ mod files;
 mod footer;
 mod identity;
 mod keeper;
+mod kept;
 mod levels;
 mod lock;
 mod mark;

@@ -71,7 +71,12 @@ impl PagedFile {
         let file = backend
             .open(&path, Mode::Read)
             .map_err(|e| io_error(&path, &e))?;
-        Ok(Self { path, file, key })
+        Ok(Self::of(file, path, key))
+    }
+
+    /// A file that is open already.
+    pub(crate) fn of(file: Arc<dyn BackendFile>, path: PathBuf, key: FileKey) -> Self {
+        Self { path, file, key }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::backend::{Backend, Mode};
 use crate::batch::{BATCH_HEADER, begins_batch};
 use crate::footer::{Footer, hash_of};
+use crate::kept::KeptIndex;
 use crate::levels::{Entry, StreamFile};
 use crate::paged::{PageCache, io_error};
 use crate::record::{self, RECORD_BYTES_MAX};
@@ -35,6 +36,8 @@ pub(crate) struct Catalog {
     pub(crate) sealed: Vec<u64>,
     pub(crate) open: Vec<Arc<OpenSegment>>,
     pub(crate) levels: Vec<Arc<StreamFile>>,
+    /// Index files of sealed segments that there was no room for.
+    pub(crate) kept: Vec<Arc<KeptIndex>>,
 }
 
 /// Everything a reading needs.
@@ -186,7 +189,11 @@ impl Reader {
             .backend
             .open(&path, Mode::Read)
             .map_err(|e| io_error(&path, &e))?;
-        let footer = Footer::open(&*self.backend, &self.dir, first)?;
+        let kept = self.catalog();
+        let footer = match kept.kept.iter().find(|kept| kept.first() == first) {
+            Some(kept) => kept.footer(),
+            None => Arc::new(Footer::open(&*self.backend, &self.dir, first)?),
+        };
         let files = Arc::new(SealedFiles { path, file, footer });
         self.files.lock().put(first, Arc::clone(&files));
         Ok(files)

@@ -1,6 +1,7 @@
 //! Opening a log: what is there, where it ends, what is aside of it.
 //!
-//! Sealed segments are taken by their footers, and read only where a footer is missing. The active
+//! Sealed segments are taken by their footers, and read only where a footer is missing; where it cannot
+//! be written again, on a full disk, it is kept in memory (`kept`). The active
 //! segment is read whole: it ends at the first batch that does not check. If what follows is damage,
 //! or the mark says that more was durable, nothing is changed and the log does not open; else the
 //! rejected bytes are kept aside and zeroed, on a full disk once there is room. What was accepted since the mark is written and synced
@@ -15,13 +16,14 @@ use crate::batch::{self, FORMAT, Link, SEGMENT_HEADER, SegmentHeader};
 use crate::footer::{Footer, Sealed};
 use crate::identity::Identity;
 use crate::keeper;
+use crate::kept::KeptIndex;
 use crate::levels::{Coverage, StreamFile};
 use crate::mark::{self, Mark, SLOT};
 use crate::memory::MemoryIndex;
 use crate::reader::Catalog;
 use crate::wire::{index, len_u64};
 use crate::writer::Tail;
-use crate::{LogId, OpenError, StreamName, active, files, record};
+use crate::{LogId, OpenError, ReadError, StreamName, active, files, record};
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -250,12 +252,28 @@ pub(crate) fn open(
                 if found.is_none() || !indexed {
                     recovery.footers_rebuilt += 1;
                 }
-                let file =
-                    keeper::write_index_files(backend, dir, identity.log_id, &sealed, &index)?;
-                if indexed {
-                    // A wider file has these entries already.
-                    let _ = backend.remove(&dir.join(file.coverage.name()));
-                } else {
+                let written =
+                    keeper::write_index_files(backend, dir, identity.log_id, &sealed, &index);
+                let file = match written {
+                    Ok(file) => {
+                        if indexed {
+                            // A wider file has these entries already.
+                            let _ = backend.remove(&dir.join(file.coverage.name()));
+                        }
+                        file
+                    }
+                    Err(error @ ReadError::Io { .. }) => {
+                        tracing::warn!(%error, "an index of the log could not be written; it is kept in memory, and written once it can be");
+                        let kept = KeptIndex::make(dir, identity.log_id, sealed, &index, indexed)?;
+                        let streams = kept.streams();
+                        catalog.kept.push(Arc::new(kept));
+                        streams
+                    }
+                    Err(error @ (ReadError::Closed | ReadError::Damaged { .. })) => {
+                        return Err(error.into());
+                    }
+                };
+                if !indexed {
                     streams.push(file);
                 }
                 sealed
@@ -476,7 +494,7 @@ fn footer_of(
 }
 
 /// Reads a sealed segment whole and indexes it.
-fn read_sealed(
+pub(crate) fn read_sealed(
     backend: &dyn Backend,
     path: &Path,
     identity: &Identity,

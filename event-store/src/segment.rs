@@ -36,7 +36,7 @@ pub(crate) struct OpenSegment {
 pub(crate) struct SealedFiles {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn BackendFile>,
-    pub(crate) footer: Footer,
+    pub(crate) footer: Arc<Footer>,
 }
 
 /// A segment to read from.

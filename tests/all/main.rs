@@ -36,6 +36,7 @@ mod program_damage;
 mod program_events;
 mod program_import;
 mod program_import_again;
+mod program_import_told;
 mod program_service;
 mod program_tour;
 mod program_usage;

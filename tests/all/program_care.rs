@@ -10,6 +10,11 @@ use tests::program::{self, Ended, Server};
 
 /// A folder with a few conversations, at rest.
 pub(crate) fn filled(data: &Path) {
+    filled_with(data, &[]);
+}
+
+/// The same by an import with these flags.
+fn filled_with(data: &Path, flags: &[&str]) {
     let at = "2004-01-02T10:00:00Z";
     let mut lines = String::new();
     let mut line = |line: Value| writeln!(lines, "{line}").expect("memory");
@@ -33,7 +38,8 @@ pub(crate) fn filled(data: &Path) {
     std::fs::create_dir_all(data).expect("a folder");
     let file = data.with_extension("ndjson");
     std::fs::write(&file, lines).expect("the lines");
-    program::run([Path::new("import"), &file, Path::new("--data"), data]).done();
+    let mut import = program::doorstep(["import"]);
+    program::ended(import.arg(&file).arg("--data").arg(data).args(flags)).done();
 }
 
 pub(crate) fn on(data: &Path, arguments: &[&str]) -> Ended {
@@ -95,6 +101,67 @@ fn a_backup_at_rest_comes_back_as_a_log_of_its_own_with_the_same_events() {
         on(&data, &["backup", &copy.to_string_lossy()]).status,
         Some(1)
     );
+}
+
+#[test]
+fn what_was_restored_opens_without_a_warning_and_has_nothing_to_build() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copy, back) = (
+        folder.path().join("data"),
+        folder.path().join("copy"),
+        folder.path().join("back"),
+    );
+    // Segments of the smallest size, so that most are sealed.
+    filled_with(&data, &["--segment-bytes", "16384"]);
+    on(&data, &["backup", &copy.to_string_lossy()]).done();
+    on(&back, &["restore", &copy.to_string_lossy()]).done();
+    let names = |ending: &str| {
+        let mut names: Vec<String> = std::fs::read_dir(back.join("log"))
+            .expect("the log")
+            .map(|entry| entry.expect("a file").file_name())
+            .filter_map(|name| {
+                name.to_string_lossy()
+                    .strip_suffix(ending)
+                    .map(str::to_owned)
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let segments = names(".seg");
+    assert!(segments.len() > 3, "{segments:?}");
+    assert_eq!(names(".idx"), segments, "every segment has its footer");
+    let server = Server::start(&back, &[]);
+    assert!(!server.words().contains("WARN"), "{}", server.words());
+    assert!(server.stop().success());
+    on(&back, &["verify"]).done();
+    assert_eq!(events(&back), events(&data));
+}
+
+#[test]
+fn a_restore_that_fails_says_why_once_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    filled(&data);
+    on(&data, &["backup", &copy.to_string_lossy()]).done();
+    let name = flip(&copy);
+    let (made, there) = (folder.path().join("a/b"), folder.path().join("there"));
+    std::fs::create_dir(&there).expect("a folder");
+    std::fs::write(there.join("keys"), "of another log, and to be kept").expect("a file");
+    for back in [&made, &there] {
+        let refused = on(back, &["restore", &copy.to_string_lossy()]);
+        assert_eq!(refused.status, Some(1), "{}", refused.stderr);
+        assert_eq!(
+            refused.stderr.matches(&name).count(),
+            1,
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains("its digest"), "{}", refused.stderr);
+    }
+    assert!(!folder.path().join("a").exists(), "what was made goes");
+    assert!(there.join("keys").exists(), "what was there stays");
+    assert!(!there.join("log").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,9 +24,25 @@ fn import(data: &Path, lines: &[Value]) -> Value {
         file.as_os_str(),
         "--data".as_ref(),
         data.as_os_str(),
+        "--refusals".as_ref(),
+        data.with_extension("refusals").as_os_str(),
     ])
     .done()
     .json()
+}
+
+/// The refusals that the last import into a data folder told.
+fn refusals(data: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(data.with_extension("refusals")).expect("a file");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON a line"))
+        .collect()
+}
+
+/// How many lines a summary says were refused.
+fn refused(summary: &Value) -> u64 {
+    let codes = summary["refused"].as_object().expect("an object");
+    codes.values().filter_map(Value::as_u64).sum()
 }
 
 fn at_rest<T>(data: &Path, work: impl AsyncFnOnce(&dyn EventStore) -> T) -> T {
@@ -136,6 +152,8 @@ fn an_import_cut_after_any_append_goes_on_to_the_same_log_and_summary() {
     let ended = events(&whole);
     let expected = canonical(&ended);
     println!("{summary}\n{expected:#?}");
+    let told = refusals(&whole);
+    assert_eq!(told.len() as u64, refused(&summary), "{told:#?}");
     let count = |wanted: &str| {
         ended
             .iter()
@@ -150,6 +168,7 @@ fn an_import_cut_after_any_append_goes_on_to_the_same_log_and_summary() {
     assert!(summary["unchanged"].as_u64() >= Some(10), "{summary}");
     assert_eq!(summary["refused"]["command_id_reused"], 2, "{summary}");
     assert_eq!(import(&whole, &lines), summary);
+    assert_eq!(refusals(&whole), told, "the same in every run");
     assert_eq!(canonical(&events(&whole)), expected);
 
     let appends = appends_of(&ended);
@@ -162,6 +181,7 @@ fn an_import_cut_after_any_append_goes_on_to_the_same_log_and_summary() {
             }
         });
         assert_eq!(import(&data, &lines), summary, "cut after {cut} appends");
+        assert_eq!(refusals(&data), told, "cut after {cut} appends");
         assert_eq!(
             canonical(&events(&data)),
             expected,

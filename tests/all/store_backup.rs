@@ -145,7 +145,7 @@ async fn a_changed_copy_does_not_come_back() {
             let back = dirs.path().join(format!("back-{number}-{kind}"));
             let refused = restore(&copy, &back).unwrap_err();
             assert!(matches!(&refused, BackupError::Differs { file, .. } if *file == path));
-            assert!(EmbeddedStore::open(&back, Options::default()).is_err() || number == 0);
+            assert!(!back.exists(), "nothing of it is left to be opened");
         }
         std::fs::write(&path, bytes).unwrap();
     }
@@ -195,8 +195,7 @@ async fn a_copy_that_ends_elsewhere_than_its_manifest_says_does_not_come_back() 
             ),
             "{refused}"
         );
-        assert!(!back.join("log/identity").exists());
-        assert!(EmbeddedStore::open(&back, Options::default()).is_err());
+        assert!(!back.exists(), "nothing of it is left to be opened");
     }
 }
 

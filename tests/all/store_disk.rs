@@ -1,6 +1,7 @@
 //! The folder and its disk: one process to a folder, missing rights, a full disk, a reserve.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -227,6 +228,69 @@ async fn a_torn_tail_on_a_full_disk_stays_untouched_until_there_is_room() {
     let store = open_small(&backend).unwrap();
     assert!(store.recovery().clean);
     model.compare(&store).await;
+}
+
+#[tokio::test]
+async fn a_footer_lost_on_a_full_disk_is_kept_in_memory_until_there_is_room() {
+    let backend = FaultyBackend::new();
+    let mut model = Model::default();
+    let store = open_small(&backend).unwrap();
+    assert_eq!(append_until_refused(&store, &mut model, 120).await, None);
+    drop(store);
+    // Opened once more, so that every sealed segment has its index files.
+    drop(open_small(&backend).unwrap());
+    let with = |ending: &str| -> Vec<PathBuf> {
+        let files = backend.files();
+        let with = files
+            .keys()
+            .filter(|path| path.to_string_lossy().ends_with(ending));
+        with.cloned().collect()
+    };
+    let footers = with(".idx");
+    assert!(footers.len() > 3, "{footers:?}");
+    let lost = [&footers[0], &footers[2]];
+    for footer in lost {
+        backend.remove(footer).unwrap();
+    }
+    let newest = backend.files().into_keys().filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("streams-")
+    });
+    let streams = newest.max().unwrap();
+    backend.remove(&streams).unwrap();
+    backend.remove(&log_file("prepared")).ok();
+    let held: usize = backend.files().values().map(Vec::len).sum();
+    backend.set_bytes_max(Some(held as u64));
+
+    for _ in 0..2 {
+        let store = open_small(&backend).unwrap();
+        assert!(store.recovery().footers_rebuilt >= 2);
+        model.compare(&store).await;
+        store.verify().unwrap();
+        store.close();
+        assert!(!backend.files().contains_key(&log_file("unfinished")));
+        assert!(
+            lost.iter()
+                .all(|footer| !backend.files().contains_key(*footer))
+        );
+    }
+
+    let store = open_small(&backend).unwrap();
+    backend.set_bytes_max(None);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while with(".idx").len() < footers.len() {
+        assert!(std::time::Instant::now() < until, "room is noticed");
+        append_until_refused(&store, &mut model, 1).await;
+        tokio::task::yield_now().await;
+    }
+    model.compare(&store).await;
+    store.close();
+    drop(store);
+    let store = open_small(&backend).unwrap();
+    assert_eq!(store.recovery().footers_rebuilt, 0);
+    model.compare(&store).await;
+    store.close();
+    verify_with(&backend, DATA_DIR.as_ref()).unwrap();
 }
 
 #[tokio::test]
