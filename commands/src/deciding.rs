@@ -190,7 +190,11 @@ impl Desk<'_> {
             decided_on,
         };
         let store = &self.shared.store;
-        let mut append = store.append(append);
+        let mut append = if self.shared.in_flight.is_one() {
+            store.append_alone(append)
+        } else {
+            store.append(append)
+        };
         if let Some(result) = (&mut append).now_or_never() {
             return self.appended(entry, appending, result);
         }
@@ -390,6 +394,10 @@ impl Desk<'_> {
             claim.unchanged(position, outcome);
         }
         match job.reply {
+            Reply::Durable(caller) if position <= self.shared.store.durable_position() => {
+                // A caller that went away needs no answer.
+                let _ = caller.send(result);
+            }
             Reply::Durable(caller) => self.acks.push(Ack {
                 position,
                 result,

@@ -141,6 +141,11 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
+    /// Whether just one thing is on its way: nobody waits for whoever asks.
+    pub(crate) fn is_one(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 1
+    }
+
     /// Ends when nothing is on its way.
     pub(crate) async fn none(&self) {
         loop {

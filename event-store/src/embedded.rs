@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -183,6 +183,8 @@ impl EmbeddedStore {
             order: Mutex::new(order),
             work: Condvar::new(),
             has_work: AtomicBool::new(false),
+            tail: Mutex::new(opened.tail),
+            sync_nanos: AtomicU64::new(u64::MAX),
             reader,
             room_changed: Notify::new(),
             waiters: Waiters::default(),
@@ -201,11 +203,8 @@ impl EmbeddedStore {
                 .spawn(body)
                 .map_err(|e| OpenError::io(&data_dir, e))
         };
-        let (for_writer, tail) = (Arc::clone(&shared), opened.tail);
-        let writer = spawn(
-            "log-writer",
-            Box::new(move || writer::run(&for_writer, tail)),
-        )?;
+        let for_writer = Arc::clone(&shared);
+        let writer = spawn("log-writer", Box::new(move || writer::run(&for_writer)))?;
         let for_keeper = Arc::clone(&shared);
         let keeper = spawn("log-keeper", Box::new(move || keeper::run(&for_keeper)))?;
         shared.wake_keeper();
@@ -351,6 +350,76 @@ impl EmbeddedStore {
         }
     }
 
+    /// Fixes the place of an append; one that comes alone is written here where the disk is quick.
+    async fn order(&self, append: Append, alone: bool) -> Result<Ticket, AppendError> {
+        append.check_bounds()?;
+        let shared = self.shared();
+        let bytes: usize = append
+            .events
+            .iter()
+            .map(|event| record::encoded_len(&append.stream, event))
+            .sum();
+        let overhead = SEGMENT_HEADER + BATCH_HEADER;
+        if crate::wire::len_u64(bytes + overhead) > shared.options.segment_bytes {
+            let limit = crate::wire::index(shared.options.segment_bytes) - overhead;
+            return Err(AppendError::TooLarge {
+                what: "bytes of an append in a segment",
+                limit,
+            });
+        }
+        let now_ms = (shared.options.clock)();
+        let mut looked_up: Vec<LookedUp> = Vec::new();
+        loop {
+            // Made before the attempt: it hears of all room made from here on.
+            let room = shared.room_changed.notified();
+            let space_low = shared.space.is_low(shared.backend(), &shared.dir);
+            let durable = shared.reader.durable();
+            let attempt = shared
+                .order
+                .lock()
+                .attempt(&append, bytes, now_ms, space_low, durable, &looked_up);
+            match attempt {
+                Attempt::Placed(placed) => {
+                    if placed.wakes && !(alone && writer::write_here(shared)) {
+                        shared.has_work.store(true, Ordering::Relaxed);
+                        shared.work.notify_one();
+                    }
+                    return Ok(self.ticket(placed));
+                }
+                Attempt::LookUp(stream, generation) => {
+                    let head = if let Ok(head) = shared.reader.head_in_memory(&stream) {
+                        head
+                    } else {
+                        let asked = stream.clone();
+                        self.aside(move |reader| reader.head(&asked)).await?
+                    };
+                    looked_up.retain(|known| known.generation == generation);
+                    looked_up.push(LookedUp {
+                        stream,
+                        head,
+                        generation,
+                    });
+                }
+                Attempt::Mismatch {
+                    stream,
+                    expected,
+                    head,
+                } => {
+                    return self.settle(&append, stream, expected, head).await;
+                }
+                Attempt::NoRoom => {
+                    shared.wake_keeper();
+                    room.await;
+                }
+                Attempt::Full => {
+                    shared.retry_room();
+                    return Err(AppendError::StorageFull);
+                }
+                Attempt::Closed => return Err(AppendError::Closed),
+            }
+        }
+    }
+
     fn ticket(&self, placed: Placed) -> Ticket {
         let shared = Arc::clone(&self.handle.shared);
         let (first, last) = placed.positions;
@@ -421,72 +490,11 @@ impl EventStore for EmbeddedStore {
     }
 
     async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
-        append.check_bounds()?;
-        let shared = self.shared();
-        let bytes: usize = append
-            .events
-            .iter()
-            .map(|event| record::encoded_len(&append.stream, event))
-            .sum();
-        let overhead = SEGMENT_HEADER + BATCH_HEADER;
-        if crate::wire::len_u64(bytes + overhead) > shared.options.segment_bytes {
-            let limit = crate::wire::index(shared.options.segment_bytes) - overhead;
-            return Err(AppendError::TooLarge {
-                what: "bytes of an append in a segment",
-                limit,
-            });
-        }
-        let now_ms = (shared.options.clock)();
-        let mut looked_up: Vec<LookedUp> = Vec::new();
-        loop {
-            // Made before the attempt: it hears of all room made from here on.
-            let room = shared.room_changed.notified();
-            let space_low = shared.space.is_low(shared.backend(), &shared.dir);
-            let durable = shared.reader.durable();
-            let attempt = shared
-                .order
-                .lock()
-                .attempt(&append, bytes, now_ms, space_low, durable, &looked_up);
-            match attempt {
-                Attempt::Placed(placed) => {
-                    if placed.wakes {
-                        shared.has_work.store(true, Ordering::Relaxed);
-                        shared.work.notify_one();
-                    }
-                    return Ok(self.ticket(placed));
-                }
-                Attempt::LookUp(stream, generation) => {
-                    let head = if let Ok(head) = shared.reader.head_in_memory(&stream) {
-                        head
-                    } else {
-                        let asked = stream.clone();
-                        self.aside(move |reader| reader.head(&asked)).await?
-                    };
-                    looked_up.retain(|known| known.generation == generation);
-                    looked_up.push(LookedUp {
-                        stream,
-                        head,
-                        generation,
-                    });
-                }
-                Attempt::Mismatch {
-                    stream,
-                    expected,
-                    head,
-                } => {
-                    return self.settle(&append, stream, expected, head).await;
-                }
-                Attempt::NoRoom => {
-                    shared.wake_keeper();
-                    room.await;
-                }
-                Attempt::Full => {
-                    shared.retry_room();
-                    return Err(AppendError::StorageFull);
-                }
-                Attempt::Closed => return Err(AppendError::Closed),
-            }
-        }
+        self.order(append, false).await
+    }
+
+    async fn append_alone(&self, append: Append) -> Result<Ticket, AppendError> {
+        self.order(append, true).await
     }
 
     async fn read_stream(

@@ -288,13 +288,19 @@ impl Order {
         }
     }
 
+    /// Whether what is ordered goes into the next segment.
+    pub(crate) fn begins_segment(&self) -> bool {
+        self.room.write_at + len_u64(self.batch.bytes.len()) > self.room.filled
+    }
+
     /// Takes the batch for the writer and gives it its place; `empty` comes in its stead.
     pub(crate) fn take(&mut self, empty: Batch) -> (Batch, Target) {
+        let begins_segment = self.begins_segment();
         let batch = std::mem::replace(&mut self.batch, empty);
         let bytes = len_u64(batch.bytes.len());
         let room = &mut self.room;
         room.demand = 0;
-        if room.write_at + bytes <= room.filled {
+        if !begins_segment {
             let at = room.write_at;
             room.write_at += bytes;
             (batch, Target::Active(at))

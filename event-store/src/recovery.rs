@@ -20,6 +20,7 @@ use crate::kept::KeptIndex;
 use crate::levels::{Coverage, StreamFile};
 use crate::mark::{self, Mark, SLOT};
 use crate::memory::MemoryIndex;
+use crate::order::Batch;
 use crate::reader::Catalog;
 use crate::wire::{index, len_u64};
 use crate::writer::Tail;
@@ -343,6 +344,7 @@ pub(crate) fn open(
                 sequence: mark.sequence + 1,
                 ..mark
             },
+            empty: Batch::default(),
         },
         next_position,
         filled,

@@ -12,6 +12,7 @@ use crate::active::Torn;
 use crate::backend::{Backend, BackendFile};
 use crate::order::{Order, Phase};
 use crate::reader::Reader;
+use crate::writer::Tail;
 use crate::{LogId, Options, OutcomeUnknown, Position};
 
 /// How often the free space of the disk is asked for, at most.
@@ -28,6 +29,10 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// The same, to be looked at without the mutex; set by appends, cleared by the writer.
     pub(crate) has_work: AtomicBool,
+    /// The end of the log; whoever holds it takes the next batch and writes it.
+    pub(crate) tail: Mutex<Tail>,
+    /// How long the last batch took to write and sync; the longest there is before the first.
+    pub(crate) sync_nanos: AtomicU64,
     pub(crate) reader: Reader,
     /// There may be room again.
     pub(crate) room_changed: Notify,

@@ -1,8 +1,9 @@
-//! The one thread that writes the log: takes what is ordered, writes it as one batch, syncs, tells.
+//! Writes the log: takes what is ordered, writes it as one batch, syncs, tells.
 //!
-//! A batch is written only after the sync before it, so at most one is ever in doubt. A write or a
-//! sync that fails ends the store and the process: nothing is retried on a file whose pages are in
-//! doubt. Room is made by the keeper before it is needed.
+//! One thread does, and an append that comes alone may do it in its own, with the log's end in its
+//! hands: there is one writer at any moment. A batch is written only after the sync before it, so at
+//! most one is ever in doubt. A write or a sync that fails ends the store and the process: nothing is
+//! retried on a file whose pages are in doubt. Room is made by the keeper before it is needed.
 
 use std::io;
 use std::sync::Arc;
@@ -30,11 +31,16 @@ pub(crate) struct Tail {
     pub(crate) recorded_at_ms: i64,
     pub(crate) mark_file: Arc<dyn BackendFile>,
     pub(crate) mark: Mark,
+    /// A batch without events, whose memory the next one takes.
+    pub(crate) empty: Batch,
 }
 
 /// How long the writer looks for the next append before it sleeps: waking a sleeping thread costs
 /// about as much.
 const AWAKE: Duration = Duration::from_micros(50);
+
+/// Writing and syncing a batch within this is quick enough to be done in a caller's thread.
+const QUICK_NANOS: u64 = 1_000_000;
 
 /// Gives others the processor until there is work or the time is over.
 fn stay_awake(shared: &Shared) {
@@ -45,12 +51,11 @@ fn stay_awake(shared: &Shared) {
 }
 
 /// Writes until the store stops or fails.
-pub(crate) fn run(shared: &Shared, mut tail: Tail) {
+pub(crate) fn run(shared: &Shared) {
     let _guard = EndOnPanic(shared);
-    let mut empty = Batch::default();
     loop {
         stay_awake(shared);
-        let (mut batch, target, due) = {
+        {
             let mut order = shared.order.lock();
             while order.batch.count == 0 && order.phase == Phase::Running {
                 shared.work.wait(&mut order);
@@ -58,22 +63,14 @@ pub(crate) fn run(shared: &Shared, mut tail: Tail) {
             if order.batch.count == 0 {
                 break;
             }
-            shared.has_work.store(false, Ordering::Relaxed);
-            let (batch, target) = order.take(empty);
-            (batch, target, keeper::is_due(&order.room))
-        };
-        // Whoever waited for room may lay into the next batch while this one is written.
-        shared.room_changed.notify_waiters();
-        if let Err(error) = write(shared, &mut tail, &mut batch, target) {
-            shared.fatal(&format!("writing the log failed: {error}"));
+        }
+        let written = write_next(shared, &mut shared.tail.lock());
+        if let Err(what) = written {
+            shared.fatal(&what);
             return;
         }
-        if due {
-            shared.wake_keeper();
-        }
-        batch.clear();
-        empty = batch;
     }
+    let mut tail = shared.tail.lock();
     // A tail that still stands behind the log's end is for the next opening to find.
     if shared.order.lock().phase == Phase::Stopping
         && shared.torn.lock().is_none()
@@ -82,6 +79,54 @@ pub(crate) fn run(shared: &Shared, mut tail: Tail) {
         tracing::warn!(%error, "the clean stop could not be marked");
     }
     shared.end();
+}
+
+/// Writes what is ordered on this thread, unless the log is being written or the disk was slow of late.
+/// Whether it was tried; what is ordered meanwhile has called the writer's thread itself.
+pub(crate) fn write_here(shared: &Shared) -> bool {
+    if shared.sync_nanos.load(Ordering::Relaxed) > QUICK_NANOS {
+        return false;
+    }
+    let Some(mut tail) = shared.tail.try_lock() else {
+        return false;
+    };
+    // A new segment takes a while to begin.
+    if shared.order.lock().begins_segment() {
+        return false;
+    }
+    let _guard = EndOnPanic(shared);
+    let written = write_next(shared, &mut tail);
+    drop(tail);
+    if let Err(what) = written {
+        shared.fatal(&what);
+    }
+    true
+}
+
+/// Writes what is ordered, if anything still is. After a failure nothing more is written, whoever holds
+/// the tail next.
+fn write_next(shared: &Shared, tail: &mut Tail) -> Result<(), String> {
+    let (mut batch, target, due) = {
+        let mut order = shared.order.lock();
+        if order.batch.count == 0 || order.phase == Phase::Ended {
+            return Ok(());
+        }
+        shared.has_work.store(false, Ordering::Relaxed);
+        let (batch, target) = order.take(std::mem::take(&mut tail.empty));
+        (batch, target, keeper::is_due(&order.room))
+    };
+    // Whoever waited for room may lay into the next batch while this one is written.
+    shared.room_changed.notify_waiters();
+    if let Err(error) = write(shared, tail, &mut batch, target) {
+        shared.order.lock().phase = Phase::Ended;
+        return Err(format!("writing the log failed: {error}"));
+    }
+    if due {
+        shared.wake_keeper();
+    }
+    batch.clear();
+    tail.empty = batch;
+    Ok(())
 }
 
 fn write(shared: &Shared, tail: &mut Tail, batch: &mut Batch, target: Target) -> io::Result<()> {
@@ -105,6 +150,8 @@ fn write(shared: &Shared, tail: &mut Tail, batch: &mut Batch, target: Target) ->
     let synced_from = Instant::now();
     tail.active.file.sync()?;
     let sync = synced_from.elapsed();
+    let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    shared.sync_nanos.store(nanos, Ordering::Relaxed);
     tail.chain = chain;
     tail.recorded_at_ms = batch.recorded_at_ms;
 

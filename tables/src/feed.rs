@@ -1,12 +1,14 @@
 //! The way from the log to the thread that applies: a bounded queue of blocks, filled by one task that reads ahead.
 //!
 //! Reading and applying overlap; what has gathered while a batch was applied becomes the next one, so that batches are
-//! small when little happens and large when much does. A failed reading is tried again from where it was, for as long
+//! small when little happens and large when much does. At the log's end the reader rests a few milliseconds after each
+//! block, unless somebody waits for a view: events that come one by one are read, applied and committed together. A failed reading is tried again from where it was, for as long
 //! as it takes; the views stay where they are and say why.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use event_store::{EventStore, Position, ReadError, RecordedEvent};
@@ -16,6 +18,10 @@ use tokio::sync::Notify;
 /// First pause after a failed reading; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long the reader rests near the log's end while nobody waits.
+const REST: Duration = Duration::from_millis(5);
+/// A block of so many events is not near the log's end.
+const NEAR_END_EVENTS: usize = 1_024;
 
 /// What the consumer gets.
 pub(crate) enum Taken {
@@ -44,6 +50,18 @@ pub(crate) struct Feed {
     filled: Condvar,
     poked: Notify,
     events_max: usize,
+    /// How many wait for a view to move.
+    waiting: AtomicUsize,
+    hurried: Notify,
+}
+
+/// Somebody waits for a view: the reader does not rest.
+pub(crate) struct Hurry<'a>(&'a Feed);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Feed {
@@ -58,6 +76,8 @@ impl Feed {
             filled: Condvar::new(),
             poked: Notify::new(),
             events_max,
+            waiting: AtomicUsize::new(0),
+            hurried: Notify::new(),
         })
     }
 
@@ -103,6 +123,26 @@ impl Feed {
         self.state.lock().stop = true;
         self.filled.notify_all();
         self.poked.notify_one();
+    }
+
+    /// Keeps the reader from resting for as long as this is held.
+    pub(crate) fn hurry(&self) -> Hurry<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.hurried.notify_one();
+        Hurry(self)
+    }
+
+    /// Lets events gather; ends early when somebody waits, or what is read is not wanted any more.
+    async fn rest(&self, generation: u64) {
+        let over = tokio::time::sleep(REST);
+        tokio::pin!(over);
+        while self.waiting.load(Ordering::Relaxed) == 0 && self.is_current(generation) {
+            tokio::select! {
+                () = &mut over => return,
+                () = self.hurried.notified() => {}
+                () = self.poked.notified() => {}
+            }
+        }
     }
 
     /// Why the log cannot be read at the moment.
@@ -178,8 +218,15 @@ impl Feed {
                 block = subscription.next() => block?,
             };
             *pause = PAUSE_MIN;
+            let near_end = block.len() < NEAR_END_EVENTS;
             if !block.is_empty() && !self.push(generation, block).await {
                 return Ok(());
+            }
+            if near_end {
+                self.rest(generation).await;
+                if !self.is_current(generation) {
+                    return Ok(());
+                }
             }
         }
     }

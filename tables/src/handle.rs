@@ -223,6 +223,7 @@ impl ViewHandle {
             )
         };
         let mut published = self.shared.published.subscribe();
+        let _hurry = (!there(&published.borrow())).then(|| self.feed.hurry());
         let waited = timeout(
             within,
             published.wait_for(|published| there(published) || ended(published)),
