@@ -2,7 +2,8 @@
 //!
 //! Reading and applying overlap; what has gathered while a batch was applied becomes the next one, so that batches are
 //! small when little happens and large when much does. At the log's end the reader rests a few milliseconds after each
-//! block, unless somebody waits for a view: events that come one by one are read, applied and committed together. A failed reading is tried again from where it was, for as long
+//! block, longer under load, unless somebody waits for a view: events that come one by one are read, applied and committed
+//! together. A failed reading is tried again from where it was, for as long
 //! as it takes; the views stay where they are and say why.
 
 use std::collections::VecDeque;
@@ -18,8 +19,11 @@ use tokio::sync::Notify;
 /// First pause after a failed reading; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long the reader rests near the log's end while nobody waits.
-const REST: Duration = Duration::from_millis(5);
+/// How long the reader rests near the log's end while nobody waits: [`REST_TIMES`] as long as the last batch took to
+/// apply, within these bounds.
+const REST_MIN: Duration = Duration::from_millis(5);
+const REST_MAX: Duration = Duration::from_millis(50);
+const REST_TIMES: u32 = 3;
 /// A block of so many events is not near the log's end.
 const NEAR_END_EVENTS: usize = 1_024;
 
@@ -42,6 +46,9 @@ struct State {
     generation: u64,
     from: Position,
     failure: Option<String>,
+    /// When the consumer last got events, and how long it worked on those before.
+    taken: Option<Instant>,
+    worked: Duration,
 }
 
 /// The queue.
@@ -84,6 +91,9 @@ impl Feed {
     /// The next events, as many as are there up to `max` (a single block may be larger); waits until `deadline`.
     pub(crate) fn take(&self, max: usize, deadline: Instant) -> Taken {
         let mut state = self.state.lock();
+        if let Some(taken) = state.taken.take() {
+            state.worked = taken.elapsed();
+        }
         loop {
             if state.stop {
                 return Taken::Stop;
@@ -95,6 +105,7 @@ impl Feed {
                     events.append(&mut state.blocks.pop_front().unwrap_or_default());
                 }
                 state.events -= events.len();
+                state.taken = Some(Instant::now());
                 drop(state);
                 self.poked.notify_one();
                 return Taken::Events(events);
@@ -134,7 +145,8 @@ impl Feed {
 
     /// Lets events gather; ends early when somebody waits, or what is read is not wanted any more.
     async fn rest(&self, generation: u64) {
-        let over = tokio::time::sleep(REST);
+        let worked = self.state.lock().worked;
+        let over = tokio::time::sleep((worked * REST_TIMES).clamp(REST_MIN, REST_MAX));
         tokio::pin!(over);
         while self.waiting.load(Ordering::Relaxed) == 0 && self.is_current(generation) {
             tokio::select! {
