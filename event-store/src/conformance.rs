@@ -22,9 +22,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use appending::{
-    an_append_is_taken_whole_or_not_at_all, bounds_hold, concurrent_appends_have_one_winner,
-    expected_versions_are_checked, places_follow_the_order, read_versions_are_checked,
-    repeated_appends_give_the_first_ticket,
+    an_append_is_taken_whole_or_not_at_all, an_append_made_alone_is_like_any_other, bounds_hold,
+    concurrent_appends_have_one_winner, expected_versions_are_checked, places_follow_the_order,
+    read_versions_are_checked, repeated_appends_give_the_first_ticket,
 };
 pub use following::{
     recorded_times_never_fall, subscriptions_have_no_gap, what_is_durable_is_visible,
@@ -45,6 +45,7 @@ pub async fn all(store: Arc<dyn EventStore>) {
     repeated_appends_give_the_first_ticket(&store).await;
     read_versions_are_checked(&store).await;
     concurrent_appends_have_one_winner(&store).await;
+    an_append_made_alone_is_like_any_other(&store).await;
     an_append_is_taken_whole_or_not_at_all(&store).await;
     bounds_hold(&store).await;
     absent_streams_are_empty(&store).await;

@@ -20,19 +20,22 @@ use redb::{
 
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
+use crate::writing::{begin_tables, load, merge, pack};
 use crate::{Order, Reader, Span, TableError};
 
 /// The table of what a file says about itself. Names of views' tables do not begin with `_`.
-const META: &str = "_meta";
+pub(crate) const META: &str = "_meta";
 /// The name of a table that is being written anew.
 const NEXT: &str = "_next";
 /// A table is written anew when there are at least so many changes, and no more than so many rows to each of them.
 const REWRITE_CHANGES_MIN: usize = if cfg!(test) { 3 } else { 1_024 };
 const REWRITE_ROWS: u64 = 8;
-const CHECKPOINT: &[u8] = b"checkpoint";
-const FORMAT: &[u8] = b"format";
+/// A file of fewer bytes is served as it was built.
+const PACKED_BYTES_MIN: u64 = if cfg!(test) { 0 } else { 8 << 20 };
+pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
+pub(crate) const FORMAT: &[u8] = b"format";
 /// The version of this crate's own layout: the names in [`META`] and how keys are stored.
-const FORMAT_VERSION: &[u8] = &[1];
+pub(crate) const FORMAT_VERSION: &[u8] = &[1];
 
 /// The definition of a table of rows: bytes to bytes.
 pub(crate) fn row_table(
@@ -51,7 +54,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    fn to_bytes(self) -> [u8; 24] {
+    pub(crate) fn to_bytes(self) -> [u8; 24] {
         let mut bytes = [0; 24];
         let (id, position) = bytes.split_at_mut(16);
         id.copy_from_slice(self.log_id.0.as_bytes());
@@ -104,6 +107,7 @@ pub struct ViewFile {
 struct Place {
     served: PathBuf,
     building: bool,
+    cache_bytes: usize,
 }
 
 /// The path of a view's file in `dir`.
@@ -112,6 +116,10 @@ pub(crate) fn file_path(dir: &Path, view: &str, version: u32) -> PathBuf {
 }
 
 /// Where a file is built that shall be served from there.
+pub(crate) fn packed_path(served: &Path) -> PathBuf {
+    served.with_extension("packed")
+}
+
 pub(crate) fn building_path(served: &Path) -> PathBuf {
     served.with_extension("building.redb")
 }
@@ -126,6 +134,8 @@ impl ViewFile {
         durable: Position,
         cache_bytes: usize,
     ) -> Result<(Self, OpenedAs), TableError> {
+        // What a crash left while it was packed.
+        remove(&packed_path(served))?;
         let mut reason = None;
         for (path, building) in [(served.to_path_buf(), false), (building_path(served), true)] {
             if !path
@@ -141,6 +151,7 @@ impl ViewFile {
                     let place = Some(Place {
                         served: served.to_path_buf(),
                         building,
+                        cache_bytes,
                     });
                     let file = Self {
                         snapshot: Arc::new(snapshot),
@@ -186,6 +197,7 @@ impl ViewFile {
         let place = Some(Place {
             served: served.to_path_buf(),
             building: true,
+            cache_bytes,
         });
         Self::fresh(database, names, log_id, place)
     }
@@ -212,14 +224,7 @@ impl ViewFile {
         };
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
-        {
-            let mut meta = transaction.open_table(row_table(META))?;
-            meta.insert(FORMAT, FORMAT_VERSION)?;
-            meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
-            for name in names {
-                transaction.open_table(row_table(name))?;
-            }
-        }
+        begin_tables(&transaction, names, checkpoint)?;
         transaction.commit()?;
         let snapshot = Snapshot::stored(&database.begin_read()?, names, checkpoint)?;
         Ok(Self {
@@ -422,14 +427,25 @@ impl ViewFile {
         Ok(())
     }
 
-    /// Gives a file that has caught up its real name. Its last commit must be a synced one.
+    /// Gives a file that has caught up its real name, packed where that is worth it. Its last commit must be a synced
+    /// one.
     pub(crate) fn put_in_place(&mut self) -> Result<(), TableError> {
         let Some(place) = &mut self.place else {
             return Ok(());
         };
         if place.building {
-            let from = building_path(&place.served);
-            fs::rename(&from, &place.served).map_err(|cause| io(&from, "renaming", cause))?;
+            let built = building_path(&place.served);
+            let bytes = fs::metadata(&built).map_err(|cause| io(&built, "looking at", cause))?;
+            let packed = packed_path(&place.served);
+            if bytes.len() >= PACKED_BYTES_MIN {
+                let database = pack(&self.snapshot, self.names, &packed, place.cache_bytes)?;
+                let checkpoint = self.snapshot.checkpoint();
+                let snapshot = Snapshot::stored(&database.begin_read()?, self.names, checkpoint)?;
+                self.snapshot = Arc::new(snapshot);
+                self.database = database;
+                fs::rename(&packed, &built).map_err(|cause| io(&packed, "renaming", cause))?;
+            }
+            fs::rename(&built, &place.served).map_err(|cause| io(&built, "renaming", cause))?;
             if let Some(dir) = place.served.parent() {
                 fs::File::open(dir)
                     .and_then(|dir| dir.sync_all())
@@ -441,33 +457,8 @@ impl ViewFile {
     }
 }
 
-type RowTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
-
-/// Writes rows in key order into an empty table, each leaf once.
-fn load(table: &mut RowTable<'_>, changes: &[(Box<[u8]>, Change)]) -> Result<(), TableError> {
-    let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
-    for (key, change) in changes {
-        if let Change::Put(value) = change {
-            end.insert_before(&**key, &**value)?;
-        }
-    }
-    Ok(end.close()?)
-}
-
-/// Writes rows in key order into a table that has some.
-fn merge(table: &mut RowTable<'_>, changes: &[(Box<[u8]>, Change)]) -> Result<(), TableError> {
-    for (key, change) in changes {
-        match change {
-            Change::Put(value) => drop(table.insert(&**key, &**value)?),
-            Change::Delete => drop(table.remove(&**key)?),
-            Change::Nothing => {}
-        }
-    }
-    Ok(())
-}
-
 /// Deletes a file, if there is one.
-fn remove(path: &Path) -> Result<(), TableError> {
+pub(crate) fn remove(path: &Path) -> Result<(), TableError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -475,7 +466,7 @@ fn remove(path: &Path) -> Result<(), TableError> {
     }
 }
 
-fn builder(cache_bytes: usize) -> redb::Builder {
+pub(crate) fn builder(cache_bytes: usize) -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(cache_bytes);
     builder
@@ -488,7 +479,7 @@ fn io(path: &Path, what: &str, cause: std::io::Error) -> TableError {
     }
 }
 
-fn open_error(path: &Path, error: DatabaseError) -> TableError {
+pub(crate) fn open_error(path: &Path, error: DatabaseError) -> TableError {
     if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
         TableError::AlreadyOpen(path.display().to_string())
     } else {

@@ -28,6 +28,7 @@ mod status;
 pub mod testing;
 mod tx;
 mod view;
+mod writing;
 
 pub use codec::{Codec, DecodeError, Undecoded};
 pub use error::{ApplyError, TableError};

@@ -30,7 +30,12 @@ async fn write(store: EmbeddedStore, writer: u64) -> u64 {
         let head = store.head(&name).await.unwrap();
         append.expected = ExpectedVersion::of(head.map(|head| head.version));
         loop {
-            match store.append(append.clone()).await {
+            let placed = if number % 4 == 0 {
+                store.append_alone(append.clone()).await
+            } else {
+                store.append(append.clone()).await
+            };
+            match placed {
                 Ok(ticket) => {
                     assert!(!ticket.repeated);
                     let position = ticket.durable().await.unwrap();

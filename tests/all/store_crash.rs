@@ -37,7 +37,12 @@ async fn scenario(backend: &FaultyBackend, model: &mut Model, when_full: WhenFul
                 number += of_group + 1;
                 let append = model.append(&stream(group % 4 + 10 * of_group), events);
                 let ticket = loop {
-                    match store.append(append.clone()).await {
+                    let placed = if (group + of_group) % 2 == 0 {
+                        store.append(append.clone()).await
+                    } else {
+                        store.append_alone(append.clone()).await
+                    };
+                    match placed {
                         Err(AppendError::StorageFull) if when_full == WhenFull::TryAgain => {
                             tokio::task::yield_now().await;
                         }
@@ -310,6 +315,12 @@ async fn keeps_torn_tails_of_the_same_position_apart() {
 
 #[tokio::test]
 async fn ends_when_a_sync_fails_and_retries_nothing() {
+    ends_at_a_failed_sync(false).await;
+    ends_at_a_failed_sync(true).await;
+}
+
+/// The append whose sync fails is written by the writer's thread, or by the caller's own.
+async fn ends_at_a_failed_sync(alone: bool) {
     let backend = FaultyBackend::new();
     let fatal = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = std::sync::Arc::clone(&fatal);
@@ -326,7 +337,11 @@ async fn ends_when_a_sync_fails_and_retries_nothing() {
     // The next operation is the write, the one after it the sync.
     backend.fail_from(backend.operations() + 2, ErrorKind::Other);
     let append = model.append(&stream(0), vec![event(1, 10)]);
-    let first = store.append(append).await.unwrap();
+    let first = if alone {
+        store.append_alone(append).await.unwrap()
+    } else {
+        store.append(append).await.unwrap()
+    };
     assert_eq!(first.durable().await, Err(OutcomeUnknown));
     assert_eq!(subscription.next().await, Err(ReadError::Closed));
     assert!(changes.changed().await.is_err());

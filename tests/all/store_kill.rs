@@ -69,7 +69,11 @@ async fn write_for_ever(dir: &Path) {
                     events,
                     reads: vec![],
                 };
-                let ticket = store.append(append_of).await.unwrap();
+                let ticket = if append.as_bytes()[0] % 2 == 0 {
+                    store.append_alone(append_of).await.unwrap()
+                } else {
+                    store.append(append_of).await.unwrap()
+                };
                 let first = ticket.first_version;
                 ticket.durable().await.unwrap();
                 // One write, so that a line is whole or not there.

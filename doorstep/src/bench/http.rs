@@ -80,10 +80,13 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
             p99.push(quantile(seen.times, 0.99));
         }
     }
+    // What the views take of the same cores.
+    reads.stop().await?;
+    let without = generate(&service.address, &tokens, plan.rounds + 1, plan.round).await?;
+    let without = rate(without.answers, without.took);
     service.stop().await?;
     empty.stop().await?;
     handler.stop().await;
-    reads.stop().await?;
     store.close();
     std::fs::remove_dir_all(folder.path())?;
     Ok(vec![
@@ -95,7 +98,11 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
             Target::RatioAtLeast(0.5),
         )
         .beside("an empty POST handler of the same framework", median(bare))
-        .noting(format!("p99 {} ms", number(median(p99)))),
+        .noting(format!(
+            "p99 {} ms; without views {}/s",
+            number(median(p99)),
+            number(without)
+        )),
     ])
 }
 

@@ -206,6 +206,38 @@ pub async fn concurrent_appends_have_one_winner(store: &Arc<dyn EventStore>) {
     }
 }
 
+/// An append made alone keeps every promise of another, beside others too.
+pub async fn an_append_made_alone_is_like_any_other(store: &Arc<dyn EventStore>) {
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let stream = fresh_stream("alone");
+                for version in 0..6_u64 {
+                    let expected = ExpectedVersion::of(version.checked_sub(1));
+                    let append = append_of(&stream, expected, vec![event()]);
+                    let ticket = store.append_alone(append.clone()).await.unwrap();
+                    assert_eq!((ticket.first_version, ticket.repeated), (version, false));
+                    let position = ticket.durable().await.unwrap();
+                    assert!(store.durable_position() >= position);
+                    let again = store.append_alone(append).await.unwrap();
+                    assert_eq!((again.last_position, again.repeated), (position, true));
+                    let late = append_of(&stream, expected, vec![event()]);
+                    assert!(matches!(
+                        store.append_alone(late).await,
+                        Err(AppendError::WrongVersion { actual, .. }) if actual == Some(version)
+                    ));
+                }
+                let read = store.read_stream(&stream, StreamFrom::Start, Direction::Forward, 9);
+                versions_of(&read.await.unwrap())
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), (0..6).collect::<Vec<_>>());
+    }
+}
+
 /// All events of an append are there, beside one another, or none.
 pub async fn an_append_is_taken_whole_or_not_at_all(store: &Arc<dyn EventStore>) {
     let stream = fresh_stream("whole");

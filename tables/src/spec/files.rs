@@ -308,3 +308,42 @@ async fn a_rebuild_that_fails_leaves_what_was_there() {
     ));
     assert_eq!(applied_again(&log, dir.path()).await, 1);
 }
+
+#[tokio::test]
+async fn a_file_built_in_many_steps_is_as_small_as_one_loaded_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = (1..=20_000).map(|position| event(position, &format!("word {position}")));
+    let log = Log::new(LOG, words.collect());
+    let mut bytes = Vec::new();
+    for overlay_bytes_max in [usize::MAX, 10_000] {
+        let path = dir.path().join("counter.v1.redb");
+        let rebuilt = rebuild(
+            Arc::<Log>::clone(&log),
+            Arc::new(Words),
+            Arc::new(Counter::default()),
+            &path,
+            Position(20_000),
+            RebuildOptions {
+                overlay_bytes_max,
+                ..RebuildOptions::default()
+            },
+            |_| {},
+        );
+        drop(rebuilt.await.unwrap());
+        bytes.push(fs::metadata(&path).unwrap().len());
+    }
+    let [at_once, in_steps] = bytes.try_into().unwrap();
+    assert!(in_steps <= at_once, "{in_steps} bytes, {at_once} at once");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_packing_is_deleted_and_the_file_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=50));
+    run(&log, &[&Arc::default()], dir.path()).await;
+    let left = dir.path().join("counter.v1.packed");
+    fs::write(&left, b"half a file").unwrap();
+    assert_eq!(applied_again(&log, dir.path()).await, 0);
+    assert!(!left.exists());
+    assert_eq!(names(dir.path()), [("counter".to_owned(), 1, true)]);
+}

@@ -1,0 +1,89 @@
+//! How rows get into a file: loaded into an empty table, merged into one that has some, packed into a fresh file.
+//!
+//! A file that was built by adding rows over and over holds the pages of its earlier states, and redb gives none of
+//! them back; packed, it is as small as its rows. Everything is written in key order.
+
+use std::ops::Bound;
+use std::path::Path;
+
+use redb::{Database, WriteTransaction};
+
+use crate::file::{
+    CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, META, builder, open_error, remove, row_table,
+};
+use crate::overlay::Change;
+use crate::reader::Snapshot;
+use crate::{Order, Span, TableError};
+
+/// A fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
+pub(crate) fn pack(
+    from: &Snapshot,
+    names: &'static [&'static str],
+    path: &Path,
+    cache_bytes: usize,
+) -> Result<Database, TableError> {
+    remove(path)?;
+    let database = builder(cache_bytes)
+        .create(path)
+        .map_err(|error| open_error(path, error))?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    begin_tables(&transaction, names, from.checkpoint())?;
+    for (at, name) in names.iter().enumerate() {
+        let mut table = transaction.open_table(row_table(name))?;
+        let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+        for row in from.scan(at, &Span::all(), Order::Ascending)? {
+            let (key, value) = row?;
+            end.insert_before(&*key, &*value)?;
+        }
+        end.close()?;
+    }
+    transaction.commit()?;
+    Ok(database)
+}
+
+/// Makes the tables of a new file, with its checkpoint.
+pub(crate) fn begin_tables(
+    transaction: &WriteTransaction,
+    names: &'static [&'static str],
+    checkpoint: Checkpoint,
+) -> Result<(), TableError> {
+    let mut meta = transaction.open_table(row_table(META))?;
+    meta.insert(FORMAT, FORMAT_VERSION)?;
+    meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
+    for name in names {
+        transaction.open_table(row_table(name))?;
+    }
+    Ok(())
+}
+
+pub(crate) type RowTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+
+/// Writes rows in key order into an empty table, each leaf once.
+pub(crate) fn load(
+    table: &mut RowTable<'_>,
+    changes: &[(Box<[u8]>, Change)],
+) -> Result<(), TableError> {
+    let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+    for (key, change) in changes {
+        if let Change::Put(value) = change {
+            end.insert_before(&**key, &**value)?;
+        }
+    }
+    Ok(end.close()?)
+}
+
+/// Writes rows in key order into a table that has some.
+pub(crate) fn merge(
+    table: &mut RowTable<'_>,
+    changes: &[(Box<[u8]>, Change)],
+) -> Result<(), TableError> {
+    for (key, change) in changes {
+        match change {
+            Change::Put(value) => drop(table.insert(&**key, &**value)?),
+            Change::Delete => drop(table.remove(&**key)?),
+            Change::Nothing => {}
+        }
+    }
+    Ok(())
+}
