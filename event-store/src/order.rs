@@ -300,15 +300,15 @@ impl Order {
         let bytes = len_u64(batch.bytes.len());
         let room = &mut self.room;
         room.demand = 0;
-        if !begins_segment {
-            let at = room.write_at;
-            room.write_at += bytes;
-            (batch, Target::Active(at))
-        } else {
+        if begins_segment {
             room.next_ready = false;
             room.write_at = len_u64(SEGMENT_HEADER) + bytes;
             room.filled = room.segment_bytes;
             (batch, Target::Next)
+        } else {
+            let at = room.write_at;
+            room.write_at += bytes;
+            (batch, Target::Active(at))
         }
     }
 }

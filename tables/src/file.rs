@@ -31,7 +31,7 @@ const NEXT: &str = "_next";
 const REWRITE_CHANGES_MIN: usize = if cfg!(test) { 3 } else { 1_024 };
 const REWRITE_ROWS: u64 = 8;
 /// A file of fewer bytes is served as it was built.
-const PACKED_BYTES_MIN: u64 = if cfg!(test) { 0 } else { 8 << 20 };
+const PACKED_BYTES_MIN: u64 = if cfg!(test) { 1 } else { 8 << 20 };
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const FORMAT: &[u8] = b"format";
 /// The version of this crate's own layout: the names in [`META`] and how keys are stored.

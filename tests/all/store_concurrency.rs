@@ -30,7 +30,7 @@ async fn write(store: EmbeddedStore, writer: u64) -> u64 {
         let head = store.head(&name).await.unwrap();
         append.expected = ExpectedVersion::of(head.map(|head| head.version));
         loop {
-            let placed = if number % 4 == 0 {
+            let placed = if number.is_multiple_of(4) {
                 store.append_alone(append.clone()).await
             } else {
                 store.append(append.clone()).await

@@ -37,7 +37,7 @@ async fn scenario(backend: &FaultyBackend, model: &mut Model, when_full: WhenFul
                 number += of_group + 1;
                 let append = model.append(&stream(group % 4 + 10 * of_group), events);
                 let ticket = loop {
-                    let placed = if (group + of_group) % 2 == 0 {
+                    let placed = if (group + of_group).is_multiple_of(2) {
                         store.append(append.clone()).await
                     } else {
                         store.append_alone(append.clone()).await

@@ -69,7 +69,7 @@ async fn write_for_ever(dir: &Path) {
                     events,
                     reads: vec![],
                 };
-                let ticket = if append.as_bytes()[0] % 2 == 0 {
+                let ticket = if append.as_bytes()[0].is_multiple_of(2) {
                     store.append_alone(append_of).await.unwrap()
                 } else {
                     store.append(append_of).await.unwrap()
