@@ -19,6 +19,8 @@ use crate::problem::{ApiError, Code, FieldCode, FieldError, WHOLE_BODY};
 
 /// A body of an ordinary route.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// A body that says nothing.
+const NOTHING_BYTES_MAX: usize = 64;
 /// A body of a bulk route.
 pub(crate) const BULK_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of a bulk body.
@@ -141,8 +143,29 @@ fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), ApiError> {
     } else {
         Err(ApiError::with_detail(
             Code::UnsupportedMediaType,
-            format!("The route takes `{}`.", taken.join("`, `")),
+            format!(
+                "The body was sent as `{named}`, and has to be `{}`; say so in the header `Content-Type`.",
+                taken.first().unwrap_or(&"application/json")
+            ),
         ))
+    }
+}
+
+/// Refuses a body that says anything, for a route that takes none.
+pub(crate) async fn nothing(body: Body, timeout: Duration) -> Result<(), ApiError> {
+    let said = || {
+        whole(
+            FieldCode::Unknown,
+            "The route takes no body; what it needs stands in its path and query.",
+        )
+    };
+    let bytes = match read(body, NOTHING_BYTES_MAX, timeout).await {
+        Err(error) if error.code() == Code::BodyTooLarge => return Err(said()),
+        read => read?,
+    };
+    match bytes.trim_ascii() {
+        b"" | b"{}" | b"null" => Ok(()),
+        _ => Err(said()),
     }
 }
 

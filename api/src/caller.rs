@@ -150,9 +150,14 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .ok_or(Code::Unauthenticated)?;
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Code::Unauthenticated)?;
+    if values.next().is_some() {
+        return Err(ApiError::with_detail(
+            Code::TokenInvalid,
+            "The header `Authorization` is given more than once; which token is meant is not known.",
+        ));
+    }
     let value = value.to_str().map_err(|_| Code::TokenInvalid)?;
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),

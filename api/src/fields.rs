@@ -121,7 +121,7 @@ fn kind(got: &str) -> &'static str {
         ("unit", "null"),
         ("string", "a string"),
         ("integer", "a number"),
-        ("floating point", "a number with a fraction"),
+        ("floating point", "a number that is not whole, or too large"),
         ("number", "a number"),
         ("boolean", "a boolean"),
         ("map", "an object"),

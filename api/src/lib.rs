@@ -65,14 +65,7 @@ pub fn router(app: App) -> Router {
     let document = document();
     let (routes, documented) = routes::all().split_for_parts();
     let undocumented = [openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
-    let layer = Outermost::new(
-        documented
-            .paths
-            .paths
-            .keys()
-            .map(String::as_str)
-            .chain(undocumented),
-    );
+    let layer = Outermost::new(&documented.paths, &undocumented, app.options.body_timeout);
     let shared = Shared::new(app, Bytes::from(document));
     routes
         .route(openapi::DOCUMENT_PATH, get(served_document))

@@ -1,16 +1,18 @@
 //! The outermost layer: request ids, the bodies of errors, panics, spans and counts.
 //!
 //! Every answer leaves with an `X-Request-Id`: the client's own if it is a plain token, else one made here. Errors get
-//! their body here, so that the request id is the only thing in which two like refusals differ. Nothing here looks at a
-//! body, a token or a query; spans carry the method, the route's template and the request id alone.
+//! their body here, so that the request id is the only thing in which two like refusals differ. A query or a body where
+//! the route's document has none is refused here, lest what somebody meant be passed over. Nothing here looks at a token;
+//! spans carry the method, the route's template and the request id alone.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -19,7 +21,11 @@ use futures::FutureExt as _;
 use metrics::{Counter, Histogram};
 use tracing::Instrument as _;
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
+
 use crate::problem::{ApiError, Code};
+use crate::{body, query};
 
 /// The header with the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,8 +36,37 @@ const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::DE
 pub(crate) struct Outermost {
     seed: u64,
     next: AtomicU64,
+    body_timeout: Duration,
     meters: HashMap<String, RouteMeter>,
     unmatched: RouteMeter,
+}
+
+/// What an operation takes besides its path and headers.
+#[derive(Clone, Copy)]
+struct Takes {
+    query: bool,
+    body: bool,
+}
+
+impl Takes {
+    const ANYTHING: Takes = Takes {
+        query: true,
+        body: true,
+    };
+
+    fn of(operation: &Operation) -> Self {
+        if operation.tags.iter().flatten().any(|tag| tag == "open") {
+            return Self::ANYTHING;
+        }
+        let mut parameters = operation.parameters.iter().flatten();
+        let query = parameters.any(|parameter| {
+            matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)
+        });
+        Takes {
+            query,
+            body: operation.request_body.is_some(),
+        }
+    }
 }
 
 struct RouteMeter {
@@ -45,6 +80,7 @@ struct MethodMeter {
     route: String,
     method: String,
     kind: &'static str,
+    takes: Takes,
     answers: [OnceLock<Counter>; STATUSES.len()],
     seconds: OnceLock<Histogram>,
 }
@@ -52,7 +88,7 @@ struct MethodMeter {
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl MethodMeter {
-    fn new(route: &str, method: &str) -> Self {
+    fn new(route: &str, method: &str, takes: Takes) -> Self {
         let kind = match (route.starts_with("/v1/"), method) {
             (false, _) => "other",
             (true, "GET") => "query",
@@ -62,6 +98,7 @@ impl MethodMeter {
             route: route.to_owned(),
             method: method.to_owned(),
             kind,
+            takes,
             answers: Default::default(),
             seconds: OnceLock::new(),
         }
@@ -86,10 +123,16 @@ impl MethodMeter {
 }
 
 impl RouteMeter {
-    fn new(route: &str) -> Self {
+    fn new(route: &str, item: &PathItem) -> Self {
+        let operations = [&item.get, &item.post, &item.put, &item.delete];
+        let mut operations = operations.into_iter();
         RouteMeter {
-            methods: METHODS.map(|method| MethodMeter::new(route, method.as_str())),
-            other: MethodMeter::new(route, "other"),
+            methods: METHODS.map(|method| {
+                let operation = operations.next().and_then(Option::as_ref);
+                let takes = operation.map_or(Takes::ANYTHING, Takes::of);
+                MethodMeter::new(route, method.as_str(), takes)
+            }),
+            other: MethodMeter::new(route, "other", Takes::ANYTHING),
         }
     }
 
@@ -103,15 +146,20 @@ impl RouteMeter {
 }
 
 impl Outermost {
-    /// The layer over these route templates.
-    pub(crate) fn new<'a>(routes: impl Iterator<Item = &'a str>) -> Arc<Self> {
+    /// The layer over these routes, and those that no document has.
+    pub(crate) fn new(documented: &Paths, others: &[&str], body_timeout: Duration) -> Arc<Self> {
+        let nothing = PathItem::default();
+        let documented = documented.paths.iter();
+        let routes = documented.map(|(path, item)| (path.as_str(), item));
+        let routes = routes.chain(others.iter().map(|path| (*path, &nothing)));
         Arc::new(Outermost {
+            body_timeout,
             seed: RandomState::new().hash_one(std::process::id()),
             next: AtomicU64::new(0),
             meters: routes
-                .map(|route| (route.to_owned(), RouteMeter::new(route)))
+                .map(|(path, item)| (path.to_owned(), RouteMeter::new(path, item)))
                 .collect(),
-            unmatched: RouteMeter::new("unmatched"),
+            unmatched: RouteMeter::new("unmatched", &nothing),
         })
     }
 
@@ -131,6 +179,25 @@ impl Outermost {
             .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed)));
         HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("none"))
     }
+}
+
+/// The request as it came, but for a body where none is taken, which is read and has to say nothing.
+async fn taken(takes: Takes, request: Request, within: Duration) -> Result<Request, ApiError> {
+    if !takes.query
+        && let Some(given) = request.uri().query()
+    {
+        let wrong = query::none_taken(given);
+        if !wrong.is_empty() {
+            return Err(ApiError::at_fields(Code::InvalidQuery, wrong));
+        }
+    }
+    // What is asked, not told, has no body that anybody reads.
+    if takes.body || request.method() == Method::GET || request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    body::nothing(body, within).await?;
+    Ok(Request::from_parts(parts, Body::empty()))
 }
 
 /// A permutation of the 64-bit numbers (the finalizer of `SplitMix64`), so that ids do not count requests.
@@ -159,7 +226,13 @@ pub(crate) async fn outermost(
     let id_text = id.to_str().unwrap_or("none");
 
     let span = tracing::debug_span!("request", request_id = id_text, %method, route);
-    let mut response = match AssertUnwindSafe(next.run(request))
+    let handled = async {
+        match taken(meter.takes, request, layer.body_timeout).await {
+            Ok(request) => next.run(request).await,
+            Err(error) => error.into_response(),
+        }
+    };
+    let mut response = match AssertUnwindSafe(handled)
         .catch_unwind()
         .instrument(span)
         .await
@@ -200,11 +273,15 @@ mod tests {
     use serde_json::Value;
     use tower::ServiceExt as _;
 
+    use std::time::Duration;
+
+    use utoipa::openapi::path::Paths;
+
     use super::{Outermost, REQUEST_ID, outermost};
     use crate::problem::{ApiError, Code};
 
     async fn answer(path: &str) -> (u16, String, Value) {
-        let layer = Outermost::new(["/boom", "/broken"].into_iter());
+        let layer = Outermost::new(&Paths::default(), &["/boom", "/broken"], Duration::ZERO);
         let broken = || async { ApiError::with_detail(Code::Internal, "/var/lib/secret") };
         let boom = || async { assert_eq!(1, 2, "inside") };
         let router = Router::new()

@@ -80,6 +80,28 @@ fn wrong_parameters<T: DeserializeOwned + IntoParams>(query: &str) -> Vec<FieldE
     wrong
 }
 
+/// What is wrong with a query where none is taken.
+pub(crate) fn none_taken(query: &str) -> Vec<FieldError> {
+    let names = query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let uri = format!("/?{part}").parse::<Uri>().ok();
+            let pairs = uri.and_then(|uri| {
+                axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()
+            });
+            let name = pairs.and_then(|pairs| pairs.0.into_iter().next());
+            name.map_or_else(|| part.to_owned(), |(name, _)| name)
+        });
+    names
+        .map(|field| FieldError {
+            field,
+            code: FieldCode::Unknown,
+            message: "The route takes no query.".to_owned(),
+        })
+        .collect()
+}
+
 /// One parameter's name, and what the parser says of its value.
 fn one_parameter<T: DeserializeOwned>(part: &str) -> Option<(String, Result<(), String>)> {
     let uri: Uri = format!("/?{part}").parse().ok()?;

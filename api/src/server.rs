@@ -1,7 +1,8 @@
 //! Serving a router over HTTP/1.1 with bounds, and stopping gracefully.
 //!
 //! At most so many connections are open; the next ones wait in the listen queue. A connection that sends no whole
-//! request head in time is closed. When asked to stop, nothing new is accepted, every request that was accepted is
+//! request head in time is closed; a head that is no HTTP, too long, or of too many headers is answered 400, 414 or 431
+//! without a body, before any route. When asked to stop, nothing new is accepted, every request that was accepted is
 //! answered, and whatever has not ended after the time for draining is cut off.
 
 use std::future::Future;
@@ -53,8 +54,7 @@ pub async fn serve_router(
     connections
         .timer(TokioTimer::new())
         .header_read_timeout(options.head_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true);
+        .max_buf_size(HEAD_BYTES_MAX);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(options.connections_max));
     let open = metrics::gauge!("doorstep_http_connections_count");

@@ -177,7 +177,9 @@ impl Tokens {
     /// Who the token speaks for.
     pub fn check(&self, token: &str) -> Result<Arc<Principal>, ApiError> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(invalid("It is longer than a token can be."));
+            return Err(invalid(
+                "The token is longer than a token can be; get a new one.",
+            ));
         }
         let keys = self.keys.keys();
         let digest: Digest = Sha256::digest(token).into();
@@ -228,13 +230,15 @@ fn expired() -> ApiError {
 
 fn verify(keys: &Keys, token: &str) -> Result<Principal, ApiError> {
     let header = jsonwebtoken::decode_header(token)
-        .map_err(|_| invalid("It is not a signed token of an algorithm that is taken."))?;
+        .map_err(|_| invalid("The header `Authorization` holds no signed token (JWT) of an algorithm that is taken; get a new one."))?;
     if header.crit.is_some() {
         return Err(invalid(
-            "It has critical header fields that are not known here.",
+            "The token has critical header fields that are not known here.",
         ));
     }
-    let mut outcome = Err(invalid("No key verifies it."));
+    let mut outcome = Err(invalid(
+        "The token is signed by none of the keys in force; get a new one.",
+    ));
     for key in &keys.verifying {
         let named = header.kid.is_none() || header.kid == key.kid;
         if !named || header.alg != key.algorithm {
@@ -247,10 +251,10 @@ fn verify(keys: &Keys, token: &str) -> Result<Principal, ApiError> {
                 if *kind == ErrorKind::ExpiredSignature {
                     outcome = Err(expired());
                 } else if *kind == ErrorKind::ImmatureSignature {
-                    outcome = Err(invalid("It is not valid yet."));
+                    outcome = Err(invalid("The token is not valid yet: its `nbf` lies ahead."));
                 } else if *kind != ErrorKind::InvalidSignature {
                     outcome = Err(invalid(
-                        "Its claims are not what is needed: `sub`, `exp`, `roles`.",
+                        "The token's claims are not what is needed: `sub`, `exp`, and `roles` as a list.",
                     ));
                 }
             }
@@ -268,7 +272,8 @@ fn validation(algorithm: Algorithm) -> Validation {
 }
 
 fn principal(claims: Claims) -> Result<Principal, ApiError> {
-    let sub = MemberId::new(&claims.sub).map_err(|_| invalid("Its `sub` cannot be an id."))?;
+    let sub = MemberId::new(&claims.sub)
+        .map_err(|_| invalid("The token's `sub` cannot be a member's id."))?;
     let roles = match claims.roles {
         None => Roles::of(&[Role::Member]),
         Some(names) => names

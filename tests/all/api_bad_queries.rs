@@ -280,6 +280,54 @@ async fn a_parameter_that_is_wrong_is_named_with_what_is_accepted() {
 }
 
 #[tokio::test]
+async fn what_a_route_does_not_take_is_not_passed_over() {
+    let scene = Scene::open().await;
+    let (door, cid) = (&scene.door, &scene.cid);
+    let (ann, host) = (door.member("ann"), door.service());
+    for (method, path, token) in [
+        (Method::GET, "/v1/policy?version=1", &host),
+        (Method::PUT, "/v1/me/blocks/bob?for=ever", &ann),
+        (Method::PUT, "/v1/members/ann/follows/bob?at=2004", &host),
+    ] {
+        let request = door.request(method, path).bearer_auth(token);
+        let reply = scene.refuses(path, 400, Code::InvalidQuery, request).await;
+        assert_eq!(reply.json()["errors"][0]["code"], "unknown", "{path}");
+    }
+    let request = format!("/v1/requests/{cid}");
+    for (method, path, token, body) in [
+        (
+            Method::DELETE,
+            request.as_str(),
+            &ann,
+            r#"{"mode": "final"}"#,
+        ),
+        (Method::PUT, "/v1/me/blocks/bob", &ann, "for good"),
+        (Method::PUT, "/v1/members/ann/follows/bob", &host, "[1]"),
+    ] {
+        let refused = door
+            .request(method.clone(), path)
+            .bearer_auth(token)
+            .body(body);
+        let reply = scene.refuses(path, 400, Code::InvalidBody, refused).await;
+        assert_eq!(
+            (
+                &reply.json()["errors"][0]["field"],
+                &reply.json()["errors"][0]["code"]
+            ),
+            (&json!("body"), &json!("unknown")),
+            "{path}"
+        );
+    }
+    for nothing in ["", " ", "{}", "null"] {
+        let taken = door
+            .request(Method::PUT, "/v1/me/blocks/bob")
+            .bearer_auth(&ann)
+            .body(nothing);
+        assert_eq!(tests::api::reply(taken).await.status, 200, "{nothing}");
+    }
+}
+
+#[tokio::test]
 async fn paths_and_methods_that_are_not_there() {
     let scene = Scene::open().await;
     for path in [

@@ -160,6 +160,61 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_head_that_cannot_be_taken_is_told_so_before_the_connection_ends() {
+    let door = Door::open().await;
+    let many = "x: a\r\n".repeat(150);
+    let long = "a".repeat(80_000);
+    for (what, head, status) in [
+        ("no HTTP", "GARBAGE\r\n\r\n".to_owned(), "400"),
+        (
+            "a broken header",
+            "GET /healthz HTTP/1.1\r\nhost: d\r\nx y: z\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "too many headers",
+            format!("GET /healthz HTTP/1.1\r\nhost: d\r\n{many}\r\n"),
+            "431",
+        ),
+        (
+            "too long a path",
+            format!("GET /{long} HTTP/1.1\r\nhost: d\r\n\r\n"),
+            "414",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0_u8; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer, format!("HTTP/1.1 {status}"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_takes_is_not_waited_for_either() {
+    let options = Options {
+        body_timeout: Duration::from_millis(30),
+        ..Options::default()
+    };
+    let door = Door::open_with(Setting {
+        api: options,
+        ..Setting::default()
+    })
+    .await;
+    door.register("ann").await;
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    let head = format!(
+        "PUT /v1/me/blocks/bob HTTP/1.1\r\nhost: d\r\nauthorization: Bearer {}\r\ncontent-length: 40\r\n\r\n{{",
+        door.member("ann")
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_arrive_ends_the_connection() {
     let serve = ServeOptions {
         head_timeout: Duration::from_millis(30),

@@ -50,6 +50,22 @@ async fn outcome(door: &Door, token: &str) -> (u16, String) {
 }
 
 #[tokio::test]
+async fn two_tokens_at_once_are_none() {
+    let door = Door::open().await;
+    for member in ["ann", "bob"] {
+        door.register(member).await;
+    }
+    let request = door
+        .request(reqwest::Method::GET, "/v1/inbox")
+        .bearer_auth(door.member("ann"))
+        .bearer_auth(door.member("bob"));
+    assert_eq!(
+        tests::api::reply(request).await.failure(),
+        (401, "token_invalid".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn a_token_of_the_data_folders_key_opens_with_and_without_its_kid() {
     let door = Door::open().await;
     let key = EncodingKey::from_secret(&secret(&door));

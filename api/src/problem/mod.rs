@@ -247,6 +247,8 @@ pub fn document() -> String {
          do. `errors` names each field that is wrong, of the body (`body` is the whole), the path, the query or the headers, with a\n\
          code of its own from the second table. Words may change, codes do not. Where a command is repeated with the same\n\
          `Idempotency-Key`, a refusal that was recorded is given again.\n\n\
+         A head that is no HTTP, has too long a path (over 64 KiB) or too many headers (over 100) comes to no route: it is\n\
+         answered 400, 414 or 431 without a body, and the connection is closed.\n\n\
          | code | status | title | meaning |\n| --- | --- | --- | --- |\n",
     );
     for code in Code::ALL {
