@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use domain::ids::MemberId;
 use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
@@ -16,6 +15,8 @@ use tracing_subscriber::EnvFilter;
 /// Where the service listens unless told otherwise.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:7070";
 
+/// Where help lists the flags that every command has.
+const GLOBAL: &str = "For every command";
 /// Less than this is no cache for all views together.
 const CACHE_BYTES_MIN: u64 = 1024 * 1024;
 /// More than this is a slip of the hand.
@@ -23,22 +24,30 @@ const CACHE_BYTES_MAX: u64 = 1 << 40;
 
 /// A direct-message service: what strangers write waits on the doorstep.
 #[derive(Debug, Parser)]
-#[command(name = "doorstep", version, arg_required_else_help = true)]
+#[command(
+    name = "doorstep",
+    version,
+    arg_required_else_help = true,
+    after_help = "Begin with `doorstep serve --demo`: it serves a sample and prints tokens and lines to try.\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage. Data goes to standard output, words to standard error."
+)]
 pub(crate) struct Cli {
     /// The configuration file; `doorstep.toml` in the working directory when there is one.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
-    /// What is logged to standard error, as `tracing` filters name it.
+    /// What is logged to standard error: a level (`error`, `warn`, `info`, `debug`), or one for each part.
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         default_value = "warn,doorstep=info",
-        value_parser = filter
+        value_parser = filter,
+        help_heading = GLOBAL
     )]
     pub(crate) log: String,
     /// The form of the log: lines for people, or JSON.
-    #[arg(long, global = true, value_name = "FORM", default_value = "text", value_parser = ["text", "json"])]
+    #[arg(long, global = true, value_name = "FORM", default_value = "text", value_parser = ["text", "json"],
+          help_heading = GLOBAL)]
     pub(crate) log_format: String,
     /// What to do.
     #[command(subcommand)]
@@ -48,21 +57,38 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs the service.
+    /// Runs the service over a data folder, which is made where there is none.
+    ///
+    /// SIGTERM or Ctrl-C stops it in order. `doorstep token` makes tokens for it.
     Serve(Serve),
-    /// Prints a bearer token.
+    /// Prints a bearer token for a service.
+    ///
+    /// It is signed with the key of the data folder, or with --auth-key: give the same as `serve` has. It works beside a
+    /// running service.
     Token(Token),
-    /// Carries out commands from newline-delimited JSON, strictly in order.
+    /// Carries out commands from a file, one JSON object a line, strictly in order.
+    ///
+    /// Run again after a stop or a kill, it goes on where it was and does nothing twice. No service may run over the data
+    /// folder meanwhile.
     Import(Import),
-    /// Prints events as newline-delimited JSON.
+    /// Prints events, one JSON object a line.
+    ///
+    /// Of a data folder at rest, or of a running service with --url and a token of role auditor or service.
     Events(Events),
-    /// Checks every record of the log.
+    /// Checks every record of the log, and prints what it found.
+    ///
+    /// Of a data folder at rest, or of a running service with --url and a token of role operator or service.
     Verify(Verify),
-    /// Copies the log, also while the service runs.
+    /// Copies the log into a folder that `restore` takes.
+    ///
+    /// Of a data folder at rest, or of a running service with --url and a token of role operator or service. Keys are not
+    /// copied: without the file `keys` tokens have to be made anew.
     Backup(Backup),
-    /// Brings a backup back into an empty data folder, as a log of its own.
+    /// Brings a backup back into a data folder without a log, as a log of its own.
     Restore(Restore),
-    /// Prints what is in force and where it comes from, secrets hidden.
+    /// Prints every setting with its value and where that comes from, secrets hidden.
+    ///
+    /// It takes the flags of all other commands, and refuses what they would.
     Config(Config),
     /// Measures this build on this machine, each figure beside its baseline.
     Bench(Bench),
@@ -73,7 +99,7 @@ pub(crate) enum Command {
 /// The data folder.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Folder {
-    /// The folder that holds all state.
+    /// The folder that holds all state: the log, the signing key, and what is made from the log.
     #[arg(long, value_name = "DIR", default_value = "./doorstep-data")]
     pub(crate) data: PathBuf,
 }
@@ -81,15 +107,16 @@ pub(crate) struct Folder {
 /// The store and its bounds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
-    /// The event store: `embedded`, or the connection string of a cluster.
+    /// The event store; this build has `embedded` alone.
     #[arg(long, value_name = "URL", default_value = "embedded")]
     pub(crate) store: String,
     /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
-          value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
+          value_parser = |text: &str| within::<u64>(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), allow_negative_numbers = true)]
     pub(crate) segment_bytes: u64,
     /// Commands are refused while the file system has less free than this, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024, value_parser = number,
+          allow_negative_numbers = true)]
     pub(crate) reserve_bytes: u64,
 }
 
@@ -98,7 +125,7 @@ pub(crate) struct StoreArgs {
 pub(crate) struct CacheArgs {
     /// The cache that all views share, in bytes: at least 1048576.
     #[arg(long, value_name = "BYTES", default_value_t = 128 * 1024 * 1024,
-          value_parser = RangedU64ValueParser::<usize>::new().range(CACHE_BYTES_MIN..=CACHE_BYTES_MAX))]
+          value_parser = |text: &str| within::<usize>(text, CACHE_BYTES_MIN, CACHE_BYTES_MAX), allow_negative_numbers = true)]
     pub(crate) cache_bytes: usize,
 }
 
@@ -150,7 +177,7 @@ pub(crate) struct Token {
     /// Who the token speaks for: a member id, or the name of a service or person.
     #[arg(long, value_name = "ID", required = true, value_parser = member)]
     pub(crate) sub: Option<String>,
-    /// The roles it carries.
+    /// The roles it carries, one or several with commas between.
     #[arg(long, value_name = "ROLE", value_delimiter = ',', default_value = "member",
           value_parser = ["member", "moderator", "auditor", "service", "operator"])]
     pub(crate) role: Vec<String>,
@@ -186,16 +213,16 @@ pub(crate) struct Events {
     #[command(flatten)]
     pub(crate) remote: Remote,
     /// Events after this position only.
-    #[arg(long, value_name = "P", default_value_t = 0)]
+    #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = number, allow_negative_numbers = true)]
     pub(crate) after: u64,
-    /// Events of this stream only.
-    #[arg(long, value_name = "S")]
+    /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
+    #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
-    /// Events of this type only, such as `message-sent.v1`.
-    #[arg(long = "type", id = "type", value_name = "T")]
+    /// Events of this type only, such as `message-sent.v1`; without `.v1`, of every version.
+    #[arg(long = "type", id = "type", value_name = "TYPE")]
     pub(crate) event_type: Option<String>,
     /// Events that concern this member only.
-    #[arg(long, value_name = "M", value_parser = member)]
+    #[arg(long, value_name = "ID", value_parser = member)]
     pub(crate) member: Option<String>,
     /// Goes on with what is appended from now on; needs `--url`.
     #[arg(long)]
@@ -241,10 +268,12 @@ pub(crate) struct Config {}
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Bench {
     /// How many events the log holds when views, pages, memory and opening are measured.
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 100_000,
+          value_parser = |text: &str| within::<u64>(text, 1, u64::MAX), allow_negative_numbers = true)]
     pub(crate) events: u64,
     /// How long many callers send with all views on, in seconds.
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 60,
+          value_parser = |text: &str| within::<u64>(text, 1, 24 * 60 * 60), allow_negative_numbers = true)]
     pub(crate) seconds: u64,
     /// Prints the figures as JSON alone, without the table.
     #[arg(long)]
@@ -269,6 +298,20 @@ pub(crate) struct Workload {
     /// `ham` or `spam`, a tab, a text: what they wrote, in turn.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) texts: Option<PathBuf>,
+}
+
+/// Reads a whole number.
+fn number(text: &str) -> Result<u64, String> {
+    within(text, 0, u64::MAX)
+}
+
+/// Reads a whole number within bounds.
+fn within<N: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<N, String> {
+    text.parse::<u64>()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .and_then(|number| N::try_from(number).ok())
+        .ok_or_else(|| format!("it is a whole number from {least} to {most}"))
 }
 
 /// Reads a filter of the log.
@@ -314,7 +357,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60,
         "h" => 3600,
         "d" => 24 * 3600,
-        _ => return Err("a number and one of s, m, h, d, such as 1h".to_owned()),
+        _ => return Err("a time is a number and one of s, m, h, d, such as 90s or 1h".to_owned()),
     };
     digits
         .parse::<u64>()
@@ -322,5 +365,5 @@ fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|n| n.checked_mul(seconds))
         .filter(|n| (1..=10 * 365 * 24 * 3600).contains(n))
         .map(Duration::from_secs)
-        .ok_or_else(|| "a time between 1s and ten years".to_owned())
+        .ok_or_else(|| "a time is between 1s and ten years (3650d)".to_owned())
 }

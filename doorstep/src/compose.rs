@@ -59,8 +59,12 @@ impl DataFolder {
         match std::fs::metadata(&log) {
             Ok(metadata) if metadata.is_dir() => Ok(self),
             Ok(_) => anyhow::bail!("{} is not a folder", log.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => anyhow::bail!(
+                "{} holds no log; --data names the folder of a service or an import",
+                self.path.display()
+            ),
             Err(error) => {
-                Err(error).with_context(|| format!("{} holds no log", self.path.display()))
+                Err(error).with_context(|| format!("cannot look into {}", self.path.display()))
             }
         }
     }
@@ -104,17 +108,29 @@ pub(crate) fn open_embedded(
     folder: &DataFolder,
     options: event_store::Options,
 ) -> anyhow::Result<EmbeddedStore> {
-    EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, error))
+    EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, &error))
 }
 
 /// Why a log did not open, and what can be done.
-pub(crate) fn open_failed(folder: &DataFolder, error: OpenError) -> anyhow::Error {
-    if let OpenError::Locked { dir, pid } = error {
-        let dir = dir.display();
-        return anyhow::anyhow!("{dir} is in use by process {pid}; ask it with --url, or stop it");
-    }
+pub(crate) fn open_failed(folder: &DataFolder, error: &OpenError) -> anyhow::Error {
     let words = format!("cannot open the log of {}", folder.path().display());
-    anyhow::Error::new(error).context(words)
+    let advice = match error {
+        OpenError::Locked { dir, pid } => {
+            let dir = dir.display();
+            return anyhow::anyhow!(
+                "{dir} is in use by process {pid}; ask it with --url, or stop it"
+            );
+        }
+        OpenError::Format { .. } | OpenError::SchemaLevel { .. } => {
+            "; a newer doorstep wrote it, and has to be used"
+        }
+        OpenError::Permission { .. } => "; run it as the user whom the folder belongs to",
+        OpenError::Damaged { .. } => {
+            "; nothing was changed: `doorstep verify` tells more, and a backup can be restored into another folder"
+        }
+        OpenError::Option { .. } | OpenError::ForeignLog { .. } | OpenError::Io { .. } => "",
+    };
+    anyhow::anyhow!("{words}: {error}{advice}")
 }
 
 /// Starts the write side over a log.

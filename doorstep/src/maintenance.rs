@@ -4,7 +4,7 @@
 //! which `restore` takes. What was checked or made is printed as one JSON object.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -30,7 +30,7 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
         folder.existing()?;
         let checked = event_store::verify(folder.path());
         if let Err(error @ OpenError::Locked { .. }) = checked {
-            return Err(compose::open_failed(&folder, error).into());
+            return Err(compose::open_failed(&folder, &error).into());
         }
         care::report(&checked)
     };
@@ -67,7 +67,7 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
 pub(crate) fn restore(args: &cli::Restore) -> Done {
     let folder = DataFolder::at(&args.folder.data);
     let restored = event_store::restore(&args.src, folder.path())
-        .map_err(|error| restore_failed(&folder, error))?;
+        .map_err(|error| restore_failed(&args.src, &folder, error))?;
     println!(
         "{}",
         json!({
@@ -80,11 +80,22 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
 }
 
 /// Why a backup was not brought back.
-fn restore_failed(folder: &DataFolder, error: BackupError) -> anyhow::Error {
+fn restore_failed(src: &Path, folder: &DataFolder, error: BackupError) -> anyhow::Error {
     match error {
-        BackupError::Log(error @ OpenError::Locked { .. }) => compose::open_failed(folder, error),
+        BackupError::Io { path, source }
+            if path == src.join("manifest.json") && source.kind() == ErrorKind::NotFound =>
+        {
+            anyhow::anyhow!(
+                "{} is no backup: it has no manifest.json ({source})",
+                src.display()
+            )
+        }
+        BackupError::NotEmpty(log) => anyhow::anyhow!(
+            "{} holds a log already; restore into another folder",
+            log.display()
+        ),
+        BackupError::Log(error @ OpenError::Locked { .. }) => compose::open_failed(folder, &error),
         BackupError::Log(_)
-        | BackupError::NotEmpty(_)
         | BackupError::Manifest { .. }
         | BackupError::Differs { .. }
         | BackupError::Io { .. } => {

@@ -69,17 +69,14 @@ impl Service {
         let problem: serde_json::Value = answer.json().await.unwrap_or_default();
         let told = |name: &str| problem.get(name).and_then(serde_json::Value::as_str);
         let (url, code) = (&self.url, told("code").unwrap_or_default());
-        let detail = told("detail").unwrap_or("it does not say why; is it a Doorstep?");
+        let detail = told("detail").unwrap_or("It does not say why; is it a Doorstep?");
         let more = match code {
-            "token_invalid" => {
-                "; make one with `doorstep token` and the --data or --auth-key of that service"
-            }
-            "forbidden" => {
-                "; `events` takes a token with --role auditor or service, `verify` and `backup` operator or service"
+            "token_invalid" | "token_expired" => {
+                " Make one with `doorstep token` and the --data or --auth-key of that service."
             }
             "invalid_query" => return Err(Failure::usage(detail)),
             _ => "",
         };
-        Err(anyhow::anyhow!("{url} answers {status} {code}: {detail}{more}").into())
+        Err(anyhow::anyhow!("{url} answers {status}, {code}: {detail}{more}").into())
     }
 }

@@ -3,6 +3,7 @@
 //! Opening goes from the log upward, stopping from the interface downward: nothing new is accepted, what was accepted
 //! is answered, the views' checkpoints are made durable, and the log gets its mark of a clean stop.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -23,7 +24,16 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
     api::metering::install();
     let folder = DataFolder::at(&args.folder.data);
     let stop = stop_signal()?;
+    // Two services over one folder are told of the folder; a new folder is not made for an address that is taken.
+    let early = match folder.existing() {
+        Ok(_) => None,
+        Err(_) => Some(listen(&args.listen).await?),
+    };
     let store = compose::open_store(&folder, &args.store)?;
+    let listener = match early {
+        Some(listener) => listener,
+        None => listen(&args.listen).await?,
+    };
     let keys = Arc::new(compose::open_keys(&folder, &args.key)?);
     let sampled = args.demo && demo::load(&folder, &store).await?;
     if args.demo && !sampled {
@@ -44,9 +54,6 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
         keys: Arc::clone(&keys),
         options: api::Options::default(),
     };
-    let listener = TcpListener::bind(&args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     eprintln!(
         "doorstep: {} holds the log; listening on {url}",
@@ -70,6 +77,22 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
     views.context("the views' checkpoints")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes the address that the service answers at.
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = if error.kind() == ErrorKind::AddrInUse {
+            "; stop what listens there, or choose another with --listen (port 0 takes a free one)"
+        } else if error.kind() == ErrorKind::AddrNotAvailable {
+            "; it is not an address of this machine"
+        } else if error.kind() == ErrorKind::PermissionDenied {
+            "; ports below 1024 need rights of their own"
+        } else {
+            ""
+        };
+        anyhow::anyhow!("cannot listen on {address}: {error}{advice}")
+    })
 }
 
 /// Done at the first SIGTERM or SIGINT; the second ends the process at once.

@@ -33,6 +33,7 @@ mod commands_loading;
 mod commands_rules;
 mod program_care;
 mod program_damage;
+mod program_errors;
 mod program_events;
 mod program_import;
 mod program_import_again;

@@ -293,7 +293,7 @@ fn of_a_running_service_whose_log_was_damaged_no_backup_is_made() {
     let refused = program::run([&["backup", &*to][..], &remote].concat());
     assert_eq!(refused.status, Some(1), "{}", refused.stdout);
     assert!(refused.stderr.contains(" 500 "), "{}", refused.stderr);
-    assert!(refused.stderr.contains(" damaged: "), "{}", refused.stderr);
+    assert!(refused.stderr.contains(", damaged: "), "{}", refused.stderr);
     assert!(
         refused.stderr.contains(&name) && refused.stderr.contains(" at byte "),
         "{}",

@@ -82,7 +82,7 @@ impl Why {
             };
         };
         let rejection = &refusal.rejection;
-        let mut detail = ApiError::from(error.clone()).told().to_owned();
+        let told = ApiError::from(error.clone());
         let cause = rejection.cause().and_then(|cause| {
             Some(
                 serde_json::to_value(cause)
@@ -95,9 +95,12 @@ impl Why {
             .evidence()
             .and_then(|evidence| Some(format!("{} of {}", evidence.used?, evidence.limit?)));
         let exact: Vec<String> = cause.into_iter().chain(amount).collect();
-        if !exact.is_empty() {
-            detail = format!("{detail} ({})", exact.join(", "));
-        }
+        // The words for members may say that the cause is not told.
+        let detail = if exact.is_empty() {
+            told.told().to_owned()
+        } else {
+            format!("{}: {}", told.code().title(), exact.join(", "))
+        };
         Self {
             code,
             rule: rejection.rule(),
