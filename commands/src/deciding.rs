@@ -24,7 +24,7 @@ use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::worker::{Desk, Entry, Landed, Message};
-use crate::{CommandError, Kind, Outcome, Refusal, messages, repeat};
+use crate::{CommandError, Kind, Mode, Outcome, Refusal, messages, repeat, snapshots};
 
 /// Decisions of one command at most, each after a mismatch of versions.
 const ATTEMPTS_MAX: u8 = 5;
@@ -391,6 +391,12 @@ impl Desk<'_> {
         if let (Some(claim), Ok(outcome)) = (job.claim.take(), &result)
             && outcome.kind == Kind::Unchanged
         {
+            let (id, causation) = claim.ids();
+            let arrived = self.shared.options.clock.now();
+            if self.shared.options.mode == Mode::Service {
+                let kept = &self.shared.kept;
+                kept.keep_unchanged(id, causation, position, arrived, outcome);
+            }
             claim.unchanged(position, outcome);
         }
         match job.reply {
@@ -446,7 +452,7 @@ impl Desk<'_> {
             let refresh = shared.others_write();
             for member in needed.iter().flatten() {
                 if result.is_ok() && (refresh || shared.facts.member(member).is_none()) {
-                    result = shared.facts.load_member(member).await.map(drop);
+                    result = snapshots::load_member(&shared, member).await.map(drop);
                 }
             }
             if result.is_ok() && refresh && job.task.needs_policy() {

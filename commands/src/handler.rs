@@ -30,7 +30,7 @@ use crate::steps::slot_return;
 use crate::worker::Message;
 use crate::{
     Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, slots,
-    timekeeping,
+    snapshots, timekeeping,
 };
 
 /// How far ahead of the clock a command's time may be.
@@ -54,6 +54,7 @@ struct Inner {
     stopping: AtomicBool,
     stop: watch::Sender<bool>,
     workers: Mutex<Vec<JoinHandle<()>>>,
+    keeping: Mutex<Option<JoinHandle<()>>>,
     acting: Mutex<Vec<JoinHandle<()>>>,
     room: RwLock<Vec<Room>>,
     turn: AtomicU32,
@@ -138,6 +139,7 @@ impl CommandHandler {
             runner,
             cases,
             workers,
+            keeping,
         } = start(store, options).await?;
         let archive = match mode {
             Mode::Service => None,
@@ -157,6 +159,7 @@ impl CommandHandler {
                 stopping: AtomicBool::new(false),
                 stop,
                 workers: Mutex::new(workers),
+                keeping: Mutex::new(Some(keeping)),
                 acting: Mutex::new(Vec::new()),
                 room: RwLock::new(Vec::new()),
                 turn: AtomicU32::new(0),
@@ -355,6 +358,11 @@ impl CommandHandler {
         for task in workers {
             let _ = task.await;
         }
+        self.inner.shared.kept.stop().await;
+        let keeping = self.inner.keeping.lock().take();
+        if let Some(task) = keeping {
+            let _ = task.await;
+        }
         self.inner.room.write().clear();
         if let Err(error) = self.inner.runner.stop().await {
             tracing::warn!(%error, "the write side's tables did not close");
@@ -446,7 +454,7 @@ impl CommandHandler {
             } else {
                 // What cannot be read now is found again by the next try.
                 let (reading, actor) = (Arc::clone(shared), actor.clone());
-                let load = async move { reading.facts.load_member(&actor).await.ok() };
+                let load = async move { snapshots::load_member(&reading, &actor).await.ok() };
                 shared.loading.read(load).await.flatten()
             };
             let at = envelope.at.unwrap_or_else(|| shared.options.clock.now());
@@ -469,6 +477,38 @@ impl CommandHandler {
 
     /// The first outcome of a command that an earlier run decided, or that the index has taken over.
     async fn decided_before(
+        &self,
+        correlation: Uuid,
+        causation: Uuid,
+    ) -> Result<Option<First>, CommandError> {
+        let found = self.left_events(correlation, causation).await?;
+        if found.is_some() || self.inner.shared.options.mode == Mode::Import {
+            return Ok(found);
+        }
+        Ok(self.wrote_nothing(correlation, causation).await)
+    }
+
+    /// The first outcome of a command that was so already, where it is kept. An import decides such a line as of then.
+    async fn wrote_nothing(&self, correlation: Uuid, causation: Uuid) -> Option<First> {
+        let shared = &self.inner.shared;
+        if !shared.kept.maybe_unchanged(correlation) {
+            return None;
+        }
+        let (kept, now) = (Arc::clone(&shared.kept), shared.options.clock.now());
+        let read = async move { kept.unchanged(correlation, now) };
+        let (first, outcome) = shared.loading.read(read).await.flatten()?;
+        Some(First {
+            result: if first == causation {
+                Ok(outcome)
+            } else {
+                Err(CommandError::CommandIdReused)
+            },
+            opened_nothing: false,
+        })
+    }
+
+    /// The first outcome of a command that left events.
+    async fn left_events(
         &self,
         correlation: Uuid,
         causation: Uuid,

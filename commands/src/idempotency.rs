@@ -21,7 +21,7 @@ use crate::Outcome;
 
 /// Parts of the map with a lock of their own.
 const SHARDS: usize = 16;
-/// Outcomes that wrote nothing, remembered per part; beyond them, and after a restart, such a command is decided again.
+/// Outcomes that wrote nothing, remembered per part until they are surely kept elsewhere (`kept.rs`).
 const UNCHANGED_PER_SHARD: usize = 512;
 
 /// Where the first event of a decided command stands.
@@ -207,6 +207,11 @@ impl Claim {
             Some(Known::Running { noted, .. }) => noted.clone(),
             Some(Known::Decided(_)) | None => None,
         }
+    }
+
+    /// The command's id and content.
+    pub(crate) fn ids(&self) -> (Uuid, Uuid) {
+        (self.key, self.causation)
     }
 
     /// The command's events have their place.

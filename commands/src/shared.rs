@@ -16,6 +16,7 @@ use crate::filter::SeenFilter;
 use crate::idempotency::{Recent, Seen};
 use crate::index;
 use crate::job::{Decided, InFlight, Job, Place, Reply};
+use crate::kept::Kept;
 use crate::loading::Loading;
 use crate::messages::LookUpError;
 use crate::refusals::RefusalLimit;
@@ -35,6 +36,7 @@ pub(crate) struct Lane {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) loading: Loading,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) options: Options,
     pub(crate) facts: Facts,
     pub(crate) recent: Arc<Recent>,

@@ -21,6 +21,7 @@ use crate::idempotency::Recent;
 use crate::ids::{self, WINDOW_DAYS};
 use crate::index::{self, VIEW, WriteSide, WriteSideCodec};
 use crate::job::{InFlight, Origin};
+use crate::kept::Kept;
 use crate::loading::Loading;
 use crate::reactors::Cases;
 use crate::refusals::RefusalLimit;
@@ -40,6 +41,7 @@ pub(crate) struct Started {
     pub(crate) runner: RunnerHandle,
     pub(crate) cases: Arc<Cases>,
     pub(crate) workers: Vec<JoinHandle<()>>,
+    pub(crate) keeping: JoinHandle<()>,
 }
 
 /// Starts everything but the tasks that act by themselves.
@@ -90,6 +92,8 @@ pub(crate) async fn start(
         Err(error) => tracing::warn!(%error, "the filter of command ids could not be filled"),
     });
 
+    let (kept, waiting) = Kept::open(&*store, &options)?;
+    let kept = Arc::new(kept);
     let mut lanes = Vec::new();
     let mut receivers = Vec::new();
     for _ in 0..options.workers.max(1) {
@@ -105,6 +109,7 @@ pub(crate) async fn start(
     let shared = Arc::new(Shared {
         facts: Facts::new(Arc::clone(&store), options.members_cached, policy),
         loading: Loading::new(),
+        kept: Arc::clone(&kept),
         recent: Recent::new(),
         filter,
         view,
@@ -131,12 +136,15 @@ pub(crate) async fn start(
         )));
         workers.push(tokio::spawn(acks::run(Arc::clone(&shared.store), batches)));
     }
+    let (keeping, kept_of) = (Arc::clone(&kept), Arc::clone(&shared.store));
+    let keeping = tokio::spawn(async move { keeping.run(kept_of, waiting).await });
     let cases = Arc::new(Cases::open(Arc::clone(&shared), causes).await?);
     Ok(Started {
         shared,
         runner,
         cases,
         workers,
+        keeping,
     })
 }
 

@@ -22,7 +22,7 @@ use crate::aggregate::{Aggregate, LoadError};
 use crate::deciding::Appending;
 use crate::job::Job;
 use crate::shared::Shared;
-use crate::{CommandError, Outcome};
+use crate::{CommandError, Outcome, snapshots};
 
 /// Messages taken at once before answers are handed on.
 const BATCH: usize = 256;
@@ -233,18 +233,11 @@ impl Desk<'_> {
     }
 
     /// Folds a stream elsewhere.
-    fn load(&self, stream: StreamName, mut aggregate: Aggregate) {
+    fn load(&self, stream: StreamName, empty: Aggregate) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         self.shared.loading.aside(async move {
-            let result = aggregate
-                .catch_up(&*shared.store, &stream, None, |record| {
-                    shared.note(&stream, record);
-                })
-                .await;
-            let _ = messages.send(Message::Loaded(
-                stream,
-                result.map(|()| Box::new(aggregate)),
-            ));
+            let result = snapshots::load(&shared, &stream, empty).await;
+            let _ = messages.send(Message::Loaded(stream, result.map(Box::new)));
         });
     }
 }

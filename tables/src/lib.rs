@@ -21,6 +21,7 @@ mod overlay;
 mod reader;
 mod rebuild;
 mod runner;
+mod shelf;
 mod span;
 #[cfg(test)]
 mod spec;
@@ -38,6 +39,7 @@ pub use handle::{RunnerHandle, StopError, ViewHandle};
 pub use reader::{Digest, Reader, Rows, digest};
 pub use rebuild::{Progress, RebuildOptions, Rebuilt, rebuild};
 pub use runner::{Runner, RunnerOptions, StartError};
+pub use shelf::Shelf;
 pub use span::{Order, Span};
 pub use status::{Status, ViewState, WaitError};
 pub use tx::{Scan, Slice, Tx};

@@ -364,6 +364,7 @@ pub struct Gate(Arc<GateState>);
 #[derive(Default)]
 struct GateState {
     held: Mutex<Held>,
+    bytes_read: AtomicU64,
     opened: Condvar,
     reached: tokio::sync::Notify,
 }
@@ -397,6 +398,11 @@ impl Gate {
     pub fn open(&self) {
         *self.0.held.lock().unwrap() = Held::default();
         self.0.opened.notify_all();
+    }
+
+    /// Bytes read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.bytes_read.load(Ordering::SeqCst)
     }
 
     /// Ends when something is held back.
@@ -492,7 +498,10 @@ impl Backend for GatedBackend {
 impl BackendFile for GatedFile {
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
         self.gate.pass_reading();
-        self.file.read_at(out, offset)
+        let read = self.file.read_at(out, offset)?;
+        let bytes = u64::try_from(read).unwrap_or(u64::MAX);
+        self.gate.0.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+        Ok(read)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_at(bytes, offset)

@@ -19,6 +19,7 @@ mod given;
 mod report;
 mod requests;
 mod send;
+mod snapshot;
 mod state;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use event::{
 pub use given::{GivenRelationship, recorded_first};
 pub use report::{also_outcome, earliest_report, needs_count};
 pub use requests::{Frozen, frozen};
+pub use snapshot::STATE_VERSION;
 pub use state::{RequestState, State, evolve};
 
 use crate::conversation::state::Who;

@@ -29,10 +29,10 @@ pub enum RequestState {
 /// Everything between two members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pair: Option<[MemberId; 2]>,
-    sides: [Side; 2],
-    directions: [Direction; 2],
-    last_number: u64,
+    pub(super) pair: Option<[MemberId; 2]>,
+    pub(super) sides: [Side; 2],
+    pub(super) directions: [Direction; 2],
+    pub(super) last_number: u64,
 }
 
 /// Which of the two, in byte order of their ids.

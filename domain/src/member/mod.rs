@@ -18,6 +18,7 @@
 
 mod command;
 mod event;
+mod snapshot;
 mod state;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
     MemberSuspended, ReportCounted, RequestSlotReturned, RequestSlotTaken, SuspensionEnded,
 };
+pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
 
 use crate::evidence::Cause;

@@ -12,14 +12,14 @@ use serde_json::value::RawValue;
 
 /// One line of the golden file.
 #[derive(Deserialize)]
-struct Sample<'a> {
+pub(crate) struct Sample<'a> {
     #[serde(rename = "type")]
-    event_type: &'a str,
+    pub(crate) event_type: &'a str,
     #[serde(borrow)]
-    data: &'a RawValue,
+    pub(crate) data: &'a RawValue,
 }
 
-fn samples() -> impl Iterator<Item = Sample<'static>> {
+pub(crate) fn samples() -> impl Iterator<Item = Sample<'static>> {
     include_str!("../../golden/events.ndjson")
         .lines()
         .map(|line| serde_json::from_str(line).expect("a sample per line"))

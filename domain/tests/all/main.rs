@@ -18,3 +18,4 @@ mod members;
 mod model;
 mod properties;
 mod recall;
+mod snapshots;
