@@ -19,6 +19,7 @@ pub mod metering;
 mod middleware;
 pub mod near;
 mod openapi;
+mod operations;
 pub mod problem;
 mod query;
 mod readiness;

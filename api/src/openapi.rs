@@ -4,6 +4,8 @@
 //! positions, and the errors that any route can have. `docs/openapi.json` is this document, compared by a test. The page
 //! at `/docs` is part of the program and fetches nothing from anywhere else.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -24,7 +26,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::caller::ShownPosition;
 use crate::problem::{Code, FieldCode, FieldError, Problem};
-use crate::words;
+use crate::{operations, words};
 
 /// Where the document is.
 pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
@@ -79,7 +81,7 @@ pub(crate) fn finish(document: &mut OpenApi) {
         ] {
             if let Some(operation) = operation.as_mut() {
                 operation.operation_id = Some(operation_id(method, path));
-                finish_operation(operation, method != "get");
+                finish_operation(operation, path, method);
             }
         }
     }
@@ -95,13 +97,18 @@ fn operation_id(method: &str, path: &str) -> String {
         .fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
-fn finish_operation(operation: &mut Operation, command: bool) {
+fn finish_operation(operation: &mut Operation, path: &str, method: &str) {
+    let command = method != "get";
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response
             && response.description.is_empty()
         {
             "Done.".clone_into(&mut response.description);
         }
+    }
+    if let Some(about) = operation.operation_id.as_deref().and_then(operations::of) {
+        operation.description = Some(about.description.to_owned());
+        give_examples(operation, about);
     }
     let tag = operation
         .tags
@@ -112,6 +119,7 @@ fn finish_operation(operation: &mut Operation, command: bool) {
     if tag == "open" {
         return;
     }
+    let errors = errors(operation, &tag, path, method);
     let parameters = operation.parameters.get_or_insert_default();
     if command && tag != "operator" {
         parameters.push(
@@ -140,25 +148,38 @@ fn finish_operation(operation: &mut Operation, command: bool) {
                 .into(),
         );
     }
-    for (status, response) in &mut operation.responses.responses {
+    operation
+        .responses
+        .responses
+        .retain(|status, _| status.starts_with('2'));
+    for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else {
             continue;
         };
-        if status.starts_with('2') {
-            let position = HeaderBuilder::new()
-                .schema(Some(Ref::from_schema_name("Position")))
-                .description(Some(
-                    "The position a command reached, or how far the view of a query has come.",
-                ))
-                .build();
-            response
-                .headers
-                .insert("Doorstep-Position".to_owned(), position.into());
-        } else if let Some(content) = response.content.swap_remove("application/json") {
-            response
-                .content
-                .insert("application/problem+json".to_owned(), content);
-        }
+        let position = HeaderBuilder::new()
+            .schema(Some(Ref::from_schema_name("Position")))
+            .description(Some(
+                "The position a command reached, or how far the view of a query has come.",
+            ))
+            .build();
+        response
+            .headers
+            .insert("Doorstep-Position".to_owned(), position.into());
+    }
+    for (status, codes) in errors {
+        let description: Vec<String> = codes
+            .iter()
+            .map(|code| format!("`{}`: {}.", code.as_str(), code.title()))
+            .collect();
+        let response = ResponseBuilder::new()
+            .description(description.join(" "))
+            .content(
+                "application/problem+json",
+                Content::new(Some(Ref::from_schema_name("Problem"))),
+            )
+            .build();
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), response.into());
     }
     let any_other = ResponseBuilder::new()
         .description("Any other error; `code` says which.")
@@ -171,6 +192,87 @@ fn finish_operation(operation: &mut Operation, command: bool) {
         .responses
         .responses
         .insert("default".to_owned(), any_other.into());
+}
+
+/// Puts the examples of an operation to its body and to its answers.
+fn give_examples(operation: &mut Operation, about: &operations::Operation) {
+    let example = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example = example(about.request);
+            }
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && (status.starts_with('2'))
+        {
+            for content in response.content.values_mut() {
+                if let RefOr::T(content) = content {
+                    content.example = example(about.answer);
+                }
+            }
+        }
+    }
+}
+
+/// Every error that an operation can give, by status: its own, and those that all of its kind share.
+fn errors(operation: &Operation, tag: &str, path: &str, method: &str) -> BTreeMap<u16, Vec<Code>> {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let command = method != "get";
+    let parameters = || operation.parameters.iter().flatten();
+    let has = |name: &str| {
+        parameters()
+            .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == name))
+    };
+    let mut codes = vec![
+        Code::InvalidQuery,
+        Code::Unauthenticated,
+        Code::TokenInvalid,
+        Code::TokenExpired,
+        Code::Forbidden,
+        Code::Internal,
+    ];
+    if operations::is_limited(id) {
+        codes.push(Code::RateLimited);
+    }
+    // What takes no body says so of one.
+    if command {
+        codes.extend([Code::InvalidBody, Code::RequestTimeout]);
+    }
+    if operation.request_body.is_some() {
+        codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]);
+    }
+    // Reading a case is recorded, so that it is a command as well.
+    if (command && tag != "operator") || id == "get_moderation_cases_id" {
+        codes.extend([
+            Code::InvalidHeader,
+            Code::CommandIdReused,
+            Code::Busy,
+            Code::OutcomeUnknown,
+            Code::StorageFull,
+        ]);
+    }
+    if command && tag == "service" {
+        codes.push(Code::InvalidTime);
+    }
+    if has("min_position") {
+        codes.extend([Code::ViewBehind, Code::NotReady, Code::OtherLog]);
+    }
+    codes.extend(operations::of(id).into_iter().flat_map(|about| about.codes));
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        let of_status = by_status.entry(code.status().as_u16()).or_default();
+        if !of_status.contains(&code) {
+            of_status.push(code);
+        }
+    }
+    if path.contains("/members/{id}") || path.contains("/{other}") {
+        let malformed = by_status.entry(400).or_default();
+        malformed.push(Code::InvalidMember);
+    }
+    by_status
 }
 
 /// The page at `/docs`.

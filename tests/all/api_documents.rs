@@ -119,3 +119,126 @@ async fn the_document_and_its_page_are_served_from_the_program_alone() {
         );
     }
 }
+
+/// Every operation: its method and path, and what the document says of it.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap().iter();
+            operations.map(move |(method, operation)| (format!("{method} {path}"), operation))
+        })
+        .collect()
+}
+
+#[test]
+fn every_operation_has_a_summary_a_description_examples_and_its_errors() {
+    let document: Value = serde_json::from_str(&api::document()).unwrap();
+    let operations = operations(&document);
+    assert!(operations.len() > 40);
+    for (name, operation) in &operations {
+        let text = |field: &str| operation[field].as_str().unwrap_or_default().len();
+        assert!(text("summary") > 10, "{name} has no summary");
+        assert!(text("description") > 20, "{name} has no description");
+        let media_type = |of: &Value| {
+            of["content"].as_object().map(|content| {
+                content
+                    .iter()
+                    .map(|(kind, content)| (kind.clone(), content.clone()))
+                    .collect::<Vec<_>>()
+            })
+        };
+        for (_, content) in media_type(&operation["requestBody"]).unwrap_or_default() {
+            fits(&document, &content["schema"], &content["example"])
+                .unwrap_or_else(|why| panic!("the body of {name}: {why}"));
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for (kind, content) in media_type(response).unwrap_or_default() {
+                if status.starts_with('2') && kind.ends_with("json") {
+                    assert!(content["example"].is_object(), "{name} {status}");
+                    fits(&document, &content["schema"], &content["example"])
+                        .unwrap_or_else(|why| panic!("the answer of {name}: {why}"));
+                }
+            }
+        }
+        if name.contains("/v1/") {
+            let told = operation["responses"].to_string();
+            for shared in ["unauthenticated", "token_expired", "forbidden", "internal"] {
+                assert!(told.contains(&format!("`{shared}`")), "{name} {shared}");
+            }
+            let key = operation["parameters"]
+                .to_string()
+                .contains("Idempotency-Key");
+            assert_eq!(
+                key,
+                told.contains("`invalid_header`") && !name.contains("/cases/"),
+                "{name}"
+            );
+        }
+    }
+    // Every code is an error of some operation, but for what belongs to no route.
+    let all: String = operations
+        .iter()
+        .map(|(_, operation)| operation["responses"].to_string())
+        .collect();
+    for code in Code::ALL {
+        let told = all.contains(&format!("`{}`", code.as_str()));
+        assert_eq!(told, *code != Code::MethodNotAllowed, "{}", code.as_str());
+    }
+}
+
+/// Whether a value is what a schema says, as far as the document's schemas go.
+fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap();
+        return fits(document, &document["components"]["schemas"][name], value)
+            .map_err(|why| format!("{name}: {why}"));
+    }
+    for several in ["oneOf", "anyOf"] {
+        if let Some(schemas) = schema[several].as_array() {
+            let one = schemas
+                .iter()
+                .any(|schema| fits(document, schema, value).is_ok());
+            return one
+                .then_some(())
+                .ok_or(format!("{value} is none of {schema}"));
+        }
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return words
+            .contains(value)
+            .then_some(())
+            .ok_or(format!("{value} is none of {schema}"));
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds = schema["type"].to_string();
+    let named = |kind: &str| kinds.contains(&format!("\"{kind}\""));
+    let of_kind = named(kind) || (kind == "integer" && named("number"));
+    if !schema["type"].is_null() && !of_kind {
+        return Err(format!("{value} is no {kinds}"));
+    }
+    for field in schema["required"].as_array().into_iter().flatten() {
+        if value.get(field.as_str().unwrap()).is_none() {
+            return Err(format!("{field} is missing"));
+        }
+    }
+    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), value.as_object())
+    {
+        for (name, value) in fields {
+            let schema = properties.get(name).ok_or(format!("no field {name}"))?;
+            fits(document, schema, value).map_err(|why| format!("{name}: {why}"))?;
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(document, &schema["items"], item)?;
+    }
+    Ok(())
+}

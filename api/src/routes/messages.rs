@@ -40,13 +40,13 @@ struct Message {
     text: String,
     /// What the host knows of the two: for callers who have the role `service` too. It is recorded before the message
     /// is decided.
-    relationship: Option<Relationship>,
+    relationship: Option<RelationshipGiven>,
 }
 
 /// What the host knows of the relationship of sender and recipient; what is absent is as it was recorded.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Relationship {
+struct RelationshipGiven {
     /// The recipient follows the sender.
     recipient_follows: Option<bool>,
     /// The sender follows the recipient.

@@ -1,0 +1,234 @@
+//! What each operation is for, with an example, and the errors of its own: what the OpenAPI document says beyond types.
+//!
+//! The errors that operations of one kind share (tokens, keys, bodies, views) are added in `openapi`; here stand those of
+//! the operation itself. A test holds that every operation is here, and every example to the schema it is an example of.
+
+use crate::problem::Code;
+
+/// What the document says of one operation.
+pub(crate) struct Operation {
+    /// Its name in the document.
+    pub(crate) id: &'static str,
+    /// What it does and what to know of it.
+    pub(crate) description: &'static str,
+    /// A body that is sent to it; empty where it takes none.
+    pub(crate) request: &'static str,
+    /// Its answer when it succeeds; empty where that is no JSON object.
+    pub(crate) answer: &'static str,
+    /// The errors of its own.
+    pub(crate) codes: &'static [Code],
+}
+
+/// What a command answers that tells its position alone, to a member.
+const REACHED: &str = r#"{"position": "0GDGm9D8wbhy_5XgBsgImg"}"#;
+/// The same to the host.
+const REACHED_NUMBER: &str = r#"{"position": 8}"#;
+
+/// Declares the operations: name, description, request, answer, codes.
+macro_rules! operations {
+    ($($id:literal, $description:literal, $request:expr, $answer:expr, [$($code:ident),*];)+) => {
+        /// Every operation of the document, by routes.
+        pub(crate) const ALL: &[Operation] = &[$(Operation {
+            id: $id,
+            description: $description,
+            request: $request,
+            answer: $answer,
+            codes: &[$(Code::$code),*],
+        }),+];
+    };
+}
+
+operations! {
+    "put_members_id",
+        "The host makes a member known. `registered_at` says since when they are one, if that was earlier; it cannot change afterwards and cannot lie ahead. Told again, another `age_band` takes the place of the first; the same changes nothing.",
+        r#"{"age_band": "adult", "registered_at": "2024-03-01T09:00:00Z"}"#,
+        r#"{"member": "ann", "age_band": "adult", "position": 2}"#,
+        [InvalidMember, RegisteredAtFixed];
+    "put_members_id_follows_other",
+        "The host tells that the member `id` follows `other`. A recipient's own follow is what lets a sender in; a sender's opens nothing.",
+        "", REACHED_NUMBER, [InvalidMember];
+    "delete_members_id_follows_other",
+        "The host tells that the member `id` does not follow `other` any more. Requests that were accepted stay so.",
+        "", REACHED_NUMBER, [InvalidMember];
+    "put_members_id_suggestions_other",
+        "The host tells that `other` is suggested to the member `id`: a synced contact, an imported friend.",
+        "", REACHED_NUMBER, [InvalidMember];
+    "delete_members_id_suggestions_other",
+        "The host tells that `other` is not suggested to the member `id` any more.",
+        "", REACHED_NUMBER, [InvalidMember];
+    "post_relationships",
+        "A line of JSON for each fact, at most 1,000; the answer has a line for each, in order, with the `status` that a single call would have had, and its `position`, or `code`, `detail` and `errors`. A line that cannot be carried out is none of the others' concern. Line i has the command id `key/i`, from 0.",
+        r#"{"member": "ann", "kind": "follow", "other": "bob", "at": "2026-01-31T12:00:00Z"}"#,
+        r#"{"status": 200, "position": 8}"#,
+        [];
+    "get_policy",
+        "The limits, the cooldowns and the audience table that decisions use now, with the version that they record.",
+        "",
+        r#"{"version": 0, "position": 1, "rules": {"text_graphemes_max": 1000, "text_bytes_max": 8192, "requests_per_day": 20, "requests_per_day_new": 5, "new_member_days": 7, "request_messages_max": 3, "cooldown_days": [7, 30], "restore_days": 30, "reports_per_day": 50, "report_messages_max": 20, "comment_graphemes_max": 2000, "comment_bytes_max": 8192, "default_audience_adult": "friends_and_suggested", "default_audience_16_17": "no_one", "audience_table": {"everyone": {"recipient_follows": "inbox", "suggested": "request", "friend": "inbox", "anyone": "request"}, "following": {"recipient_follows": "inbox", "suggested": "refused", "friend": "inbox", "anyone": "refused"}, "friends_and_suggested": {"recipient_follows": "refused", "suggested": "inbox", "friend": "inbox", "anyone": "refused"}, "friends": {"recipient_follows": "refused", "suggested": "refused", "friend": "inbox", "anyone": "refused"}, "no_one": {"recipient_follows": "refused", "suggested": "refused", "friend": "refused", "anyone": "refused"}}}}"#,
+        [];
+    "put_policy",
+        "Puts all rules in force at once, so that nobody changes one by leaving it out: get them, change them, put them. What was decided before stays as it was.",
+        r#"{"text_graphemes_max": 1000, "text_bytes_max": 8192, "requests_per_day": 20, "requests_per_day_new": 5, "new_member_days": 7, "request_messages_max": 3, "cooldown_days": [7, 30], "restore_days": 60, "reports_per_day": 50, "report_messages_max": 20, "comment_graphemes_max": 2000, "comment_bytes_max": 8192, "default_audience_adult": "friends_and_suggested", "default_audience_16_17": "no_one", "audience_table": {"everyone": {"recipient_follows": "inbox", "suggested": "request", "friend": "inbox", "anyone": "request"}, "following": {"recipient_follows": "inbox", "suggested": "refused", "friend": "inbox", "anyone": "refused"}, "friends_and_suggested": {"recipient_follows": "refused", "suggested": "inbox", "friend": "inbox", "anyone": "refused"}, "friends": {"recipient_follows": "refused", "suggested": "refused", "friend": "inbox", "anyone": "refused"}, "no_one": {"recipient_follows": "refused", "suggested": "refused", "friend": "refused", "anyone": "refused"}}}"#,
+        r#"{"version": 1, "position": 9}"#,
+        [InvalidPolicy];
+    "get_me_dm_setting",
+        "Whom the caller lets write to them: what they chose, or the default of their age band.",
+        "",
+        r#"{"audience": "everyone", "version": 2, "position": "BbSlumZxtimH8Zugt7_uUg"}"#,
+        [];
+    "put_me_dm_setting",
+        "Requests whose senders the new audience refuses are frozen: they leave the folder, and come back when it is opened again. Nothing else moves.",
+        r#"{"audience": "everyone"}"#,
+        r#"{"audience": "everyone", "version": 2, "position": "BbSlumZxtimH8Zugt7_uUg"}"#,
+        [AccountRestricted];
+    "get_me_blocks",
+        "Whom the caller has blocked, the latest first.",
+        "",
+        r#"{"items": [{"member": "bob", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "since": "2026-11-23T07:25:21.838Z"}], "next_cursor": null}"#,
+        [];
+    "put_me_blocks_other",
+        "What `other` writes from now on is shown to nobody but themself, and they are not told. Anyone can be blocked, known or not. Never limited.",
+        "", REACHED, [InvalidMember];
+    "delete_me_blocks_other",
+        "Ends the block. The conversation is back where it was; what was withheld meanwhile stays so.",
+        "", REACHED, [InvalidMember];
+    "post_messages",
+        "The answer is `sent` whether the message goes to the inbox, waits as a request or is withheld. A refusal does not say why: a block, the audience, an age and a member that does not exist answer alike. 100 `not_allowed` within a day are 429 `rate_limited`.",
+        r#"{"to": "ann", "text": "Hi Ann, do you play chess?"}"#,
+        r#"{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "number": 1, "outcome": "sent", "sent_at": "2026-11-23T07:25:21.638Z", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
+        [NotAllowed, AccountRestricted, InvalidMessage, LimitReached];
+    "get_conversations_cid_messages",
+        "The messages that the caller sees, newest first: of a request while it is pending, frozen or restorable, of a conversation always. The numbers may have gaps.",
+        "",
+        r#"{"items": [{"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z", "unsent_at": null}], "next_cursor": null}"#,
+        [NotFound];
+    "delete_conversations_cid_messages_n",
+        "Its author takes a message back. From a request it is gone, and the last one withdraws the request; in a conversation its `text` is null from then on.",
+        "", REACHED, [NotAuthor, NotFound];
+    "put_conversations_cid_read",
+        "Marks the messages up to a number as read. A mark below the one there is changes nothing.",
+        r#"{"up_to": 3}"#, REACHED, [InvalidReadMark, NotFound];
+    "put_conversations_cid_mute",
+        "Mutes a conversation for the caller alone.",
+        "", REACHED, [NotFound];
+    "delete_conversations_cid_mute",
+        "Unmutes a conversation.",
+        "", REACHED, [NotFound];
+    "post_conversations_cid_move_to_requests",
+        "Moves an accepted conversation back to the requests. The other member is not told; accepting or writing brings it back.",
+        "", REACHED, [NotAccepted, NotFound];
+    "get_requests",
+        "What waits on the caller's doorstep, newest first, with what is known between the two. Frozen requests are not in it.",
+        "",
+        r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 3, "from": "bob", "text": "I have a board.", "sent_at": "2026-11-23T07:25:21.677Z"}, "muted": false, "opened_at": "2026-11-23T07:25:21.638Z", "messages": 2, "relationship": {"you_follow": false, "follows_you": false, "suggested": false}}], "next_cursor": null}"#,
+        [];
+    "post_requests_cid_accept",
+        "The request becomes a conversation in both inboxes. Accepted twice, nothing changes. Never limited.",
+        "", REACHED, [AccountRestricted, RequestNotPending, RequestFrozen, NotFound];
+    "post_requests_cid_restore",
+        "Takes a deletion back, of either mode, as long as the policy's `restore_days`; it ends the cooldown. What was withheld stays so.",
+        "", REACHED, [AccountRestricted, NotRestorable, RequestFrozen, NotFound];
+    "delete_requests_cid",
+        "`quiet` keeps what the sender writes next away for a cooldown (7 days, the second time 30, then until the recipient acts); `final` until the recipient writes. `final` after `quiet` is a decision of its own, `quiet` after `final` changes nothing. The sender is not told. Never limited.",
+        "", REACHED, [AlreadyAccepted, RequestNotPending, NotFound];
+    "post_requests_accept",
+        "Accepts 1 to 200 requests. Each item answers for itself, in order: the `status` of a single call, with `position` where it succeeded and `code` where not. Item i has the command id `key/i`, from 0. Never limited.",
+        r#"{"conversation_ids": ["a071f665-05ff-593e-83dd-604f7673af7a", "6d8f3c1e-0000-4000-8000-000000000000"]}"#,
+        r#"{"items": [{"conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "status": 200, "position": "AknQPw16QSn_pGpwAxge2Q"}, {"conversation_id": "6d8f3c1e-0000-4000-8000-000000000000", "status": 404, "code": "not_found"}], "position": "AknQPw16QSn_pGpwAxge2Q"}"#,
+        [];
+    "post_requests_delete",
+        "Deletes 1 to 200 requests, all in the same mode, and answers as accepting many does. Never limited.",
+        r#"{"conversation_ids": ["a7754160-a53e-5ea2-8024-2f856d7e4d2e"]}"#,
+        r#"{"items": [{"conversation_id": "a7754160-a53e-5ea2-8024-2f856d7e4d2e", "status": 200, "position": "r0NOjakqejEu5mrYfoDyvA"}], "position": "r0NOjakqejEu5mrYfoDyvA"}"#,
+        [];
+    "post_reports",
+        "Reports 1 to 20 messages of the other member that reached the caller, unsent and deleted ones too; they are kept as they were sent. 201 for a new report; where nothing is new 200 with the earliest report of these messages. `also` is done in the same append, and its outcome is told: `applied`, `skipped` or `unchanged`. Never limited.",
+        r#"{"conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "messages": [1], "category": "spam", "comment": "The same to everyone.", "also": "block"}"#,
+        r#"{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "position": "RMKHVssTh-2-yv1w_AcUgg", "also": {"asked": "block", "outcome": "applied"}}"#,
+        [InvalidReport, NotFound];
+    "get_me_reports",
+        "What the caller has reported, the latest first, and what came of it as far as it concerns them.",
+        "",
+        r#"{"items": [{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "messages": [1], "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "state": "open", "outcome": null}], "next_cursor": null}"#,
+        [];
+    "get_reports_id",
+        "One report of the caller's; of others' there is nothing here.",
+        "",
+        r#"{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "messages": [1], "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "state": "open", "outcome": null}"#,
+        [NotFound];
+    "get_inbox",
+        "The caller's conversations, by their last visible message, newest first. What one writes to someone is in it from the first message on.",
+        "",
+        r#"{"items": [{"conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "with": "cat", "last_message": {"number": 1, "from": "cat", "text": "Hello?", "sent_at": "2026-11-23T07:25:21.739Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#,
+        [];
+    "get_unread",
+        "In how many conversations of the inbox, and in how many requests, something unread waits.",
+        "", r#"{"inbox": 1, "requests": 0}"#, [];
+    "get_moderation_queue",
+        "The cases that wait, the most urgent first; without `state` all but closed ones. A cursor is for one filter and order.",
+        "",
+        r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null}], "next_cursor": null}"#,
+        [];
+    "get_moderation_cases_id",
+        "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded, with the purpose, before anything is shown.",
+        "",
+        r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_received": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#,
+        [NotFound];
+    "put_moderation_members_id_suspension",
+        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
+        r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,
+        REACHED, [InvalidMember, InvalidSuspension, NotFound];
+    "delete_moderation_members_id_suspension",
+        "Ends the suspension before its time. Where there is none nothing changes.",
+        "", REACHED, [InvalidMember, NotFound];
+    "get_events",
+        "The log itself: a page after a position (exclusive), filtered by stream, type and member; a page looks at a bounded number of events, so that one with few matches may have fewer items and a `next_cursor` all the same. With `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Reading is noted in the access log.",
+        "",
+        r#"{"items": [{"log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "position": 10, "stream": "member-ann", "version": 1, "event_id": "797023bf-e61c-5f32-8e86-8f8e16084a5e", "type": "dm-setting-changed.v1", "at": "2026-11-23T07:25:21.548Z", "recorded_at": "2026-11-23T07:25:21.548Z", "command_id": "k1", "correlation_id": "f771ccf7-c721-565f-ba77-ea6ecd5c8b59", "causation_id": "3c7cd505-0e69-5776-a826-3372302e161e", "actor": "ann", "members": ["ann"], "data": {"member": "ann", "audience": "everyone", "version": 2}}], "next_cursor": null}"#,
+        [OtherLog, NotAcceptable, Damaged];
+    "get_views",
+        "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, and the size of its file.",
+        "",
+        r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360}], "next_cursor": null}"#,
+        [];
+    "post_store_verify",
+        "Reads every record of the log and checks it; `ok` says whether nothing is wrong. One at a time.",
+        "",
+        r#"{"ok": true, "log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "events": 49, "position": 49, "segments": 1, "bytes": 19704, "torn": null, "kept_aside": []}"#,
+        [Busy];
+    "get_store_backup",
+        "A consistent copy of the log as a tar archive, made as it is sent; `doorstep restore` takes it once it is unpacked. It holds no keys. One at a time.",
+        "", "", [Busy, Damaged];
+    "get_healthz",
+        "Answers as long as the process does. Whether it does its work is told by `/readyz`.",
+        "", "", [];
+    "get_readyz",
+        "503 while the service does not do all of its work, with `reasons`: the store takes no commands, the write side or a view has stopped or is far behind, a reactor has parked what it cannot handle, the clock is more than 5 s off the log's, damage of the log was met.",
+        "",
+        r#"{"ready": true, "store": "writable", "write_side": "running", "clock_behind_ms": 0, "damage_found": false, "views": [{"name": "inbox", "state": "live", "lag": 0, "ready": true}], "reactors": [{"name": "cases", "parked": 0}], "reasons": []}"#,
+        [];
+    "get_metrics",
+        "Every metric is named in the project's page `docs/metrics.md`. No label holds a member, a stream or a key.",
+        "", "", [];
+}
+
+/// The operations that protect a member, and are never limited.
+const NEVER_LIMITED: [&str; 7] = [
+    "put_me_blocks_other",
+    "delete_me_blocks_other",
+    "post_requests_cid_accept",
+    "delete_requests_cid",
+    "post_requests_accept",
+    "post_requests_delete",
+    "post_reports",
+];
+
+/// Whether calling it too often is refused.
+pub(crate) fn is_limited(id: &str) -> bool {
+    !NEVER_LIMITED.contains(&id)
+}
+
+/// What the document says of the operation of this name.
+pub(crate) fn of(id: &str) -> Option<&'static Operation> {
+    ALL.iter().find(|operation| operation.id == id)
+}
