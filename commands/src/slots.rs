@@ -48,7 +48,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Gives back every slot that opened nothing, is old enough to be forgotten, and still counts.
+/// Gives back every slot that opened nothing, is old enough to be forgotten, and still counts. The first failure, if any.
 pub(crate) async fn give_back(shared: &Arc<Shared>) -> Result<(), CommandError> {
     let durable = shared.store.durable_position();
     let view = &shared.view;
@@ -62,10 +62,12 @@ pub(crate) async fn give_back(shared: &Arc<Shared>) -> Result<(), CommandError> 
     let slots =
         index::slots(&reader, after, until, SLOTS_MAX).map_err(|error| unreadable(&error))?;
     drop(reader);
+    let mut failed = Ok(());
     for (member, command_id, version) in slots {
-        give_one_back(shared, member, command_id, version).await?;
+        // One that cannot be given back keeps no other waiting.
+        failed = failed.and(give_one_back(shared, member, command_id, version).await);
     }
-    Ok(())
+    failed
 }
 
 async fn give_one_back(

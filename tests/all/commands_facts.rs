@@ -276,3 +276,46 @@ async fn a_copied_event_needs_its_place() {
     assert!(desk.store.append(append).await.is_err());
     desk.handler.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_loses_its_place_is_decided_again_at_most_five_times() {
+    for (times, expected) in [(5, "ok"), (6, "busy")] {
+        let desk = Desk::open().await;
+        desk.members(&["ann", "bob"]).await;
+        desk.message("bob", "ann", "hi").await.unwrap();
+        let mute = || Command::MuteConversation {
+            target: with("bob"),
+        };
+        desk.send("ann", mute()).await.unwrap();
+        let conversation = domain::ConversationId::of(&member("ann"), &member("bob"));
+        let stream = domain::conversation::stream(conversation);
+        let rival = tests::rival::Rival::new(Arc::clone(&desk.store), &stream, times);
+        let options = commands::Options::new(
+            None,
+            commands::Mode::Service,
+            Arc::new(domain::policy::Rules::default()),
+        );
+        let handler = commands::CommandHandler::start(Arc::new(rival), options)
+            .await
+            .unwrap();
+        let before = desk.log().await.len();
+        let envelope = tests::commands::envelope(
+            "ann",
+            &format!("r{times}"),
+            Command::BlockMember {
+                other: member("bob"),
+            },
+        );
+        let outcome = handler.handle(envelope).await;
+        assert_eq!(code(&outcome), expected, "after {times} lost places");
+        handler.stop().await;
+        let log = desk.log().await;
+        let blocked = log[before..]
+            .iter()
+            .filter(|record| record.event_type() == "member-blocked.v1")
+            .count();
+        assert_eq!(blocked, usize::from(times == 5));
+        assert_eq!(log.len() - before - blocked, times as usize);
+        desk.handler.stop().await;
+    }
+}

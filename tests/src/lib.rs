@@ -13,5 +13,6 @@ pub mod api;
 pub mod college;
 pub mod commands;
 pub mod program;
+pub mod rival;
 pub mod store;
 pub mod views;

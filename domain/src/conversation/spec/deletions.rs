@@ -276,3 +276,37 @@ fn brings_every_deleted_part_back_by_acceptance() {
         .and(BOB, Act::Unsend(2));
     story.when(BOB, Act::Unsend(1)).then("unsent 1; withdrawn");
 }
+
+#[test]
+fn keeps_what_was_withheld_away_also_after_a_restore_and_by_acceptance() {
+    let withheld = open_door().and(BOB, HI).and(ANN, QUIET).and(BOB, HI);
+    let restored = withheld.clone().and(ANN, Act::Restore);
+    let accepted = restored.clone().and(ANN, Act::Accept);
+    let replied = withheld.and(ANN, HI);
+    for (story, last_visible) in [(restored, 1), (accepted, 1), (replied, 3)] {
+        story
+            .clone()
+            .when(ANN, Act::Report(&[2], Also::None))
+            .then("invalid_report for messages");
+        story
+            .when(ANN, Act::Read(last_visible + 1))
+            .then("invalid_read_mark for up_to");
+    }
+}
+
+#[test]
+fn takes_no_new_slot_for_a_request_that_opens_again() {
+    open_door()
+        .and(BOB, HI)
+        .and(ANN, QUIET)
+        .days(7)
+        .slots_used(20)
+        .when(BOB, HI)
+        .then("reopened at 2; sent 2 to request by rule 12");
+    open_door()
+        .and(BOB, HI)
+        .and(BOB, Act::Unsend(1))
+        .slots_used(20)
+        .when(BOB, HI)
+        .then("reopened at 2; sent 2 to request by rule 12");
+}

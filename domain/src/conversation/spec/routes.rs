@@ -104,6 +104,16 @@ fn delivers_on_after_an_unfollow_once_accepted() {
         .then("sent 3 to inbox by rule 8");
 }
 
+#[test]
+fn delivers_on_when_the_setting_is_tightened_once_accepted() {
+    open_door()
+        .and(BOB, HI)
+        .and(ANN, Act::Accept)
+        .ann(|ann| ann.audience = Audience::Friends)
+        .when(BOB, HI)
+        .then("sent 2 to inbox by rule 8");
+}
+
 // Rule 9: the audience table.
 
 /// A story in which Bob is of this class to Ann, and nothing more.
