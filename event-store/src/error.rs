@@ -66,7 +66,7 @@ pub enum ReadError {
         what: String,
     },
     /// The file could not be read.
-    #[error("reading {file}: {message}")]
+    #[error("{file}: {message}")]
     Io {
         /// The file.
         file: PathBuf,

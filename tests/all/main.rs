@@ -35,6 +35,7 @@ mod program_care;
 mod program_damage;
 mod program_errors;
 mod program_events;
+mod program_full_disk;
 mod program_import;
 mod program_import_again;
 mod program_import_told;

@@ -14,7 +14,7 @@ pub(crate) fn filled(data: &Path) {
 }
 
 /// The same by an import with these flags.
-fn filled_with(data: &Path, flags: &[&str]) {
+pub(crate) fn filled_with(data: &Path, flags: &[&str]) {
     let at = "2004-01-02T10:00:00Z";
     let mut lines = String::new();
     let mut line = |line: Value| writeln!(lines, "{line}").expect("memory");

@@ -367,10 +367,10 @@ async fn events_that_are_followed_are_printed_as_they_come() {
 }
 
 /// A file system of the test's own, where the test may mount one.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, mib: u32) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
         let size = format!("size={mib}m");
         let mounted = Command::new("mount")
