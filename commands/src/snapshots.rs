@@ -167,3 +167,43 @@ fn bytes_of(state: &State) -> Option<Vec<u8>> {
         State::Case(_) | State::Policy(_) | State::Reactor(_) => None,
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            code: conversation::STATE_VERSION,
+            version: 7,
+            position: Position(9),
+            event_id: Uuid::from_u128(3),
+            at: Timestamp(-1),
+            state: conversation::State::default().to_snapshot(),
+        }
+    }
+
+    #[test]
+    fn is_read_as_it_was_written() {
+        let row = snapshot().encode();
+        assert_eq!(Snapshot::decode(&row), Some(snapshot()));
+        let stream = stream_name("conversation-1");
+        let aggregate = snapshot().aggregate(&stream).unwrap();
+        assert_eq!(
+            (aggregate.version, aggregate.position, aggregate.at),
+            (Some(7), Position(9), Timestamp(-1))
+        );
+    }
+
+    #[test]
+    fn what_does_not_decode_is_a_miss() {
+        let row = snapshot().encode();
+        for end in 0..HEADER {
+            assert_eq!(Snapshot::decode(&row[..end]), None);
+        }
+        let cut = Snapshot::decode(&row[..row.len() - 1]).unwrap();
+        assert!(cut.aggregate(&stream_name("conversation-1")).is_none());
+        assert!(snapshot().aggregate(&stream_name("member-ann")).is_none());
+        assert!(snapshot().aggregate(&stream_name("case-1")).is_none());
+    }
+}

@@ -210,3 +210,34 @@ fn what_is_no_snapshot_is_none() {
         assert_eq!(member::State::from_snapshot(bytes), None);
     }
 }
+
+/// Bounded: what is kept of a conversation is of one size, however many messages it has.
+#[test]
+fn the_state_of_a_conversation_does_not_grow_with_its_messages() {
+    let size = |messages: u64| {
+        let mut state = conversation::State::default();
+        for number in 1..=messages {
+            let (from, to) = if number % 2 == 0 {
+                ("ann", "bob")
+            } else {
+                ("bob", "ann")
+            };
+            let data = format!(
+                r#"{{"number":{number},"from":"{from}","to":"{to}","route":"inbox","text":"hi","evidence":{{"policy_version":0}}}}"#
+            );
+            let recorded = Recorded {
+                version: number,
+                at: Timestamp(0),
+            };
+            match codec::decode("message-sent.v1", data.as_bytes()).expect("a message") {
+                Event::Conversation(event) => {
+                    conversation::evolve(&mut state, recorded, &event);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        state.to_snapshot().len()
+    };
+    // Nine numbers grow by as many digits.
+    assert!(size(10_000) <= size(10) + 9 * 4);
+}
