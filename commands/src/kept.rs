@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::conversation::AlsoOutcome;
 use domain::ids::{CaseId, ReportId};
 use domain::policy::Audience;
 use domain::time::{DAY_MS, Timestamp};
@@ -75,7 +76,7 @@ pub(crate) struct Unchanged {
 #[derive(Debug, Serialize, Deserialize)]
 enum KeptAnswer {
     Nothing,
-    Reported(ReportId, CaseId),
+    Reported(ReportId, CaseId, Option<AlsoOutcome>),
     Setting(Audience, u64),
     Policy(u64),
 }
@@ -89,7 +90,9 @@ impl Unchanged {
     ) -> Option<Self> {
         let answer = match outcome.answer {
             Answer::Nothing => KeptAnswer::Nothing,
-            Answer::Reported { report, case, .. } => KeptAnswer::Reported(report, case),
+            Answer::Reported {
+                report, case, also, ..
+            } => KeptAnswer::Reported(report, case, also),
             Answer::Setting { audience, version } => KeptAnswer::Setting(audience, version),
             Answer::Policy { version } => KeptAnswer::Policy(version),
             // A message always writes.
@@ -107,11 +110,11 @@ impl Unchanged {
     fn outcome(&self) -> Outcome {
         let answer = match self.answer {
             KeptAnswer::Nothing => Answer::Nothing,
-            KeptAnswer::Reported(report, case) => Answer::Reported {
+            KeptAnswer::Reported(report, case, also) => Answer::Reported {
                 report,
                 case,
                 new: false,
-                also: None,
+                also,
             },
             KeptAnswer::Setting(audience, version) => Answer::Setting { audience, version },
             KeptAnswer::Policy(version) => Answer::Policy { version },
