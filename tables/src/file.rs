@@ -438,7 +438,10 @@ impl ViewFile {
             let bytes = fs::metadata(&built).map_err(|cause| io(&built, "looking at", cause))?;
             let packed = packed_path(&place.served);
             if bytes.len() >= PACKED_BYTES_MIN {
-                let database = pack(&self.snapshot, self.names, &packed, place.cache_bytes)?;
+                pack(&self.snapshot, self.names, &packed)?;
+                let database = builder(place.cache_bytes)
+                    .open(&packed)
+                    .map_err(|error| open_error(&packed, error))?;
                 let checkpoint = self.snapshot.checkpoint();
                 let snapshot = Snapshot::stored(&database.begin_read()?, self.names, checkpoint)?;
                 self.snapshot = Arc::new(snapshot);

@@ -72,7 +72,7 @@ impl RunnerOptions {
             checkpoint_every: Duration::from_secs(5),
             checkpoint_events: 200_000,
             batch_events_max: 16_384,
-            overlay_bytes_max: 128 << 20,
+            overlay_bytes_max: 96 << 20,
             apply_threads: std::thread::available_parallelism()
                 .map_or(1, |cores| cores.get().min(4)),
             unapplied_events_max: 100_000,

@@ -6,7 +6,7 @@
 use std::ops::Bound;
 use std::path::Path;
 
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
 
 use crate::file::{
     CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, META, builder, open_error, remove, row_table,
@@ -15,15 +15,17 @@ use crate::overlay::Change;
 use crate::reader::Snapshot;
 use crate::{Order, Span, TableError};
 
-/// A fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
+/// The cache of a file that is only written in order, in bytes.
+const PACKING_CACHE_BYTES: usize = 4 << 20;
+
+/// Writes a fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
 pub(crate) fn pack(
     from: &Snapshot,
     names: &'static [&'static str],
     path: &Path,
-    cache_bytes: usize,
-) -> Result<Database, TableError> {
+) -> Result<(), TableError> {
     remove(path)?;
-    let database = builder(cache_bytes)
+    let database = builder(PACKING_CACHE_BYTES)
         .create(path)
         .map_err(|error| open_error(path, error))?;
     let mut transaction = database.begin_write()?;
@@ -39,7 +41,7 @@ pub(crate) fn pack(
         end.close()?;
     }
     transaction.commit()?;
-    Ok(database)
+    Ok(())
 }
 
 /// Makes the tables of a new file, with its checkpoint.

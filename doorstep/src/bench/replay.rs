@@ -4,7 +4,6 @@
 //! Replay reads the log block by block; reading is timed in neither side, so that what is compared is work on the same
 //! bytes in memory. The rebuild reads, in both.
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use domain::time::Timestamp;
 use domain::{case, codec, conversation, member, policy, reactor};
 use event_store::{EventStore, Position, RecordedEvent};
 use projections::{DomainCodec, ViewName};
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use tables::{Fold, RebuildOptions, View};
 
@@ -104,10 +104,10 @@ fn parse_as<'a, T: Deserialize<'a>>(data: &'a [u8]) -> anyhow::Result<()> {
 /// The state of every stream.
 #[derive(Default)]
 struct States {
-    conversations: HashMap<Box<str>, conversation::State>,
-    members: HashMap<Box<str>, member::State>,
-    cases: HashMap<Box<str>, case::State>,
-    reactors: HashMap<Box<str>, reactor::State>,
+    conversations: FxHashMap<Box<str>, conversation::State>,
+    members: FxHashMap<Box<str>, member::State>,
+    cases: FxHashMap<Box<str>, case::State>,
+    reactors: FxHashMap<Box<str>, reactor::State>,
     policy: policy::State,
 }
 
@@ -144,7 +144,7 @@ impl States {
 }
 
 /// The state of a stream, which begins empty.
-fn state<'s, S: Default>(states: &'s mut HashMap<Box<str>, S>, stream: &str) -> &'s mut S {
+fn state<'s, S: Default>(states: &'s mut FxHashMap<Box<str>, S>, stream: &str) -> &'s mut S {
     if !states.contains_key(stream) {
         states.insert(stream.into(), S::default());
     }
