@@ -461,34 +461,6 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
     }
 }
 
-#[tokio::test]
-async fn nobody_is_registered_before_it_happens() {
-    let scene = Scene::open().await;
-    let ahead = |seconds: i64| {
-        let at = chrono::Utc::now() + chrono::Duration::seconds(seconds);
-        let body = json!({"age_band": "adult", "registered_at": at.to_rfc3339()});
-        scene
-            .door
-            .request(Method::PUT, "/v1/members/zoe")
-            .bearer_auth(scene.door.service())
-            .json(&body)
-    };
-    let refused = scene
-        .refuses("in a minute", 422, Code::InvalidMember, ahead(60))
-        .await;
-    assert_eq!(refused.json()["errors"][0]["field"], "registered_at");
-    let by_its_own_time = ahead(-86_400).header("doorstep-at", "2004-01-01T00:00:00Z");
-    let _ = scene
-        .refuses(
-            "later than the command",
-            422,
-            Code::InvalidMember,
-            by_its_own_time,
-        )
-        .await;
-    assert_eq!(reply(ahead(0)).await.status, 200);
-}
-
 /// Where the codes are seen that this file does not name.
 const ELSEWHERE: [(&str, &str); 25] = [
     ("unauthenticated", "api_tokens"),

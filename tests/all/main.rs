@@ -18,6 +18,7 @@ mod api_metrics;
 mod api_page;
 mod api_paging;
 mod api_readiness;
+mod api_registration;
 mod api_reports;
 mod api_roles;
 mod api_serving;
