@@ -16,6 +16,7 @@ use futures::FutureExt;
 use uuid::Uuid;
 
 use crate::acks::Ack;
+use crate::aggregate::State;
 use crate::facts::MemberFact;
 use crate::idempotency::Claim;
 use crate::job::{Job, Named, Reply};
@@ -190,7 +191,9 @@ impl Desk<'_> {
             decided_on,
         };
         let store = &self.shared.store;
-        let mut append = if self.shared.in_flight.is_one() {
+        // The first messages of a conversation all take the longer way, so that time does not tell which were requests.
+        let begins = matches!(&entry.aggregate.state, State::Conversation(state) if state.last_number() == 0);
+        let mut append = if self.shared.in_flight.is_one() && !begins {
             store.append_alone(append)
         } else {
             store.append(append)

@@ -185,6 +185,7 @@ impl EmbeddedStore {
             has_work: AtomicBool::new(false),
             tail: Mutex::new(opened.tail),
             sync_nanos: AtomicU64::new(u64::MAX),
+            failed: Mutex::default(),
             reader,
             room_changed: Notify::new(),
             waiters: Waiters::default(),

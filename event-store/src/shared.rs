@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) tail: Mutex<Tail>,
     /// How long the last batch took to write and sync; the longest there is before the first.
     pub(crate) sync_nanos: AtomicU64,
+    /// What failed on a caller's thread, for the writer's to end the process.
+    pub(crate) failed: Mutex<Option<String>>,
     pub(crate) reader: Reader,
     /// There may be room again.
     pub(crate) room_changed: Notify,
@@ -135,6 +137,13 @@ impl Shared {
         self.room_changed.notify_waiters();
         self.keeper.lock().stop = true;
         self.keeper_work.notify_all();
+    }
+
+    /// Ends the store after a failure on a caller's thread. Ending the process is left to the writer's thread: a caller
+    /// that stood still for it would keep the answers of others from going out.
+    pub(crate) fn fail_from_outside(&self, what: String) {
+        *self.failed.lock() = Some(what);
+        self.end();
     }
 
     /// Ends the store after a failure that leaves files in doubt, and the process with it.

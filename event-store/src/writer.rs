@@ -78,13 +78,18 @@ pub(crate) fn run(shared: &Shared) {
     {
         tracing::warn!(%error, "the clean stop could not be marked");
     }
+    drop(tail);
     shared.end();
+    let failed = shared.failed.lock().take();
+    if let Some(what) = failed {
+        shared.fatal(&what);
+    }
 }
 
-/// Writes what is ordered on this thread, unless the log is being written or the disk was slow of late.
-/// Whether it was tried; what is ordered meanwhile has called the writer's thread itself.
+/// Writes what is ordered on this thread, unless the log is being written, the disk was slow of late, or the thread is
+/// the only one of its runtime. Whether it was tried; what is ordered meanwhile has called the writer's thread itself.
 pub(crate) fn write_here(shared: &Shared) -> bool {
-    if shared.sync_nanos.load(Ordering::Relaxed) > QUICK_NANOS {
+    if shared.sync_nanos.load(Ordering::Relaxed) > QUICK_NANOS || !may_wait() {
         return false;
     }
     let Some(mut tail) = shared.tail.try_lock() else {
@@ -94,13 +99,32 @@ pub(crate) fn write_here(shared: &Shared) -> bool {
     if shared.order.lock().begins_segment() {
         return false;
     }
-    let _guard = EndOnPanic(shared);
-    let written = write_next(shared, &mut tail);
-    drop(tail);
-    if let Err(what) = written {
-        shared.fatal(&what);
+    let _guard = FailOnPanic(shared);
+    if let Err(what) = write_next(shared, &mut tail) {
+        shared.fail_from_outside(what);
     }
     true
+}
+
+/// Whether others of this thread's runtime go on while it waits for the disk.
+fn may_wait() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current().is_ok_and(|runtime| {
+        runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+            && runtime.metrics().num_workers() > 1
+    })
+}
+
+/// Ends the store when a caller panics with the log's end in its hands.
+struct FailOnPanic<'a>(&'a Shared);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let what = "an append panicked while it wrote";
+            self.0.fail_from_outside(what.to_owned());
+        }
+    }
 }
 
 /// Writes what is ordered, if anything still is. After a failure nothing more is written, whoever holds

@@ -1,10 +1,10 @@
 //! The way from the log to the thread that applies: a bounded queue of blocks, filled by one task that reads ahead.
 //!
 //! Reading and applying overlap; what has gathered while a batch was applied becomes the next one, so that batches are
-//! small when little happens and large when much does. At the log's end the reader rests a few milliseconds after each
-//! block, longer under load, unless somebody waits for a view: events that come one by one are read, applied and committed
-//! together. A failed reading is tried again from where it was, for as long
-//! as it takes; the views stay where they are and say why.
+//! small when little happens and large when much does. At the log's end the reader rests some milliseconds after each
+//! block, longer under load, unless somebody waits for a view: events that come one by one are then applied together.
+//! A failed reading is tried again from where it was, for as long as it takes; the views stay where they are and say
+//! why.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -89,7 +89,7 @@ async fn check(left: &FaultyBackend, model: &Model, acknowledged: u64, case: &st
         .unwrap_or_else(|error| panic!("{case}: {error}"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_every_acknowledged_append_whichever_operation_fails() {
     let whole = FaultyBackend::new();
     let acknowledged = scenario(&whole, &mut Model::default(), WhenFull::Stop).await;
@@ -116,7 +116,7 @@ async fn keeps_every_acknowledged_append_whichever_operation_fails() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_every_acknowledged_append_when_one_operation_fails_and_the_next_succeed() {
     let whole = FaultyBackend::new();
     scenario(&whole, &mut Model::default(), WhenFull::Stop).await;
@@ -313,24 +313,60 @@ async fn keeps_torn_tails_of_the_same_position_apart() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ends_when_a_sync_fails_and_retries_nothing() {
     ends_at_a_failed_sync(false).await;
     ends_at_a_failed_sync(true).await;
 }
+
+/// Appends until one was written by this very thread, which takes a moment while the writer's lets go of the log.
+async fn until_written_here(store: &EmbeddedStore, model: &mut Model, writers: &Writers) {
+    let here = std::thread::current().id();
+    for number in 0..100_000 {
+        let append = model.append(&stream(0), vec![event(100 + number, 10)]);
+        store
+            .append_alone(append)
+            .await
+            .unwrap()
+            .durable()
+            .await
+            .unwrap();
+        if *writers.lock().unwrap() == Some(here) {
+            return;
+        }
+    }
+    panic!("no append made alone was written by its caller");
+}
+
+/// Who wrote the last batch.
+type Writers = Arc<std::sync::Mutex<Option<std::thread::ThreadId>>>;
 
 /// The append whose sync fails is written by the writer's thread, or by the caller's own.
 async fn ends_at_a_failed_sync(alone: bool) {
     let backend = FaultyBackend::new();
     let fatal = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = std::sync::Arc::clone(&fatal);
+    let writers = Writers::default();
+    let wrote = Arc::clone(&writers);
     let mut options = tests::store::options(std::sync::Arc::new(backend.clone()));
-    options.on_fatal = std::sync::Arc::new(move |what| told.lock().unwrap().push(what.to_owned()));
+    options.on_fatal = std::sync::Arc::new(move |what| {
+        let thread = std::thread::current();
+        told.lock()
+            .unwrap()
+            .push((thread.name().map(str::to_owned), what.to_owned()));
+    });
+    options.observer = Some(Arc::new(move |_| {
+        *wrote.lock().unwrap() = Some(std::thread::current().id());
+    }));
     let store = event_store::EmbeddedStore::open(DATA_DIR, options).unwrap();
     let mut model = Model::default();
     let append = model.append(&stream(0), vec![event(0, 10)]);
     store.append(append).await.unwrap().durable().await.unwrap();
-    let mut subscription = store.subscribe(Position(1)).await.unwrap();
+    if alone {
+        until_written_here(&store, &mut model, &writers).await;
+    }
+    let durable = store.durable_position();
+    let mut subscription = store.subscribe(durable).await.unwrap();
     let mut changes = store.durable_changes();
     changes.borrow_and_update();
 
@@ -347,11 +383,14 @@ async fn ends_at_a_failed_sync(alone: bool) {
     assert!(changes.changed().await.is_err());
     let after = conformance::append_of(&stream(9), ExpectedVersion::NoStream, vec![event(5, 10)]);
     assert_eq!(store.append(after).await.unwrap_err(), AppendError::Closed);
-    assert_eq!(store.wait_durable(Position(2)).await, Err(OutcomeUnknown));
+    assert_eq!(
+        store.wait_durable(Position(durable.0 + 1)).await,
+        Err(OutcomeUnknown)
+    );
     let operations = backend.operations();
 
     // What was durable still reads.
-    assert_eq!(store.durable_position(), Position(1));
+    assert_eq!(store.durable_position(), durable);
     assert_eq!(
         store
             .read_one(&stream(0), 0)
@@ -362,19 +401,25 @@ async fn ends_at_a_failed_sync(alone: bool) {
         event(0, 1).event_id
     );
     store.close();
-    assert_eq!(fatal.lock().unwrap().len(), 1);
+    let fatal = fatal.lock().unwrap();
+    let threads: Vec<_> = fatal.iter().map(|(thread, _)| thread.as_deref()).collect();
+    assert_eq!(
+        threads,
+        [Some("log-writer")],
+        "no caller stands still for the end"
+    );
     assert_eq!(backend.operations(), operations, "nothing was tried again");
     check(
         &backend.power_loss(Survives::Nothing),
         &model,
-        1,
+        durable.0,
         "nothing survives",
     )
     .await;
     check(
         &backend.power_loss(Survives::Everything),
         &model,
-        1,
+        durable.0,
         "everything survives",
     )
     .await;
