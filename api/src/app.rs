@@ -16,7 +16,7 @@ use projections::{ReadSide, ViewName, WaitError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::caller::{Acting, ShownPosition};
+use crate::caller::{Acting, Caller, ShownPosition};
 use crate::damage::Found;
 use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
@@ -208,15 +208,16 @@ impl Shared {
     }
 
     /// Waits until the view has come to `min_position`, if one was asked for.
-    pub(crate) async fn reached(
+    pub(crate) async fn reached<A>(
         &self,
+        caller: &Caller<A>,
         view: ViewName,
         min_position: Option<&str>,
     ) -> Result<(), ApiError> {
         let Some(text) = min_position else {
             return Ok(());
         };
-        let position = self.position_given("min_position", text)?;
+        let position = self.position_given(caller, "min_position", text)?;
         match self
             .reads
             .wait(view, position, self.options.view_wait)

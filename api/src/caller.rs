@@ -298,17 +298,23 @@ impl ToSchema for ShownPosition {
 }
 
 impl Shared {
-    /// The position that a client gives, in either form.
-    pub(crate) fn position_given(
+    /// The position that a caller gives, in the form in which it was given to them. From one who is shown
+    /// strings a number is none, be it right or wrong: by waiting for numbers one would find the log's end, and count.
+    pub(crate) fn position_given<A>(
         &self,
+        caller: &Caller<A>,
         field: &'static str,
         text: &str,
     ) -> Result<Position, ApiError> {
-        if !text.is_empty()
-            && text.len() <= 20
-            && text.bytes().all(|byte| byte.is_ascii_digit())
-            && let Ok(number) = text.parse()
-        {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && !caller.sees_numbers() {
+            return Err(ApiError::field(
+                Code::InvalidQuery,
+                field,
+                "A position is given as it was received, in `position` or the header `Doorstep-Position`; as a number only by `service` and `auditor`.",
+            ));
+        }
+        if digits && let Ok(number) = text.parse() {
             return Ok(Position(number));
         }
         let mut other_log = false;

@@ -5,9 +5,9 @@
 //! position, and only an operator the place.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_store::{BackupError, EventStore, OpenError, Position, ReadError, damage};
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use crate::problem::{ApiError, Code};
 
 /// What was found since the service started.
 #[derive(Debug, Default)]
-pub(crate) struct Found(Mutex<Option<String>>);
+pub(crate) struct Found(AtomicBool);
 
 impl Found {
     /// Notes what does not check.
@@ -24,19 +24,14 @@ impl Found {
         let Place { file, offset, what } = place;
         tracing::error!(file = %file.display(), offset, what, "the log is damaged");
         metrics::counter!("doorstep_store_damage_found_total").increment(1);
-        // Who reaches the port need not know the folders.
-        let file = file.file_name().unwrap_or_default().to_string_lossy();
-        self.0
-            .lock()
-            .get_or_insert_with(|| format!("{file} at byte {offset}: {what}"));
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// Why the service is not ready because of it.
-    pub(crate) fn reason(&self) -> Option<String> {
-        let found = self.0.lock();
-        found.as_ref().map(|place| {
-            format!("the log is damaged in {place}; the service stays unready until it is started again on a whole log")
-        })
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        self.0.load(Ordering::Relaxed).then_some(
+            "the log is damaged, where the service's own log says; the service stays unready until it is started again on a whole log",
+        )
     }
 }
 

@@ -203,9 +203,9 @@ operations! {
         "Answers as long as the process does. Whether it does its work is told by `/readyz`.",
         "", "", [];
     "get_readyz",
-        "503 while the service does not do all of its work, with `reasons`: the store takes no commands, the write side or a view has stopped or is far behind, a reactor has parked what it cannot handle, the clock is more than 5 s off the log's, damage of the log was met.",
+        "503 while the service does not do all of its work, with `reasons`: the store takes no commands, the write side or a view has stopped or is far behind, a reactor has parked what it cannot handle, the clock is more than 5 s behind the log, damage of the log was met. No figures: those are in `/metrics` and, for operators, in `GET /v1/views`.",
         "",
-        r#"{"ready": true, "store": "writable", "write_side": "running", "clock_behind_ms": 0, "damage_found": false, "views": [{"name": "inbox", "state": "live", "lag": 0, "ready": true}], "reactors": [{"name": "cases", "parked": 0}], "reasons": []}"#,
+        r#"{"ready": true, "store": "writable", "write_side": "running", "clock": "right", "damage_found": false, "views": [{"name": "inbox", "state": "live", "ready": true}], "reactors": [{"name": "cases", "ready": true}], "reasons": []}"#,
         [];
     "get_metrics",
         "Every metric is named in the project's page `docs/metrics.md`. No label holds a member, a stream or a key.",

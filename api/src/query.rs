@@ -250,7 +250,7 @@ pub(crate) struct Paging {
     pub limit: Option<usize>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
-    /// Waits until the view has come to this position.
+    /// Waits until the view has come to this position, given as it was received.
     pub min_position: Option<String>,
 }
 
@@ -259,6 +259,6 @@ pub(crate) struct Paging {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AsOf {
-    /// Waits until the view has come to this position.
+    /// Waits until the view has come to this position, given as it was received.
     pub min_position: Option<String>,
 }

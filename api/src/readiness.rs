@@ -2,7 +2,9 @@
 //!
 //! Not ready is a service that takes no commands (its store is full or has ended, its write side has stopped), one that
 //! answers with less than it should (a view is stopped or far behind, a reactor has parked what it cannot handle, damage
-//! was found), and one whose clock is off the log's. The reasons name parts, never members or texts.
+//! was found), and one whose clock is off the log's. The reasons name parts, never members or texts. Whoever reaches the port
+//! reads it, so it holds no number at all: by how far a view is behind one counts the events of a message. Exact figures
+//! are in the metrics and, for operators, in the list of views.
 
 use event_store::Position;
 use serde::Serialize;
@@ -18,8 +20,8 @@ pub(crate) struct Readiness {
     store: &'static str,
     /// `running` or `stopped`.
     write_side: &'static str,
-    /// Milliseconds by which the log's time is ahead of this clock; more than 5,000 is not ready.
-    clock_behind_ms: i64,
+    /// `right`, or `behind` where the log's time is more than 5 s ahead of it.
+    clock: &'static str,
     /// Whether a reading, a verification or a backup met damage of the log since the start.
     damage_found: bool,
     views: Vec<ViewReadiness>,
@@ -34,17 +36,16 @@ struct ViewReadiness {
     name: &'static str,
     /// `building`, `catching_up`, `live`, `stopped` or `closed`.
     state: &'static str,
-    /// How far it is behind the log, in events.
-    lag: u64,
+    /// It is served, and not far behind the log.
     ready: bool,
 }
 
-/// How what follows in other streams is. A parked target waits for somebody to look, and is tried again meanwhile.
+/// How what follows in other streams is.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReactorReadiness {
     name: &'static str,
-    /// Targets whose events wait because one could not be handled.
-    parked: usize,
+    /// It has parked nothing: no target's events wait for somebody to look, because one could not be handled.
+    ready: bool,
 }
 
 /// How the service is now.
@@ -52,22 +53,17 @@ pub(crate) async fn of(shared: &Shared) -> Readiness {
     let mut reasons = Vec::new();
     let store = store(shared, &mut reasons);
     let write_side = write_side(shared, &mut reasons);
-    let clock_behind_ms = clock_behind_ms(shared).await;
-    let tolerance_ms =
-        i64::try_from(shared.options.clock_tolerance.as_millis()).unwrap_or(i64::MAX);
-    if clock_behind_ms > tolerance_ms {
-        reasons.push(format!("the clock is {clock_behind_ms} ms behind the log"));
-    }
+    let clock = clock(shared, &mut reasons).await;
     let damage = shared.damage.reason();
     let damage_found = damage.is_some();
-    reasons.extend(damage);
+    reasons.extend(damage.map(str::to_owned));
     let views = views(shared, &mut reasons);
     let reactors = reactors(shared, &mut reasons);
     Readiness {
         ready: reasons.is_empty(),
         store,
         write_side,
-        clock_behind_ms,
+        clock,
         damage_found,
         views,
         reactors,
@@ -120,17 +116,16 @@ fn views(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ViewReadiness> {
         let served = matches!(status.state.name(), "live" | "catching_up");
         let ready = served && status.lag_events <= shared.options.lag_events_max;
         if !ready {
-            reasons.push(format!(
-                "the view `{}` is {}, {} events behind",
-                status.view,
-                status.state.name(),
-                status.lag_events
-            ));
+            let how = if served {
+                "far behind the log"
+            } else {
+                status.state.name()
+            };
+            reasons.push(format!("the view `{}` is {how}", status.view));
         }
         ViewReadiness {
             name: status.view,
             state: status.state.name(),
-            lag: status.lag_events,
             ready,
         }
     });
@@ -139,22 +134,23 @@ fn views(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ViewReadiness> {
 
 fn reactors(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ReactorReadiness> {
     let reactors = shared.commands.reactors().into_iter().map(|status| {
-        if status.parked > 0 {
+        let ready = status.parked == 0;
+        if !ready {
             reasons.push(format!(
-                "the reactor `{}` has parked {} of its targets: an event of theirs cannot be handled",
-                status.name, status.parked
+                "the reactor `{}` has parked what it cannot handle; the service's own log says what",
+                status.name
             ));
         }
         ReactorReadiness {
             name: status.name,
-            parked: status.parked,
+            ready,
         }
     });
     reactors.collect()
 }
 
-/// How far the last recorded event lies ahead of this clock; 0 where it does not.
-async fn clock_behind_ms(shared: &Shared) -> i64 {
+/// Whether the last recorded event lies too far ahead of this clock.
+async fn clock(shared: &Shared, reasons: &mut Vec<String>) -> &'static str {
     // The event at the durable position is the last one.
     let before_last = Position(shared.store.durable_position().0.saturating_sub(1));
     let last = shared
@@ -164,5 +160,13 @@ async fn clock_behind_ms(shared: &Shared) -> i64 {
         .ok()
         .and_then(|events| events.last().cloned());
     let recorded_at_ms = last.map_or(i64::MIN, |event| event.recorded_at_ms());
-    recorded_at_ms.saturating_sub(crate::time::now_ms()).max(0)
+    let behind_ms = recorded_at_ms.saturating_sub(crate::time::now_ms());
+    let tolerance_ms =
+        i64::try_from(shared.options.clock_tolerance.as_millis()).unwrap_or(i64::MAX);
+    if behind_ms > tolerance_ms {
+        reasons.push("the clock is behind the log".to_owned());
+        "behind"
+    } else {
+        "right"
+    }
 }

@@ -145,18 +145,17 @@ async fn a_cursor_is_for_its_list_its_reader_and_its_filter() {
 async fn a_cursor_of_the_queue_is_for_one_order() {
     let door = door(&["bob", "eve"]).await;
     let requests = door.list("/v1/requests", "ann").await;
+    let mut reported = String::new();
     for request in requests["items"].as_array().unwrap() {
         let report = json!({"conversation_id": request["conversation_id"], "messages": [1], "category": "scam"});
-        let _ = door
+        reported = door
             .post("/v1/reports", &door.member("ann"), report)
             .await
-            .expect(201);
+            .expect(201)
+            .position();
     }
     let moderator = door.token("mod", &[Role::Moderator]);
-    let path = format!(
-        "/v1/moderation/queue?limit=1&sort=oldest&min_position={}",
-        door.position()
-    );
+    let path = format!("/v1/moderation/queue?limit=1&sort=oldest&min_position={reported}");
     let first = door.get(&path, &moderator).await.expect(200).json();
     assert_eq!(first["items"].as_array().unwrap().len(), 1);
     let cursor = cursor(&first);
@@ -190,7 +189,7 @@ async fn a_cursor_of_the_queue_is_for_one_order() {
 }
 
 #[tokio::test]
-async fn both_forms_of_a_position_are_waited_for() {
+async fn a_position_is_waited_for_in_the_form_of_the_callers_role() {
     let door = door(&["bob", "eve"]).await;
     for number in 2..=3 {
         let sent = door.send("bob", "ann", "more").await.expect(201);
@@ -198,7 +197,66 @@ async fn both_forms_of_a_position_are_waited_for() {
         let shown = door.get(&opaque, &door.member("ann")).await.expect(200);
         assert_eq!(shown.json()["items"][0]["last_message"]["number"], number);
         let numeric = format!("/v1/requests?min_position={}", door.position());
-        assert_eq!(door.get(&numeric, &door.member("ann")).await.status, 200);
+        for role in [Role::Service, Role::Auditor] {
+            let numbers = door.token("ann", &[Role::Member, role]);
+            assert_eq!(door.get(&numeric, &numbers).await.status, 200);
+        }
+    }
+}
+
+/// By numbers that are answered, and numbers that are waited for, one finds the end of the log.
+#[tokio::test]
+async fn a_number_is_no_position_from_who_is_shown_none() {
+    let door = door(&["bob"]).await;
+    let end = door.position().0;
+    let moderator = door.token("mod", &[Role::Moderator, Role::Operator]);
+    let bob = door.member("bob");
+    for (path, token) in [
+        ("/v1/inbox", &bob),
+        ("/v1/requests", &bob),
+        ("/v1/unread", &bob),
+        ("/v1/me/blocks", &bob),
+        ("/v1/me/reports", &bob),
+        ("/v1/me/dm-setting", &bob),
+        ("/v1/moderation/queue", &moderator),
+    ] {
+        let mut answers = Vec::new();
+        for number in [0, 1, end - 1, end, end + 1, end + 1_000, u64::MAX] {
+            let refused = door
+                .get(&format!("{path}?min_position={number}"), token)
+                .await;
+            assert_eq!(
+                refused.failure(),
+                (400, "invalid_query".to_owned()),
+                "{path} {number}"
+            );
+            let mut problem = refused.json();
+            problem.as_object_mut().unwrap().remove("request_id");
+            answers.push(problem);
+        }
+        let words = answers[0]["detail"].as_str().unwrap();
+        assert!(words.contains("as it was received"), "{words}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    }
+}
+
+#[tokio::test]
+async fn no_position_is_made_of_another() {
+    let door = door(&["bob"]).await;
+    let bob = door.member("bob");
+    let known = door.get("/v1/inbox", &bob).await.expect(200).position();
+    for at in 0..known.len() {
+        for letter in ["A", "B", "w", "_"] {
+            let mut made = known.clone();
+            made.replace_range(at..=at, letter);
+            if made == known {
+                continue;
+            }
+            let refused = door
+                .get(&format!("/v1/inbox?min_position={made}"), &bob)
+                .await;
+            assert_eq!(refused.failure(), (400, "invalid_query".to_owned()));
+        }
     }
 }
 
@@ -215,6 +273,7 @@ async fn a_position_that_does_not_come_is_behind() {
     .await;
     door.register("ann").await;
     let far = door.position().0 + 1_000;
+    let ann = door.token("ann", &[Role::Member, Role::Auditor]);
     for path in [
         "/v1/inbox",
         "/v1/requests",
@@ -223,9 +282,7 @@ async fn a_position_that_does_not_come_is_behind() {
         "/v1/me/reports",
         "/v1/me/dm-setting",
     ] {
-        let reply = door
-            .get(&format!("{path}?min_position={far}"), &door.member("ann"))
-            .await;
+        let reply = door.get(&format!("{path}?min_position={far}"), &ann).await;
         assert_eq!(reply.failure(), (503, "view_behind".to_owned()), "{path}");
         assert_eq!(reply.headers["retry-after"], "1");
     }

@@ -20,6 +20,15 @@ async fn not_ready(door: &Door) -> (Value, String) {
     (answer, reasons)
 }
 
+/// Holds an answer to tell nothing that can be counted with.
+fn no_figure(answer: &Value) {
+    let text = answer.to_string();
+    assert!(
+        !text.contains(|letter: char| letter.is_ascii_digit()),
+        "{text}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_commands_than_may_wait_are_told_that_the_service_is_busy() {
     let gate = Gate::new();
@@ -73,7 +82,10 @@ async fn a_service_in_order_is_ready_and_names_its_parts() {
         ),
         (&json!("running"), &json!(false), &json!([]))
     );
-    assert_eq!(answer["reactors"], json!([{"name": "cases", "parked": 0}]));
+    assert_eq!(
+        answer["reactors"],
+        json!([{"name": "cases", "ready": true}])
+    );
 }
 
 #[tokio::test]
@@ -82,6 +94,7 @@ async fn views_that_cannot_be_read_answer_not_ready() {
     door.register("ann").await;
     door.reads.stop().await.unwrap();
     let (answer, reasons) = not_ready(&door).await;
+    no_figure(&answer);
     assert_eq!(answer["views"][0]["ready"], false);
     assert!(reasons.contains("the view `inbox` is closed"), "{reasons}");
     let refused = door.get("/v1/inbox", &door.member("ann")).await;
@@ -150,9 +163,13 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
         .await;
     assert!(stopped.is_err());
     let (answer, reasons) = not_ready(&door).await;
-    assert_eq!(answer["reactors"], json!([{"name": "cases", "parked": 1}]));
+    no_figure(&answer);
+    assert_eq!(
+        answer["reactors"],
+        json!([{"name": "cases", "ready": false}])
+    );
     assert!(
-        reasons.contains("the reactor `cases` has parked 1")
+        reasons.contains("the reactor `cases` has parked what")
             && reasons.contains("the view `moderation_queue` is stopped"),
         "{reasons}"
     );
@@ -168,7 +185,7 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
     // A query that waits for what the view cannot reach is told at once.
-    let moderator = door.token("mod", &[Role::Moderator]);
+    let moderator = door.token("mod", &[Role::Moderator, Role::Auditor]);
     let path = format!("/v1/moderation/queue?min_position={position}");
     let refused = door.get(&path, &moderator).await;
     assert_eq!(refused.failure(), (503, "not_ready".to_owned()));
@@ -187,9 +204,12 @@ async fn a_clock_behind_the_log_by_more_than_5_seconds_is_not_ready() {
         })
         .await;
         let answer = door.get("/readyz", "").await;
+        no_figure(&answer.json());
         assert_eq!(answer.status, if ready { 200 } else { 503 });
-        let behind = answer.json()["clock_behind_ms"].as_i64().unwrap();
-        assert_eq!(behind > 5_000, !ready, "{behind}");
+        assert_eq!(
+            answer.json()["clock"],
+            if ready { "right" } else { "behind" }
+        );
     }
 }
 
@@ -225,9 +245,11 @@ async fn every_view_is_listed_with_its_size_and_how_far_it_is() {
             "{view}"
         );
     }
-    // A view that stands still falls behind, in events and in seconds.
+    // A view that stands still falls behind, in events and in seconds; only operators are told how far.
     door.reads.stop().await.unwrap();
+    let before = not_ready(&door).await;
     door.audience("ann", "no_one").await;
+    assert_eq!(not_ready(&door).await, before);
     let views = door.get("/v1/views", &operator).await.expect(200).json();
     assert_eq!(views["items"][0]["lag"], 1, "{views}");
     assert!(views["items"][0]["lag_seconds"].as_f64().unwrap() >= 0.0);

@@ -265,7 +265,8 @@ async fn killed_under_load_every_answered_command_is_there_once_and_the_views_ag
             data("text"),
         ));
     }
-    for (n, token) in tokens.iter().enumerate() {
+    for n in 0..CLIENTS {
+        let token = &server.token(&name(n), "member,auditor");
         let inbox: Value = client
             .get(format!(
                 "{}/v1/inbox?limit=200&min_position={end}",

@@ -380,11 +380,21 @@ impl Door {
         self.store.durable_position()
     }
 
+    /// Waits until every view has come to the end of the log.
+    pub async fn views_at_the_end(&self) {
+        let end = self.position();
+        for view in ViewName::ALL {
+            self.reads
+                .wait(*view, end, Duration::from_secs(30))
+                .await
+                .unwrap();
+        }
+    }
+
     /// A member's list, standing at the end of the log.
     pub async fn list(&self, path: &str, member: &str) -> Value {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let path = format!("{path}{joint}min_position={}", self.position());
-        self.get(&path, &self.member(member))
+        self.views_at_the_end().await;
+        self.get(path, &self.member(member))
             .await
             .expect(200)
             .json()

@@ -74,7 +74,9 @@ async fn list(
 ) -> Result<Answered<Listed<Block>>, ApiError> {
     const VIEW: ViewName = ViewName::Blocked;
     let page = shared.page(&caller, VIEW.as_str(), &asked)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared.reads.blocks(caller.sub(), &page, now()).await?;
     Ok(shared.listed(&caller, VIEW.as_str(), page, Block::from))
 }

@@ -45,7 +45,7 @@ async fn show(
     Query(asked): Query<AsOf>,
 ) -> Result<Answered<DmSetting>, ApiError> {
     shared
-        .reached(ViewName::Members, asked.min_position.as_deref())
+        .reached(&caller, ViewName::Members, asked.min_position.as_deref())
         .await?;
     let answer = shared.reads.member(caller.sub()).await?;
     let setting = answer.value.dm_setting;

@@ -133,7 +133,7 @@ async fn events(
         ApiError::field(Code::InvalidQuery, field, detail)
     };
     let (after, version) = match (&asked.after, &asked.cursor) {
-        (Some(text), None) => (shared.position_given("after", text)?, None),
+        (Some(text), None) => (shared.position_given(&caller, "after", text)?, None),
         (None, Some(text)) => place(&shared.cursor_given(SCOPE, caller.sub().as_str(), text)?),
         (None, None) => (Position::START, None),
         (Some(_), Some(_)) => return Err(invalid("cursor", "It is given beside `after`.")),

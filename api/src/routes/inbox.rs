@@ -52,7 +52,9 @@ async fn list(
 ) -> Result<Answered<Listed<InboxEntry>>, ApiError> {
     const VIEW: ViewName = ViewName::Inbox;
     let page = shared.page(&caller, VIEW.as_str(), &asked)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared.reads.inbox(caller.sub(), &page).await?;
     Ok(shared.listed(&caller, VIEW.as_str(), page, InboxEntry::from))
 }

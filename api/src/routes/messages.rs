@@ -182,7 +182,9 @@ async fn list(
     // A cursor is for one conversation: in another it is none.
     let scope = format!("{VIEW} {conversation}");
     let page = shared.page(&caller, &scope, &asked)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared
         .reads
         .messages(caller.sub(), conversation, &page, now())

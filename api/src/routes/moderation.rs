@@ -52,7 +52,7 @@ struct Asked {
     limit: Option<usize>,
     /// `next_cursor` of the page before, with the same filter and order.
     cursor: Option<String>,
-    /// Waits until the view has come to this position.
+    /// Waits until the view has come to this position, given as it was received.
     min_position: Option<String>,
 }
 
@@ -192,7 +192,9 @@ async fn queue(
         min_position: None,
     };
     let page = shared.page(&caller, &scope, &paging)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared.reads.moderation_queue(&filter, &page).await?;
     Ok(shared.listed(&caller, &scope, page, QueuedCase::from))
 }
@@ -203,7 +205,7 @@ async fn queue(
 struct Reading {
     /// What for, 1-64 bytes of `[a-z0-9_]`; `review` when absent. It is recorded.
     purpose: Option<String>,
-    /// Waits until the view has come to this position.
+    /// Waits until the view has come to this position, given as it was received.
     min_position: Option<String>,
 }
 
@@ -383,7 +385,7 @@ async fn case(
         })?;
     let case = query::case(&id);
     shared
-        .reached(VIEW, reading.min_position.as_deref())
+        .reached(&acting.caller, VIEW, reading.min_position.as_deref())
         .await?;
     disclose(&shared, &acting, case, purpose).await?;
     let answer = shared.reads.case(case).await?;

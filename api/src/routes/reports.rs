@@ -226,7 +226,9 @@ async fn list(
 ) -> Result<Answered<Listed<OwnReport>>, ApiError> {
     const VIEW: ViewName = ViewName::Reports;
     let page = shared.page(&caller, VIEW.as_str(), &asked)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared.reads.my_reports(caller.sub(), &page).await?;
     Ok(shared.listed(&caller, VIEW.as_str(), page, OwnReport::from))
 }
@@ -241,7 +243,7 @@ async fn show(
     Query(asked): Query<AsOf>,
 ) -> Result<Answered<OwnReport>, ApiError> {
     shared
-        .reached(ViewName::Reports, asked.min_position.as_deref())
+        .reached(&caller, ViewName::Reports, asked.min_position.as_deref())
         .await?;
     let answer = shared
         .reads

@@ -111,7 +111,9 @@ async fn list(
 ) -> Result<Answered<Listed<Request>>, ApiError> {
     const VIEW: ViewName = ViewName::Requests;
     let page = shared.page(&caller, VIEW.as_str(), &asked)?;
-    shared.reached(VIEW, asked.min_position.as_deref()).await?;
+    shared
+        .reached(&caller, VIEW, asked.min_position.as_deref())
+        .await?;
     let page = shared.reads.requests(caller.sub(), &page).await?;
     Ok(shared.listed(&caller, VIEW.as_str(), page, Request::from))
 }

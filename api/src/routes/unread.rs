@@ -32,7 +32,7 @@ async fn count(
     Query(asked): Query<AsOf>,
 ) -> Result<Answered<Unread>, ApiError> {
     shared
-        .reached(ViewName::Unread, asked.min_position.as_deref())
+        .reached(&caller, ViewName::Unread, asked.min_position.as_deref())
         .await?;
     let answer = shared.reads.unread(caller.sub()).await?;
     let body = Unread {
