@@ -401,7 +401,7 @@ async fn ends_at_a_failed_sync(alone: bool) {
         event(0, 1).event_id
     );
     store.close();
-    let fatal = fatal.lock().unwrap();
+    let fatal = std::mem::take(&mut *fatal.lock().unwrap());
     let threads: Vec<_> = fatal.iter().map(|(thread, _)| thread.as_deref()).collect();
     assert_eq!(
         threads,
