@@ -172,6 +172,7 @@ impl Shared {
         let envelope = Envelope {
             actor: caller.sub().clone(),
             command_id,
+            id_given: acting.id_given,
             at: acting.at,
             command,
         };

@@ -172,6 +172,8 @@ pub(crate) struct Acting<A> {
     pub caller: Caller<A>,
     /// Its id: the client's, or one made here.
     pub command_id: CommandId,
+    /// Whether the client gave it.
+    pub id_given: bool,
     /// When it happened, if a `service` says so.
     pub at: Option<Timestamp>,
 }
@@ -181,11 +183,12 @@ impl<A: Access> FromRequestParts<State> for Acting<A> {
 
     async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, ApiError> {
         let caller = Caller::<A>::from_request_parts(parts, shared).await?;
-        let command_id = idempotency_key(&parts.headers)?;
+        let (command_id, id_given) = idempotency_key(&parts.headers)?;
         let at = happened_at(&parts.headers, &caller.principal)?;
         Ok(Acting {
             caller,
             command_id,
+            id_given,
             at,
         })
     }
@@ -215,8 +218,10 @@ fn single<'a>(
     Ok(first)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<CommandId, ApiError> {
-    let given = match single(headers, IDEMPOTENCY_KEY)? {
+/// The command's id, and whether the client gave it.
+fn idempotency_key(headers: &HeaderMap) -> Result<(CommandId, bool), ApiError> {
+    let header = single(headers, IDEMPOTENCY_KEY)?;
+    let id = match header {
         Some(value) => std::str::from_utf8(value.as_bytes())
             .ok()
             .and_then(|key| CommandId::new(key).ok()),
@@ -227,7 +232,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<CommandId, ApiError> {
         )
         .ok(),
     };
-    given.ok_or_else(|| {
+    id.map(|id| (id, header.is_some())).ok_or_else(|| {
         ApiError::field(
             Code::InvalidHeader,
             IDEMPOTENCY_KEY,
@@ -369,5 +374,21 @@ impl Shared {
                 "It is not a cursor of this list for this caller; give `next_cursor` of the page before as it was, with the same filter and order.",
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    #[test]
+    fn an_id_made_here_is_told_from_one_that_the_client_can_give_again() {
+        let mut headers = HeaderMap::new();
+        let (made, given) = idempotency_key(&headers).unwrap();
+        let (other, _) = idempotency_key(&headers).unwrap();
+        assert!(!given && made != other);
+        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_static("hello-1"));
+        let (id, given) = idempotency_key(&headers).unwrap();
+        assert!(given && id.as_str() == "hello-1");
     }
 }

@@ -44,6 +44,7 @@ pub(crate) async fn decide(
         command_id,
         at,
         command,
+        ..
     } = envelope;
     let policy = Arc::new(policy(shared, as_of).await?);
     let (stream, mut task) = of_command(command, &actor, &command_id, &policy);

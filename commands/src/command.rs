@@ -25,6 +25,8 @@ pub struct Envelope {
     pub actor: MemberId,
     /// The client's id of this command.
     pub command_id: CommandId,
+    /// Whether the client gave the id, and so may give it again; else it was made for this command alone.
+    pub id_given: bool,
     /// When it happened, where the caller may say so; else the clock decides, and time never falls within a stream.
     pub at: Option<Timestamp>,
     /// What is to happen.

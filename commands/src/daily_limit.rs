@@ -1,7 +1,8 @@
-//! How many refusals of one member are recorded: enough to explain them, too few to fill a disk with.
+//! How much of what one member asks is written though it changes nothing: refusals that are recorded, outcomes that are
+//! kept. Enough to explain and to repeat them, too few to fill a disk with.
 //!
-//! Counted in memory by windows of 24 hours of the node's clock, for the members refused most recently; a restart
-//! forgives. What is beyond the limit is answered as such and writes nothing.
+//! Counted in memory by windows of 24 hours of the node's clock, for the members counted most recently; a restart
+//! forgives. What is beyond a limit writes nothing.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
 
-/// Members whose refusals are counted; beyond it the one refused longest ago is forgiven.
+/// Members who are counted; beyond it the one counted longest ago is forgiven.
 const MEMBERS_MAX: usize = 65_536;
 
 /// The counts.
-pub(crate) struct RefusalLimit {
+pub(crate) struct DailyLimit {
     per_day_max: Option<u32>,
     counts: Mutex<LruCache<Arc<str>, Count, FxBuildHasher>>,
 }
@@ -23,11 +24,11 @@ pub(crate) struct RefusalLimit {
 #[derive(Clone, Copy)]
 struct Count {
     since: Timestamp,
-    refusals: u32,
+    counted: u32,
 }
 
-impl RefusalLimit {
-    /// No count yet. Without a limit everything is recorded.
+impl DailyLimit {
+    /// No count yet. Without a limit everything is admitted.
     pub(crate) fn new(per_day_max: Option<u32>) -> Self {
         let bound = NonZeroUsize::new(MEMBERS_MAX).unwrap_or(NonZeroUsize::MIN);
         Self {
@@ -36,7 +37,7 @@ impl RefusalLimit {
         }
     }
 
-    /// Counts a refusal that is about to be recorded, and says whether it may be.
+    /// Counts what is about to be written for a member, and says whether it may be.
     pub(crate) fn admit(&self, actor: &Arc<str>, now: Timestamp) -> bool {
         let Some(max) = self.per_day_max else {
             return true;
@@ -44,15 +45,15 @@ impl RefusalLimit {
         let mut counts = self.counts.lock();
         let fresh = || Count {
             since: now,
-            refusals: 0,
+            counted: 0,
         };
         let count = counts.get_or_insert_mut(Arc::clone(actor), fresh);
         if now.since_ms(count.since) >= DAY_MS {
             *count = fresh();
         }
-        let admitted = count.refusals < max;
+        let admitted = count.counted < max;
         if admitted {
-            count.refusals += 1;
+            count.counted += 1;
         }
         admitted
     }

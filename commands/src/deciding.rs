@@ -19,7 +19,7 @@ use crate::acks::Ack;
 use crate::aggregate::State;
 use crate::facts::MemberFact;
 use crate::idempotency::Claim;
-use crate::job::{Job, Named, Reply};
+use crate::job::{Job, Named, Origin, Reply};
 use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
@@ -393,12 +393,14 @@ impl Desk<'_> {
         self.shared.counters.outcome(&job.task, &result);
         if let (Some(claim), Ok(outcome)) = (job.claim.take(), &result)
             && outcome.kind == Kind::Unchanged
+            && claim.id_given
         {
-            let (id, causation) = claim.ids();
-            let arrived = self.shared.options.clock.now();
-            if self.shared.options.mode == Mode::Service {
+            if self.shared.options.mode == Mode::Service
+                && let Origin::Command { actor, .. } = &job.origin
+            {
+                let arrived = self.shared.options.clock.now();
                 let kept = &self.shared.kept;
-                kept.keep_unchanged(id, causation, position, arrived, outcome);
+                kept.keep_unchanged(actor.as_arc(), claim.ids(), position, arrived, outcome);
             }
             claim.unchanged(position, outcome);
         }

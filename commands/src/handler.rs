@@ -565,12 +565,13 @@ impl CommandHandler {
         envelope: Envelope,
         correlation: Uuid,
         causation: Uuid,
-        claim: Claim,
+        mut claim: Claim,
     ) -> Result<Box<Job>, CommandError> {
         let shared = &self.inner.shared;
         let Envelope {
             actor,
             command_id,
+            id_given,
             at,
             command,
         } = envelope;
@@ -591,6 +592,7 @@ impl CommandHandler {
         };
         let at = at.map_or(At::Clock, At::Given);
         let mut job = Job::new(stream, task, origin, at, Reply::Nobody, place);
+        claim.id_given = id_given;
         job.claim = Some(claim);
         Ok(Box::new(job))
     }

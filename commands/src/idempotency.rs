@@ -126,6 +126,7 @@ impl Recent {
                     recent: Arc::clone(self),
                     key,
                     causation,
+                    id_given: true,
                     open: true,
                 })
             }
@@ -196,6 +197,8 @@ pub(crate) struct Claim {
     recent: Arc<Recent>,
     key: Uuid,
     causation: Uuid,
+    /// Whether the id can come again, by the client who gave it; else nothing is remembered of what wrote nothing.
+    pub(crate) id_given: bool,
     open: bool,
 }
 

@@ -4,10 +4,12 @@
 //! Promise: nothing here is ahead of the log, or of another one, and everything may be lost: a snapshot costs a longer
 //! fold, an outcome a new decision. Nobody waits for anything to be kept. It is written behind, once what it rests on is
 //! durable, and synced every few seconds and at the end, so that a kill loses the last of it. Snapshots are one row a
-//! stream; outcomes leave after [`WINDOW_DAYS`] by their arrival. How a stream is folded from one stands in
-//! `snapshots.rs`, what a repeated command gets in `handler.rs`.
+//! stream. Outcomes are kept for ids that a client gave, so many of a member within 24 hours and so many in all
+//! ([`Options`]); they leave after [`WINDOW_DAYS`] by their arrival, or as the oldest of too many. How a stream is folded
+//! from a snapshot stands in `snapshots.rs`, what a repeated command gets in `handler.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::conversation::AlsoOutcome;
@@ -23,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::daily_limit::DailyLimit;
 use crate::filter::SeenFilter;
 use crate::ids::{WINDOW_DAYS, mark_of};
 use crate::snapshots::Snapshot;
@@ -49,6 +52,9 @@ pub(crate) struct Kept {
     /// None once stopped, so that another may open the file.
     shelf: RwLock<Option<Arc<Shelf>>>,
     unchanged: SeenFilter,
+    per_member: DailyLimit,
+    unchanged_max: u64,
+    stopping: AtomicBool,
     items: mpsc::Sender<Item>,
 }
 
@@ -129,7 +135,7 @@ impl Unchanged {
 }
 
 impl Kept {
-    /// What an earlier run kept of this log, and what takes more from now on.
+    /// What an earlier run kept of this log, and what takes more from now on. Reads no row.
     pub(crate) fn open(
         store: &dyn EventStore,
         options: &Options,
@@ -145,25 +151,36 @@ impl Kept {
         )
         .map_err(problem)?;
         let unchanged = SeenFilter::new(options.filter_bytes / FILTER_PART, WINDOW_DAYS * DAY_MS);
-        let reader = shelf.reader();
-        for row in reader
-            .scan(ARRIVALS, &Span::all(), Order::Ascending)
-            .map_err(problem)?
-        {
-            let (key, _) = row.map_err(problem)?;
-            let mut parts = Parts::of(&key);
-            if let (Some(arrived_ms), Some(id)) = (parts.i64(), parts.fixed()) {
-                unchanged.add(mark_of(Uuid::from_bytes(id)), arrived_ms);
-            }
-        }
-        unchanged.complete();
         let (items, waiting) = mpsc::channel(WAITING_MAX);
         let kept = Self {
             shelf: RwLock::new(Some(Arc::new(shelf))),
             unchanged,
+            per_member: DailyLimit::new(Some(options.unchanged_kept_per_day_max)),
+            unchanged_max: options.unchanged_kept_max,
+            stopping: AtomicBool::new(false),
             items,
         };
         Ok((kept, waiting))
+    }
+
+    /// Lets the filter know what earlier runs kept; until it does, every id is looked up. Ends early at a stop.
+    fn fill_filter(&self) -> Result<(), TableError> {
+        let Some(reader) = self.reader() else {
+            return Ok(());
+        };
+        for row in reader.scan(ARRIVALS, &Span::all(), Order::Ascending)? {
+            if self.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let (key, _) = row?;
+            let mut parts = Parts::of(&key);
+            if let (Some(arrived_ms), Some(id)) = (parts.i64(), parts.fixed()) {
+                self.unchanged
+                    .add(mark_of(Uuid::from_bytes(id)), arrived_ms);
+            }
+        }
+        self.unchanged.complete();
+        Ok(())
     }
 
     /// The snapshot of a stream under a version of its fold. Reads the disk.
@@ -200,11 +217,11 @@ impl Kept {
         in_window.then(|| (kept.causation, kept.outcome()))
     }
 
-    /// Keeps an outcome that wrote nothing, in its own time.
+    /// Keeps an outcome of a member's that wrote nothing, in its own time, unless that member has enough kept.
     pub(crate) fn keep_unchanged(
         &self,
-        id: Uuid,
-        causation: Uuid,
+        actor: &Arc<str>,
+        (id, causation): (Uuid, Uuid),
         decided_on: Position,
         arrived: Timestamp,
         outcome: &Outcome,
@@ -212,6 +229,9 @@ impl Kept {
         let Some(unchanged) = Unchanged::of(causation, decided_on, arrived, outcome) else {
             return;
         };
+        if !self.per_member.admit(actor, arrived) {
+            return;
+        }
         let item = Item::Unchanged(id, Box::new(unchanged));
         if self.items.try_send(item).is_ok() {
             self.unchanged.add(mark_of(id), arrived.0);
@@ -220,12 +240,24 @@ impl Kept {
 
     /// Keeps what waits, durably, and takes no more.
     pub(crate) async fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
         // Who writes may have ended with the store.
         let _ = self.items.send(Item::Stop).await;
     }
 
     /// Writes what is to be kept until told to stop.
-    pub(crate) async fn run(&self, store: Arc<dyn EventStore>, mut waiting: mpsc::Receiver<Item>) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        store: Arc<dyn EventStore>,
+        mut waiting: mpsc::Receiver<Item>,
+    ) {
+        let by = Arc::clone(&self);
+        let filling = tokio::task::spawn_blocking(move || {
+            if let Err(error) = by.fill_filter() {
+                // It stays incomplete, which costs time and nothing else.
+                tracing::warn!(%error, "the filter of unchanged outcomes could not be filled");
+            }
+        });
         let mut sync_at = None;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -249,9 +281,11 @@ impl Kept {
             let Some(shelf) = self.shelf.read().clone() else {
                 return;
             };
+            let unchanged_max = self.unchanged_max;
             let written = tokio::task::spawn_blocking(move || {
+                let before = shelf.reader().count(ARRIVALS)?;
                 shelf.change(rests_on, sync, |tx| {
-                    items.iter().try_for_each(|item| put(tx, item))
+                    put_all(tx, &items, before, unchanged_max)
                 })
             });
             match written.await {
@@ -262,6 +296,8 @@ impl Kept {
                 Err(_) => return,
             }
             if stop {
+                // It reads the file that another may open next.
+                let _ = filling.await;
                 *self.shelf.write() = None;
                 return;
             }
@@ -282,34 +318,64 @@ fn rests_on(item: &Item) -> Position {
     }
 }
 
-fn put(tx: &mut Tx<'_>, item: &Item) -> Result<(), TableError> {
-    match item {
-        Item::Snapshot(stream, snapshot) => {
-            // One a stream: those of other versions of the fold go.
-            tx.delete_span(SNAPSHOTS, &Span::prefix(&Key::new().text(stream.as_str())))?;
-            tx.put(
-                SNAPSHOTS,
-                &snapshot_key(stream, snapshot.code),
-                &snapshot.encode(),
-            )
+/// Writes what is to be kept, where `before` outcomes are; then the oldest go that are more than `unchanged_max`.
+fn put_all(
+    tx: &mut Tx<'_>,
+    items: &[Item],
+    before: u64,
+    unchanged_max: u64,
+) -> Result<(), TableError> {
+    let mut rows = before;
+    let mut latest = None;
+    for item in items {
+        match item {
+            Item::Snapshot(stream, snapshot) => {
+                // One a stream: those of other versions of the fold go.
+                tx.delete_span(SNAPSHOTS, &Span::prefix(&Key::new().text(stream.as_str())))?;
+                let key = snapshot_key(stream, snapshot.code);
+                tx.put(SNAPSHOTS, &key, &snapshot.encode())?;
+            }
+            Item::Unchanged(id, unchanged) => {
+                rows += 1;
+                rows -= u64::from(forget_earlier(tx, *id)?);
+                let row = serde_json::to_vec(&**unchanged).unwrap_or_default();
+                tx.put(UNCHANGED, id.as_bytes(), &row)?;
+                tx.put(ARRIVALS, &arrival_key(*id, unchanged.arrived_ms), &[])?;
+                latest = latest.max(Some(unchanged.arrived_ms));
+            }
+            Item::Stop => {}
         }
-        Item::Unchanged(id, unchanged) => {
-            forget_before(tx, unchanged.arrived_ms - (WINDOW_DAYS + 1) * DAY_MS)?;
-            let row = serde_json::to_vec(unchanged).unwrap_or_default();
-            tx.put(UNCHANGED, id.as_bytes(), &row)?;
-            let arrival = Key::new().i64(unchanged.arrived_ms).fixed(id.as_bytes());
-            tx.put(ARRIVALS, &arrival, &[])
-        }
-        Item::Stop => Ok(()),
+    }
+    match latest {
+        Some(latest) => forget(
+            tx,
+            latest - (WINDOW_DAYS + 1) * DAY_MS,
+            rows.saturating_sub(unchanged_max),
+        ),
+        None => Ok(()),
     }
 }
 
-/// Forgets what arrived before a time.
-fn forget_before(tx: &mut Tx<'_>, arrived_ms: i64) -> Result<(), TableError> {
-    let span = Span::all().before(&Key::new().i64(arrived_ms));
+/// Forgets when the outcome arrived that was kept of this id before; whether there was one.
+fn forget_earlier(tx: &mut Tx<'_>, id: Uuid) -> Result<bool, TableError> {
+    let row = tx.get(UNCHANGED, id.as_bytes())?;
+    let Some(earlier) = row.and_then(|row| serde_json::from_slice::<Unchanged>(&row).ok()) else {
+        return Ok(false);
+    };
+    tx.delete(ARRIVALS, &arrival_key(id, earlier.arrived_ms))?;
+    Ok(true)
+}
+
+/// Forgets what arrived before a time, and the oldest that are too many.
+fn forget(tx: &mut Tx<'_>, arrived_ms: i64, too_many: u64) -> Result<(), TableError> {
     let mut over = Vec::new();
-    for row in tx.scan(ARRIVALS, &span, Order::Ascending)? {
-        over.push(row?.0.to_vec());
+    for (row, number) in tx.scan(ARRIVALS, &Span::all(), Order::Ascending)?.zip(0..) {
+        let key = row?.0.to_vec();
+        let in_time = Parts::of(&key).i64().is_some_and(|at| at >= arrived_ms);
+        if number >= too_many && in_time {
+            break;
+        }
+        over.push(key);
     }
     for key in over {
         let mut parts = Parts::of(&key);
@@ -320,6 +386,106 @@ fn forget_before(tx: &mut Tx<'_>, arrived_ms: i64) -> Result<(), TableError> {
     Ok(())
 }
 
+fn arrival_key(id: Uuid, arrived_ms: i64) -> Key {
+    Key::new().i64(arrived_ms).fixed(id.as_bytes())
+}
+
 fn snapshot_key(stream: &StreamName, code: u32) -> Key {
     Key::new().text(stream.as_str()).u64(code.into())
+}
+
+#[cfg(test)]
+mod spec {
+    use event_store::LogId;
+
+    use super::*;
+
+    fn id(n: u64) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes())
+    }
+
+    fn kept_in_memory() -> Kept {
+        let shelf = Shelf::open(None, TABLES, LogId(Uuid::nil()), Position(9), 1 << 20).unwrap();
+        Kept {
+            shelf: RwLock::new(Some(Arc::new(shelf))),
+            unchanged: SeenFilter::new(1 << 16, WINDOW_DAYS * DAY_MS),
+            per_member: DailyLimit::new(Some(10)),
+            unchanged_max: 3,
+            stopping: AtomicBool::new(false),
+            items: mpsc::channel(1).0,
+        }
+    }
+
+    fn put(kept: &Kept, ids: std::ops::Range<u64>, arrived_ms: i64) {
+        let outcome = Outcome {
+            position: Position(1),
+            kind: Kind::Unchanged,
+            repeated: false,
+            answer: Answer::Nothing,
+        };
+        let items: Vec<Item> = ids
+            .map(|n| {
+                let unchanged =
+                    Unchanged::of(Uuid::nil(), Position(1), Timestamp(arrived_ms), &outcome);
+                Item::Unchanged(id(n), Box::new(unchanged.unwrap()))
+            })
+            .collect();
+        let shelf = kept.shelf.read().clone().unwrap();
+        let before = shelf.reader().count(ARRIVALS).unwrap();
+        shelf
+            .change(Position(1), false, |tx| {
+                put_all(tx, &items, before, kept.unchanged_max)
+            })
+            .unwrap();
+    }
+
+    fn found(kept: &Kept, among: std::ops::Range<u64>) -> Vec<u64> {
+        let rows = |table| kept.reader().unwrap().count(table).unwrap();
+        assert_eq!(rows(ARRIVALS), rows(UNCHANGED));
+        among
+            .filter(|n| kept.unchanged(id(*n), Timestamp(0)).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn of_too_many_outcomes_the_oldest_go() {
+        let kept = kept_in_memory();
+        for n in 0..5 {
+            put(&kept, n..n + 1, i64::try_from(n).unwrap());
+        }
+        assert_eq!(found(&kept, 0..9), [2, 3, 4]);
+        put(&kept, 5..7, 5);
+        assert_eq!(found(&kept, 0..9), [4, 5, 6]);
+        put(&kept, 10..20, 6);
+        assert_eq!(found(&kept, 0..20).len(), 3);
+    }
+
+    #[test]
+    fn an_outcome_kept_again_stays_when_its_first_arrival_is_forgotten() {
+        let kept = kept_in_memory();
+        put(&kept, 0..1, -10 * DAY_MS);
+        put(&kept, 0..1, -2 * DAY_MS);
+        put(&kept, 1..2, 0);
+        assert_eq!(found(&kept, 0..2), [0, 1]);
+    }
+
+    #[test]
+    fn what_earlier_runs_kept_is_found_before_the_filter_knows_of_it_and_after() {
+        let kept = kept_in_memory();
+        put(&kept, 0..2, 0);
+        assert!(kept.maybe_unchanged(id(0)) && kept.maybe_unchanged(id(7)));
+        assert_eq!(found(&kept, 0..9), [0, 1]);
+        kept.fill_filter().unwrap();
+        assert!(kept.maybe_unchanged(id(0)) && kept.maybe_unchanged(id(1)));
+        assert!(!kept.maybe_unchanged(id(7)));
+    }
+
+    #[test]
+    fn a_stop_ends_the_filling_and_what_is_not_filled_denies_nothing() {
+        let kept = kept_in_memory();
+        put(&kept, 0..2, 0);
+        kept.stopping.store(true, Ordering::Release);
+        kept.fill_filter().unwrap();
+        assert!(kept.maybe_unchanged(id(1)) && kept.maybe_unchanged(id(7)));
+    }
 }

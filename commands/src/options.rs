@@ -60,6 +60,11 @@ pub struct Options {
     pub waiting_per_worker_max: usize,
     /// Refusals of one member recorded within 24 hours; beyond it the answer is `RateLimited`, and nothing is written.
     pub recorded_refusals_per_day_max: u32,
+    /// Outcomes of one member that wrote nothing and are kept over a restart, within 24 hours; beyond it they are known
+    /// until the stop alone.
+    pub unchanged_kept_per_day_max: u32,
+    /// Outcomes that wrote nothing and are kept in all, at about 300 bytes each; beyond it the oldest go.
+    pub unchanged_kept_max: u64,
     /// Memory for knowing that a command id is new without asking the disk.
     pub filter_bytes: usize,
     /// Cache of the write side's own tables.
@@ -79,6 +84,8 @@ impl Options {
             members_cached: 65_536,
             waiting_per_worker_max: 1024,
             recorded_refusals_per_day_max: 100,
+            unchanged_kept_per_day_max: 1_000,
+            unchanged_kept_max: 1_000_000,
             filter_bytes: 24 << 20,
             tables_cache_bytes: 16 << 20,
         }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::aggregate::LoadError;
 use crate::counters::Counters;
+use crate::daily_limit::DailyLimit;
 use crate::facts::Facts;
 use crate::filter::SeenFilter;
 use crate::idempotency::{Recent, Seen};
@@ -19,7 +20,6 @@ use crate::job::{Decided, InFlight, Job, Place, Reply};
 use crate::kept::Kept;
 use crate::loading::Loading;
 use crate::messages::LookUpError;
-use crate::refusals::RefusalLimit;
 use crate::timers::Timers;
 use crate::worker::Message;
 use crate::{CommandError, Options};
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) filter: Arc<SeenFilter>,
     pub(crate) view: ViewHandle,
     pub(crate) timers: Arc<Timers>,
-    pub(crate) refusals: RefusalLimit,
+    pub(crate) refusals: DailyLimit,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) counters: Counters,

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, State, policy_stream};
 use crate::counters::Counters;
+use crate::daily_limit::DailyLimit;
 use crate::facts::{Facts, PolicyFact};
 use crate::filter::SeenFilter;
 use crate::idempotency::Recent;
@@ -24,7 +25,6 @@ use crate::job::{InFlight, Origin};
 use crate::kept::Kept;
 use crate::loading::Loading;
 use crate::reactors::Cases;
-use crate::refusals::RefusalLimit;
 use crate::shared::{Lane, Shared};
 use crate::task::Task;
 use crate::timers::Timers;
@@ -114,7 +114,7 @@ pub(crate) async fn start(
         filter,
         view,
         timers,
-        refusals: RefusalLimit::new(refusals_max),
+        refusals: DailyLimit::new(refusals_max),
         lanes,
         in_flight: Arc::new(InFlight::default()),
         counters: Counters::new(),

@@ -71,6 +71,7 @@ impl Line {
         Envelope {
             actor,
             command_id: self.id.clone(),
+            id_given: true,
             at: Some(self.at.0),
             command,
         }

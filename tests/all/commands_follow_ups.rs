@@ -284,6 +284,7 @@ async fn import(handler: &CommandHandler, lines: &[Line]) -> Vec<String> {
     let envelope = |index: usize, line: &Line| Envelope {
         actor: member(line.actor),
         command_id: id(&format!("line-{index}")),
+        id_given: true,
         at: Some(Timestamp(line.at)),
         command: line.command.clone(),
     };

@@ -29,6 +29,7 @@ mod architecture;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;
+mod commands_kept;
 mod commands_limits;
 mod commands_loading;
 mod commands_rules;

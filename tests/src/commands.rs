@@ -269,6 +269,7 @@ pub fn envelope(actor: &str, command_id: &str, command: Command) -> Envelope {
     Envelope {
         actor: member(actor),
         command_id: id(command_id),
+        id_given: true,
         at: None,
         command,
     }

@@ -177,6 +177,7 @@ async fn record(
                 let envelope = Envelope {
                     actor: acting.caller.sub().clone(),
                     command_id: acting.command_id.item(index),
+                    id_given: acting.id_given,
                     at: at.or(acting.at),
                     command,
                 };

@@ -164,6 +164,7 @@ async fn earliest(
     let envelope = Envelope {
         actor: acting.caller.sub().clone(),
         command_id: acting.command_id.item(0),
+        id_given: acting.id_given,
         at: acting.at,
         command: Command::ReportMessage {
             target,

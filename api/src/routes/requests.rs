@@ -268,6 +268,7 @@ async fn each(
         let envelope = Envelope {
             actor: caller.sub().clone(),
             command_id: acting.command_id.item(index),
+            id_given: acting.id_given,
             at: acting.at,
             command: command(target(cid)),
         };

@@ -107,6 +107,7 @@ fn message(from: &MemberId, to: &MemberId, id: &str, text: String) -> anyhow::Re
     Ok(Envelope {
         actor: from.clone(),
         command_id: CommandId::new(id)?,
+        id_given: true,
         at: None,
         command: Command::SendMessage {
             to: to.clone(),

@@ -100,6 +100,7 @@ pub(crate) async fn carry_out(
     let envelope = Envelope {
         actor,
         command_id: CommandId::new(&id)?,
+        id_given: true,
         at: None,
         command,
     };
