@@ -22,7 +22,7 @@ use crate::compose::{self, DataFolder, Store};
 const BARE_BYTES: u64 = 256 << 20;
 
 /// A log with a pair of members for each caller, the second of whom follows the first.
-struct Pairs {
+pub(crate) struct Pairs {
     folder: DataFolder,
     store: Store,
     handler: CommandHandler,
@@ -35,6 +35,11 @@ impl Pairs {
     async fn open(plan: &Plan, name: &str, pairs: u64) -> anyhow::Result<Self> {
         let folder = DataFolder::at(&plan.scratch.join(name));
         folder.create()?;
+        Self::on(folder, pairs).await
+    }
+
+    /// On a log that may have events, and these members among them.
+    pub(crate) async fn on(folder: DataFolder, pairs: u64) -> anyhow::Result<Self> {
         let batches = Batches::default();
         let options = event_store::Options {
             observer: Some(batches.observer()),
@@ -61,7 +66,11 @@ impl Pairs {
     }
 
     /// Every caller sends one message after the other for this long; says how many were durable.
-    async fn send_for(&self, time: Duration, run: u64) -> anyhow::Result<(u64, Duration)> {
+    pub(crate) async fn send_for(
+        &self,
+        time: Duration,
+        run: u64,
+    ) -> anyhow::Result<(u64, Duration)> {
         let sent = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
         let mut callers = tokio::task::JoinSet::new();
@@ -95,10 +104,63 @@ impl Pairs {
         Ok((sent.load(Ordering::Relaxed), started.elapsed()))
     }
 
-    async fn close(self) -> anyhow::Result<()> {
+    /// Every caller sends one message after the other until told to end, all together `per_second`; how long each
+    /// took, in milliseconds.
+    pub(crate) async fn send_paced(
+        &self,
+        per_second: f64,
+        run: u64,
+        end: tokio::sync::watch::Receiver<bool>,
+    ) -> anyhow::Result<Vec<f64>> {
+        let callers = u32::try_from(self.members.len())?;
+        let every = Duration::from_secs_f64(f64::from(callers) / per_second.max(1.0));
+        let mut sending = tokio::task::JoinSet::new();
+        for (caller, pair) in (0_u32..).zip(self.members.iter()) {
+            let (handler, texts, end, [from, to]) = (
+                self.handler.clone(),
+                self.texts.clone(),
+                end.clone(),
+                pair.clone(),
+            );
+            sending.spawn(async move {
+                let mut times = Vec::new();
+                let mut due = tokio::time::Instant::now() + every * caller / callers;
+                let mut n = 0;
+                while !*end.borrow() {
+                    tokio::time::sleep_until(due).await;
+                    due += every;
+                    n += 1;
+                    let id = format!("{run}-{caller}-{n}");
+                    let envelope = message(&from, &to, &id, texts.get(n))?;
+                    let started = Instant::now();
+                    handler.handle(envelope).await?;
+                    times.push(started.elapsed().as_secs_f64() * 1e3);
+                }
+                anyhow::Ok(times)
+            });
+        }
+        let mut times = Vec::new();
+        while let Some(sent) = sending.join_next().await {
+            times.extend(sent??);
+        }
+        Ok(times)
+    }
+
+    /// The log that is written.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stops, the folder left as it is.
+    pub(crate) async fn stop(self) {
         self.handler.stop().await;
         self.store.close();
-        std::fs::remove_dir_all(self.folder.path())?;
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        let path = self.folder.path().to_owned();
+        self.stop().await;
+        std::fs::remove_dir_all(path)?;
         Ok(())
     }
 }

@@ -133,7 +133,16 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     let pages = plan.wants(&pages::ROWS);
     let memory = plan.wants(&["memory", "memory-rebuilding"]);
     let opening = plan.wants(&["open-clean", "open-killed"]);
-    if !(pages || memory || opening || plan.wants(&["disk-log", "disk-views", "replay", "rebuild"]))
+    if !(pages
+        || memory
+        || opening
+        || plan.wants(&[
+            "disk-log",
+            "disk-views",
+            "replay",
+            "rebuild",
+            "rebuild-beside",
+        ]))
     {
         return Ok(rows);
     }
@@ -168,6 +177,11 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     if opening {
         told("opening");
         rows.extend(process::opening(plan, &log).await?);
+    }
+    // Last, since it writes to the log.
+    if plan.wants(&["rebuild-beside"]) {
+        told("rebuild of the inbox beside writers");
+        rows.extend(replay::rebuild_beside(plan, &log).await?);
     }
     Ok(rows)
 }

@@ -17,12 +17,16 @@ use projections::{DomainCodec, ViewName};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use tables::{Fold, RebuildOptions, View};
+use tokio::sync::watch;
 
 use super::Plan;
-use super::commands::rate;
-use super::figures::{Row, Target, median};
+use super::commands::{Pairs, rate};
+use super::figures::{Row, Target, median, number, quantile};
 use super::log::Filled;
+use crate::compose::{DataFolder, Store};
 
+/// Callers that write beside a rebuild.
+const WRITERS: u64 = 64;
 const BLOCK_EVENTS: usize = 8192;
 const BLOCK_BYTES: usize = 16 << 20;
 
@@ -154,28 +158,15 @@ fn state<'s, S: Default>(states: &'s mut FxHashMap<Box<str>, S>, stream: &str) -
 
 /// `rebuild`: the inbox into its file.
 pub(crate) async fn rebuild(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row>> {
-    let inbox = projections::views()
-        .into_iter()
-        .find(|view| view.name() == ViewName::Inbox.as_str())
-        .context("there is no inbox")?;
+    let inbox = inbox()?;
     let store = log.open()?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 0..plan.rounds {
-        let path = plan.scratch.join(format!("rebuilt-{round}.redb"));
-        let started = Instant::now();
-        let rebuilt = tables::rebuild(
-            Arc::clone(&store) as Arc<dyn EventStore>,
-            Arc::new(DomainCodec),
-            Arc::clone(&inbox),
-            &path,
-            store.durable_position(),
-            RebuildOptions::default(),
-            |_| {},
-        )
-        .await?;
-        ours.push(rate(store.durable_position().0, started.elapsed()));
-        drop(rebuilt);
-        std::fs::remove_file(&path)?;
+        let until = store.durable_position();
+        ours.push(rate(
+            until.0,
+            built(plan, &store, &inbox, until, round).await?,
+        ));
         bare.push(rate(
             store.durable_position().0,
             in_memory(store.as_ref(), inbox.as_ref()).await?,
@@ -192,6 +183,98 @@ pub(crate) async fn rebuild(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row
         )
         .beside("a fold of the same events in memory", median(bare)),
     ])
+}
+
+/// `rebuild-beside`: the same while members write at a quarter of what they can, and what their waiting becomes. The
+/// log grows by it.
+pub(crate) async fn rebuild_beside(plan: &Plan, log: &Filled) -> anyhow::Result<Vec<Row>> {
+    let inbox = &inbox()?;
+    let pairs = Pairs::on(DataFolder::at(log.folder.path()), WRITERS).await?;
+    // Ids of another run of the bench on the same log would be repeats.
+    let run = pairs.store().durable_position().0;
+    let (sent, took) = pairs.send_for(plan.round, run).await?;
+    let quarter = rate(sent, took) / 4.0;
+    let until = pairs.store().durable_position();
+    let (mut ours, mut alone, mut beside, mut bare) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..plan.rounds {
+        let (end, ended) = watch::channel(false);
+        let (times, ()) = tokio::try_join!(
+            pairs.send_paced(quarter, run + 2 * round + 1, ended.clone()),
+            async {
+                tokio::time::sleep(plan.round).await;
+                anyhow::Ok(end.send_replace(true)).map(drop)
+            }
+        )?;
+        alone.push(quantile(times, 0.99));
+        end.send_replace(false);
+        let (times, took) = tokio::try_join!(
+            pairs.send_paced(quarter, run + 2 * round + 2, ended),
+            async {
+                let took = built(plan, pairs.store(), inbox, until, round).await;
+                end.send_replace(true);
+                took
+            }
+        )?;
+        beside.push(quantile(times, 0.99));
+        ours.push(rate(until.0, took));
+        let end = pairs.store().durable_position();
+        let took = in_memory(pairs.store().as_ref(), inbox.as_ref()).await?;
+        bare.push(rate(end.0, took));
+    }
+    pairs.stop().await;
+    let (alone, beside) = (median(alone), median(beside));
+    let growth = beside / alone.max(1e-9);
+    let row = Row::new(
+        "rebuild-beside",
+        "rebuild of the inbox beside writers at a quarter of their maximum",
+        "events/s",
+        median(ours),
+        Target::RatioAtLeast(0.25),
+    )
+    .beside("a fold of the same events in memory, idle", median(bare))
+    .noting(format!(
+        "the writers' p99 {} ms, {} times that without a rebuild, target 1.5",
+        number(beside),
+        number(growth)
+    ))
+    .and(growth <= 1.5);
+    Ok(vec![row])
+}
+
+type Inbox = Arc<dyn View<DomainCodec>>;
+
+fn inbox() -> anyhow::Result<Inbox> {
+    projections::views()
+        .into_iter()
+        .find(|view| view.name() == ViewName::Inbox.as_str())
+        .context("there is no inbox")
+}
+
+/// How long the inbox takes to be built into a fresh file, which is deleted.
+async fn built(
+    plan: &Plan,
+    store: &Store,
+    inbox: &Inbox,
+    until: Position,
+    round: u64,
+) -> anyhow::Result<Duration> {
+    let path = plan.scratch.join(format!("rebuilt-{round}.redb"));
+    let started = Instant::now();
+    let rebuilt = tables::rebuild(
+        Arc::clone(store) as Arc<dyn EventStore>,
+        Arc::new(DomainCodec),
+        Arc::clone(inbox),
+        &path,
+        until,
+        RebuildOptions::default(),
+        |_| {},
+    )
+    .await?;
+    let took = started.elapsed();
+    drop(rebuilt);
+    std::fs::remove_file(&path)?;
+    Ok(took)
 }
 
 async fn in_memory(
