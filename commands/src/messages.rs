@@ -65,9 +65,29 @@ pub(crate) async fn look_up(
         let known = |version: u64| head.is_some_and(|head| version <= head);
         marks.unsent = marks.unsent.filter(|version| known(*version));
         marks.reported = marks.reported.filter(|(_, version)| known(*version));
+        if let Some(unsent) = marks.unsent {
+            marks.unsent = Some(last_of_unsending(store, stream, head, unsent).await?);
+        }
         found.push(facts(&record, marks, asking)?);
     }
     Ok(found)
+}
+
+/// The last version of what unsent a message: where that withdrew the request it follows at once. Taking a message back
+/// twice gives the same position twice, lest its author learn that the message had been waiting.
+async fn last_of_unsending(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    head: Option<u64>,
+    unsent: u64,
+) -> Result<u64, ReadError> {
+    let next = unsent.saturating_add(1);
+    if head.is_none_or(|head| next > head) {
+        return Ok(unsent);
+    }
+    let record = store.read_one(stream, next).await?;
+    let withdrawn = record.is_some_and(|record| record.event_type() == "request-withdrawn.v1");
+    Ok(if withdrawn { next } else { unsent })
 }
 
 fn facts(

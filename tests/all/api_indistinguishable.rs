@@ -14,8 +14,13 @@ async fn raw(door: &Door, method: &str, path: &str, token: &str, body: &Value) -
     } else {
         body.to_string()
     };
+    let authorization = if token.is_empty() {
+        String::new()
+    } else {
+        format!("authorization: Bearer {token}\r\n")
+    };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: doorstep\r\nauthorization: Bearer {token}\r\nx-request-id: same\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: doorstep\r\n{authorization}x-request-id: same\r\n\
          content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );

@@ -21,6 +21,7 @@ mod api_readiness;
 mod api_registration;
 mod api_reports;
 mod api_roles;
+mod api_sender;
 mod api_serving;
 mod api_shapes;
 mod api_tokens;

@@ -146,7 +146,7 @@ pub struct MessageFacts {
     pub text: String,
     /// Taken, but shown to nobody but its sender.
     pub withheld: bool,
-    /// Version of the event that unsent it, if one did.
+    /// Version of the event that unsent it, if one did; of the last one, where that withdrew its request as well.
     pub unsent: Option<u64>,
     /// The report in which the member who asks has reported it already.
     pub reported: Option<Reported>,
