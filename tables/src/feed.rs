@@ -16,6 +16,8 @@ use event_store::{EventStore, Position, ReadError, RecordedEvent};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
+use crate::status::distance;
+
 /// First pause after a failed reading; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -24,8 +26,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(5);
 const REST_MAX: Duration = Duration::from_millis(50);
 const REST_TIMES: u32 = 3;
-/// A block of so many events is not near the log's end.
-const NEAR_END_EVENTS: usize = 1_024;
+/// With more events than this to read, the reader does not rest.
+const NEAR_END_EVENTS: u64 = 8_192;
 
 /// What the consumer gets.
 pub(crate) enum Taken {
@@ -230,7 +232,9 @@ impl Feed {
                 block = subscription.next() => block?,
             };
             *pause = PAUSE_MIN;
-            let near_end = block.len() < NEAR_END_EVENTS;
+            let near_end = block.last().is_none_or(|last| {
+                distance(last.position(), store.durable_position()) < NEAR_END_EVENTS
+            });
             if !block.is_empty() && !self.push(generation, block).await {
                 return Ok(());
             }
