@@ -20,7 +20,7 @@ use redb::{
 
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
-use crate::writing::{begin_tables, load, merge, pack};
+use crate::writing::{begin_tables, load, merge, packed_into};
 use crate::{Order, Reader, Span, TableError};
 
 /// The table of what a file says about itself. Names of views' tables do not begin with `_`.
@@ -427,8 +427,8 @@ impl ViewFile {
         Ok(())
     }
 
-    /// Gives a file that has caught up its real name, packed where that is worth it. Its last commit must be a synced
-    /// one.
+    /// Gives a file that has caught up its real name, packed where that is worth it and there is room for it. Its last
+    /// commit must be a synced one.
     pub(crate) fn put_in_place(&mut self) -> Result<(), TableError> {
         let Some(place) = &mut self.place else {
             return Ok(());
@@ -438,15 +438,21 @@ impl ViewFile {
             let bytes = fs::metadata(&built).map_err(|cause| io(&built, "looking at", cause))?;
             let packed = packed_path(&place.served);
             if bytes.len() >= PACKED_BYTES_MIN {
-                pack(&self.snapshot, self.names, &packed)?;
-                let database = builder(place.cache_bytes)
-                    .open(&packed)
-                    .map_err(|error| open_error(&packed, error))?;
-                let checkpoint = self.snapshot.checkpoint();
-                let snapshot = Snapshot::stored(&database.begin_read()?, self.names, checkpoint)?;
-                self.snapshot = Arc::new(snapshot);
-                self.database = database;
-                fs::rename(&packed, &built).map_err(|cause| io(&packed, "renaming", cause))?;
+                let of = (&*self.snapshot, self.names);
+                match packed_into(of, &packed, &built, place.cache_bytes) {
+                    Ok((database, snapshot)) => {
+                        self.snapshot = Arc::new(snapshot);
+                        self.database = database;
+                    }
+                    // There may be no room for it a second time.
+                    Err(error) => {
+                        let file = built.display();
+                        tracing::warn!(%file, %error, "a view is served as it was built, not packed");
+                        if let Err(error) = remove(&packed) {
+                            tracing::warn!(%error, "what was packed of a view stays");
+                        }
+                    }
+                }
             }
             fs::rename(&built, &place.served).map_err(|cause| io(&built, "renaming", cause))?;
             if let Some(dir) = place.served.parent() {
@@ -475,7 +481,7 @@ pub(crate) fn builder(cache_bytes: usize) -> redb::Builder {
     builder
 }
 
-fn io(path: &Path, what: &str, cause: std::io::Error) -> TableError {
+pub(crate) fn io(path: &Path, what: &str, cause: std::io::Error) -> TableError {
     TableError::Io {
         what: format!("{what} {}", path.display()),
         cause,

@@ -3,13 +3,15 @@
 //! A file that was built by adding rows over and over holds the pages of its earlier states, and redb gives none of
 //! them back; packed, it is as small as its rows. Everything is written in key order.
 
+use std::fs;
 use std::ops::Bound;
 use std::path::Path;
 
-use redb::WriteTransaction;
+use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::file::{
-    CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, META, builder, open_error, remove, row_table,
+    CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, META, builder, io, open_error, remove,
+    row_table,
 };
 use crate::overlay::Change;
 use crate::reader::Snapshot;
@@ -18,12 +20,25 @@ use crate::{Order, Span, TableError};
 /// The cache of a file that is only written in order, in bytes.
 const PACKING_CACHE_BYTES: usize = 4 << 20;
 
+/// Packs the rows of a snapshot at `packed`, opens that, and puts it in the place of `built`. Where it fails, `built` is
+/// as it was.
+pub(crate) fn packed_into(
+    (from, names): (&Snapshot, &'static [&'static str]),
+    packed: &Path,
+    built: &Path,
+    cache_bytes: usize,
+) -> Result<(Database, Snapshot), TableError> {
+    pack(from, names, packed)?;
+    let database = builder(cache_bytes)
+        .open(packed)
+        .map_err(|error| open_error(packed, error))?;
+    let snapshot = Snapshot::stored(&database.begin_read()?, names, from.checkpoint())?;
+    fs::rename(packed, built).map_err(|cause| io(packed, "renaming", cause))?;
+    Ok((database, snapshot))
+}
+
 /// Writes a fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
-pub(crate) fn pack(
-    from: &Snapshot,
-    names: &'static [&'static str],
-    path: &Path,
-) -> Result<(), TableError> {
+fn pack(from: &Snapshot, names: &'static [&'static str], path: &Path) -> Result<(), TableError> {
     remove(path)?;
     let database = builder(PACKING_CACHE_BYTES)
         .create(path)

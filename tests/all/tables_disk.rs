@@ -1,4 +1,5 @@
-//! A view whose disk is full: it says so, goes on answering from what it has, and catches up once there is room.
+//! A view whose disk is full: it says so, goes on answering from what it has, and catches up once there is room. One
+//! whose disk has no room for it twice is served as it was built.
 //!
 //! The child is this test binary, run again with a limit on the size of its files in place of a full disk; the log is
 //! in memory, so that only the view's file meets the limit.
@@ -15,6 +16,8 @@ use tables::{
 };
 use tests::store::{event, stream};
 use uuid::Uuid;
+
+use crate::program_service::SmallDisk;
 
 const CHILD_DIR: &str = "DOORSTEP_TABLES_DISK_DIR";
 const LONG: Duration = Duration::from_mins(1);
@@ -146,4 +149,40 @@ fn a_view_whose_disk_is_full_answers_and_goes_on_when_there_is_room() {
         String::from_utf8_lossy(&child.stdout),
         String::from_utf8_lossy(&child.stderr)
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_whose_disk_has_no_room_for_it_twice_is_served_as_it_was_built() {
+    const EVENTS: u64 = 7_000;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&folder.path().join("disk"), 24) else {
+        // Without the right to mount, the crate's own test of a file that cannot be packed holds it.
+        return;
+    };
+    let dir = folder.path().join("disk/views");
+    let log = Log::new(LOG, events(1..=EVENTS));
+    let store: Arc<dyn EventStore> = log.clone();
+    let options = RunnerOptions {
+        cache_bytes: 64 << 10,
+        ..RunnerOptions::in_dir(dir.clone())
+    };
+    let runner = Runner::start(store, Undecoded, vec![Arc::new(Everything)], options)
+        .await
+        .unwrap();
+    runner.wait_live(LONG).await.unwrap();
+    let view = runner.view("everything").unwrap();
+    assert_eq!(view.reader().unwrap().count("rows").unwrap(), EVENTS);
+    let names: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["everything.v1.redb"], "nothing is left of packing");
+    let built = std::fs::metadata(dir.join("everything.v1.redb"))
+        .unwrap()
+        .len();
+    assert!(built > 12 << 20, "{built} bytes can be there twice");
+    log.push(events(EVENTS + 1..=EVENTS + 10));
+    view.wait(Position(EVENTS + 10), LONG).await.unwrap();
+    runner.stop().await.unwrap();
+    drop(disk);
 }

@@ -4,7 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::{RebuildOptions, StartError, StoredFile, delete_stored, rebuild, stored_files};
+use crate::file::Synced;
+use crate::overlay::{Change, Overlay};
+use crate::{
+    OpenedAs, RebuildOptions, StartError, StoredFile, ViewFile, delete_stored, rebuild,
+    stored_files,
+};
 
 fn names(dir: &Path) -> Vec<(String, u32, bool)> {
     let files = stored_files(dir).unwrap();
@@ -346,4 +351,32 @@ async fn what_a_crash_left_of_packing_is_deleted_and_the_file_goes_on() {
     assert_eq!(applied_again(&log, dir.path()).await, 0);
     assert!(!left.exists());
     assert_eq!(names(dir.path()), [("counter".to_owned(), 1, true)]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_packed_is_served_as_it_was_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("counter.v1.redb");
+    let mut file = ViewFile::begin(&path, &["rows"], LOG, 1 << 16).unwrap();
+    let mut overlay = Overlay::new(1);
+    overlay.set(0, b"key", Change::Put(b"row".as_slice().into()));
+    file.commit(&mut overlay, Position(7), Synced::Yes).unwrap();
+    // Something that no file can be made in place of.
+    fs::create_dir(dir.path().join("counter.v1.packed")).unwrap();
+    file.put_in_place().unwrap();
+    assert!(!file.is_building() && path.exists());
+    let row = |file: &ViewFile| {
+        let reader = file.reader();
+        let row = reader.get("rows", b"key").unwrap();
+        (reader.checkpoint().position, row.map(|row| row.to_vec()))
+    };
+    assert_eq!(row(&file), (Position(7), Some(b"row".to_vec())));
+    // It goes on, and opens again.
+    overlay.set(0, b"key", Change::Put(b"other".as_slice().into()));
+    file.commit(&mut overlay, Position(8), Synced::Yes).unwrap();
+    drop(file);
+    fs::remove_dir(dir.path().join("counter.v1.packed")).unwrap();
+    let (file, opened) = ViewFile::open(&path, &["rows"], LOG, Position(9), 1 << 16).unwrap();
+    assert_eq!(opened, OpenedAs::Existing);
+    assert_eq!(row(&file), (Position(8), Some(b"other".to_vec())));
 }
