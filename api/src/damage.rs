@@ -66,6 +66,7 @@ impl<'a> Place<'a> {
             }),
             BackupError::Log(_)
             | BackupError::NotEmpty(_)
+            | BackupError::NoRoom { .. }
             | BackupError::Manifest { .. }
             | BackupError::Differs { .. }
             | BackupError::Io { .. } => None,

@@ -1,7 +1,8 @@
 //! What an operator may ask of the engine that runs: verification, backup, and whether it takes commands.
 //!
-//! A backup is first copied beside the log, where it is whole and checked, and then told file by file; the copy goes
-//! when the last byte is told, or when nobody listens any more.
+//! A backup is first laid out beside the log, where it is whole and checked, and then told file by file. It takes the
+//! room of the log's tail, never of the disk's reserve, and goes when the last byte is told, when nobody listens any
+//! more, or, after a kill, when the folder is opened next.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -15,7 +16,7 @@ use event_store::{EventStore as _, OpenError, Verified};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::compose::Store;
+use crate::compose::{DataFolder, Store};
 
 /// Bytes told at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -45,14 +46,13 @@ impl StoreCare for Care {
     }
 
     async fn backup(&self, files: mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
-        let store = self.store.clone();
+        let (store, reserve_bytes) = (self.store.clone(), self.reserve_bytes);
         tokio::task::spawn_blocking(move || {
-            let beside = tempfile::Builder::new()
-                .prefix("backup-")
-                .tempdir_in(store.dir())
-                .context("cannot copy the log")?;
+            let folder = DataFolder::at(store.dir()).backups();
+            std::fs::create_dir_all(&folder).context("cannot copy the log")?;
+            let beside = tempfile::tempdir_in(&folder).context("cannot copy the log")?;
             let copy = beside.path().join("copy");
-            event_store::backup(&store, &copy)?;
+            event_store::lay_out(&store, &copy, reserve_bytes)?;
             for path in files_of(&copy, Path::new(""))? {
                 tell(&copy, path, &files)?;
             }

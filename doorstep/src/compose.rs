@@ -1,7 +1,8 @@
 //! How the parts are put together over one data folder: the only place that names a storage engine.
 //!
 //! `DIR/log` is the event log and `DIR/lock` who holds it; `DIR/views` and `DIR/write` are tables made from the log;
-//! `DIR/keys` is the secret that signs. Only the log and the keys cannot be made again.
+//! `DIR/keys` is the secret that signs; `DIR/backups-on-their-way` is what is being sent. Only the log and the keys cannot
+//! be made again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +52,11 @@ impl DataFolder {
     /// The secret that signs.
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
+    }
+
+    /// What backups are laid out in while they are sent; emptied at every opening.
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.path.join("backups-on-their-way")
     }
 
     /// Itself, when it holds a log: what reads must not make one.
@@ -103,12 +109,24 @@ pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_sto
     }
 }
 
-/// Opens the engine; what its errors need is said here.
+/// Opens the engine, and takes away what a killed backup left; what the engine's errors need is said here.
 pub(crate) fn open_embedded(
     folder: &DataFolder,
     options: event_store::Options,
 ) -> anyhow::Result<EmbeddedStore> {
-    EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, &error))
+    let store =
+        EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, &error))?;
+    // The folder is this process's now: nobody sends what is there.
+    let left = folder.backups();
+    match std::fs::remove_dir_all(&left) {
+        Ok(()) => tracing::debug!(folder = %left.display(), "nothing is left of earlier backups"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            let folder = left.display();
+            tracing::warn!(%folder, %error, "what a killed backup left cannot be taken away");
+        }
+    }
+    Ok(store)
 }
 
 /// Why a log did not open, and what can be done.

@@ -3,6 +3,7 @@
 //! A backup of a running service comes as a tar archive and is unpacked as it arrives; both ways leave the same folder,
 //! which `restore` takes. What was checked or made is printed as one JSON object.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -96,6 +97,7 @@ fn restore_failed(src: &Path, folder: &DataFolder, error: BackupError) -> anyhow
         ),
         BackupError::Log(error @ OpenError::Locked { .. }) => compose::open_failed(folder, &error),
         BackupError::Log(_)
+        | BackupError::NoRoom { .. }
         | BackupError::Manifest { .. }
         | BackupError::Differs { .. }
         | BackupError::Io { .. } => {
@@ -131,6 +133,8 @@ async fn remote_backup(service: &Service, dest: &Path) -> Result<Value, Failure>
 /// A tar archive on its way into a folder: regular files with relative paths, and nothing else.
 struct Unpacking {
     dest: PathBuf,
+    /// The folders within, those of a folder after it.
+    folders: BTreeSet<PathBuf>,
     /// Bytes of a header that is not whole yet.
     head: Vec<u8>,
     open: Option<Open>,
@@ -148,6 +152,7 @@ impl Unpacking {
     fn into(dest: &Path) -> Self {
         Self {
             dest: dest.to_owned(),
+            folders: BTreeSet::new(),
             head: Vec::with_capacity(BLOCK),
             open: None,
             padding: 0,
@@ -218,6 +223,8 @@ impl Unpacking {
         let path = self.dest.join(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
+            let within = folder.ancestors().take_while(|above| *above != self.dest);
+            self.folders.extend(within.map(Path::to_owned));
         }
         let file =
             File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
@@ -227,9 +234,22 @@ impl Unpacking {
         Ok(())
     }
 
-    /// Says whether the archive was whole.
+    /// Says whether the archive was whole, and makes the names of its files durable.
     fn finish(self) -> anyhow::Result<()> {
         ensure!(self.ended && self.open.is_none(), "the backup broke off");
+        // The files were synced one by one, their folders not yet: those within first.
+        let within = self.folders.iter().rev().map(PathBuf::as_path);
+        for folder in within.chain([&*self.dest]) {
+            sync_folder(folder).with_context(|| format!("cannot sync {}", folder.display()))?;
+        }
+        if let Some(above) = self.dest.parent() {
+            // Where the destination is new its name stands there; not everybody may open that folder.
+            let _ = sync_folder(above);
+        }
         Ok(())
     }
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
 }

@@ -81,6 +81,18 @@ pub enum BackupError {
         /// What differs.
         what: String,
     },
+    /// The disk has no room for it beside what is to stay free.
+    #[error(
+        "a backup needs {needed} bytes beside the {reserve_bytes} that are kept free, and {free} are free"
+    )]
+    NoRoom {
+        /// Bytes that have to be copied.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that are to stay free.
+        reserve_bytes: u64,
+    },
     /// An operation on a file failed.
     #[error("{path}: {source}")]
     Io {
@@ -99,45 +111,87 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError + use<> {
     move |source| BackupError::Io { path, source }
 }
 
+/// How the files of a log get into a copy of it.
+#[derive(Clone, Copy)]
+enum By {
+    /// Each as a file of its own, wherever the copy is.
+    Copying,
+    /// Sealed segments as further names of the same files, as long as the rest leaves so many bytes free.
+    Linking { reserve_bytes: u64 },
+}
+
 /// Copies the log up to its durable position into a folder that is empty or not there. The copy is
 /// checked before its manifest is written: of a damaged log there is no backup. The store goes on
 /// meanwhile; the call blocks.
 pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest, BackupError> {
-    let dest = dest.as_ref();
+    make(store, dest.as_ref(), By::Copying)
+}
+
+/// Lays the same out on the log's own file system, to be read from and taken away again. Sealed segments never change,
+/// so that they are linked there, where the file system can; the tail is copied. Refused with
+/// [`BackupError::NoRoom`] where what has to be copied would leave fewer than `reserve_bytes` free.
+pub fn lay_out(
+    store: &EmbeddedStore,
+    dest: impl AsRef<Path>,
+    reserve_bytes: u64,
+) -> Result<Manifest, BackupError> {
+    make(store, dest.as_ref(), By::Linking { reserve_bytes })
+}
+
+fn make(store: &EmbeddedStore, dest: &Path, by: By) -> Result<Manifest, BackupError> {
     let log = dest.join("log");
     make_empty(dest)?;
     create_dirs(&RealBackend, &log)?;
     let (backend, dir, end, position) = store.snapshot();
     let identity = read_identity(backend, dir)?;
-    let mut copied = Vec::new();
-    for first in Listing::of(backend, dir)?.segments {
-        // What is after the end was sealed or begun since.
-        if first > end.segment {
-            continue;
+    let segments = segments_of(backend, dir, end)?;
+    let mut linked = vec![false; segments.len()];
+    if let By::Linking { reserve_bytes } = by {
+        let mut needed = 0;
+        for (segment, linked) in segments.iter().zip(&mut linked) {
+            *linked =
+                segment.sealed && fs::hard_link(&segment.path, log.join(&segment.name)).is_ok();
+            needed += if *linked { 0 } else { segment.bytes };
         }
-        let name = files::segment_name(first);
-        let path = dir.join(&name);
-        let file = backend.open(&path, Mode::Read).map_err(failed(&path))?;
-        let whole = file.len().map_err(failed(&path))?;
-        let bytes = if first == end.segment {
-            end.offset
-        } else {
-            whole
-        };
-        if first == end.segment && bytes <= len_u64(SEGMENT_HEADER) {
-            continue;
+        let free = RealBackend.free_bytes(&log).map_err(failed(&log))?;
+        if free < needed.saturating_add(reserve_bytes) {
+            return Err(BackupError::NoRoom {
+                needed,
+                free,
+                reserve_bytes,
+            });
         }
+    }
+    let mut held = Vec::with_capacity(segments.len() + 1);
+    for (segment, linked) in segments.into_iter().zip(linked) {
+        let path = &segment.path;
+        let file = backend.open(path, Mode::Read).map_err(failed(path))?;
         let mut source = Source {
             file: &*file,
             at: 0,
-            end: bytes,
+            end: segment.bytes,
         };
-        copied.push(copy(&mut source, &path, &log, name, bytes)?);
+        held.push(if linked {
+            let sha256 = pass(&mut source, &segment.path, segment.bytes, |_| Ok(()))?;
+            ManifestFile {
+                name: segment.name,
+                bytes: segment.bytes,
+                sha256,
+            }
+        } else {
+            copy(
+                &mut source,
+                &segment.path,
+                &log,
+                segment.name,
+                segment.bytes,
+            )?
+        });
     }
     let text = identity.render();
     let mut source = text.as_bytes();
     let name = files::IDENTITY.to_owned();
-    copied.push(copy(
+    held.push(copy(
         &mut source,
         &dir.join(&name),
         &log,
@@ -150,7 +204,7 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
         format: FORMAT,
         log_id: identity.log_id,
         durable_position: position,
-        files: copied,
+        files: held,
     };
     let path = dest.join(MANIFEST);
     let mut text =
@@ -162,6 +216,44 @@ pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest,
         .map_err(failed(&path))?;
     sync_dir(dest)?;
     Ok(manifest)
+}
+
+/// A segment of the log that is copied, as far as it is durable.
+struct Segment {
+    name: String,
+    path: PathBuf,
+    bytes: u64,
+    /// Never written again.
+    sealed: bool,
+}
+
+fn segments_of(backend: &dyn Backend, dir: &Path, end: End) -> Result<Vec<Segment>, BackupError> {
+    let mut segments = Vec::new();
+    for first in Listing::of(backend, dir)?.segments {
+        // What is after the end was sealed or begun since.
+        if first > end.segment {
+            continue;
+        }
+        let name = files::segment_name(first);
+        let path = dir.join(&name);
+        let sealed = first < end.segment;
+        let bytes = if sealed {
+            let file = backend.open(&path, Mode::Read).map_err(failed(&path))?;
+            file.len().map_err(failed(&path))?
+        } else {
+            end.offset
+        };
+        if !sealed && bytes <= len_u64(SEGMENT_HEADER) {
+            continue;
+        }
+        segments.push(Segment {
+            name,
+            path,
+            bytes,
+            sealed,
+        });
+    }
+    Ok(segments)
 }
 
 /// Checks every batch and record of a copy of the log in `dir`, up to the end it was cut at. Damage
@@ -372,28 +464,41 @@ fn copy(
 ) -> Result<ManifestFile, BackupError> {
     let path = dir.join(&name);
     let mut file = File::create_new(&path).map_err(failed(&path))?;
+    let sha256 = pass(source, from, bytes, |part| {
+        file.write_all(part).map_err(failed(&path))
+    })?;
+    file.sync_all().map_err(failed(&path))?;
+    Ok(ManifestFile {
+        name,
+        bytes,
+        sha256,
+    })
+}
+
+/// Hands on `bytes` of a source, and gives their digest.
+fn pass(
+    source: &mut dyn Read,
+    from: &Path,
+    bytes: u64,
+    mut to: impl FnMut(&[u8]) -> Result<(), BackupError>,
+) -> Result<String, BackupError> {
     let mut digest = Sha256::new();
     let mut piece = vec![0; PIECE];
-    let mut copied = 0;
-    while copied < bytes {
+    let mut passed = 0;
+    while passed < bytes {
         let read = source.read(&mut piece).map_err(failed(from))?;
         let Some(part) = piece.get(..read).filter(|part| !part.is_empty()) else {
-            let what = format!("it ends at byte {copied}");
+            let what = format!("it ends at byte {passed}");
             return Err(BackupError::Differs {
                 file: from.to_owned(),
                 what,
             });
         };
         digest.update(part);
-        file.write_all(part).map_err(failed(&path))?;
-        copied += len_u64(read);
+        to(part)?;
+        passed += len_u64(read);
     }
-    file.sync_all().map_err(failed(&path))?;
-    Ok(ManifestFile {
-        name,
-        bytes,
-        sha256: hex(&digest.finalize()),
-    })
+    Ok(hex(&digest.finalize()))
 }
 
 fn sync_dir(dir: &Path) -> Result<(), BackupError> {

@@ -38,7 +38,7 @@ mod verify;
 mod wire;
 mod writer;
 
-pub use backup::{BackupError, Manifest, ManifestFile, Restored, backup, restore};
+pub use backup::{BackupError, Manifest, ManifestFile, Restored, backup, lay_out, restore};
 pub use embedded::{
     BatchWritten, Clock, EXIT_STORE_FAILED, EmbeddedStore, Observer, OnFatal, Options,
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,

@@ -1,9 +1,11 @@
 //! A copy taken while the store writes comes back with the same events, as another log.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use event_store::{
-    BackupError, EmbeddedStore, EventStore, OpenError, Options, Position, backup, restore, verify,
+    BackupError, EmbeddedStore, EventStore, OpenError, Options, Position, backup, lay_out, restore,
+    verify,
 };
 use tests::store::{Model, all_events, event, stream};
 
@@ -244,4 +246,77 @@ fn refused_at(store: &EmbeddedStore, copy: &Path, path: &Path, at: usize) {
     assert_eq!(file, path);
     assert!(*offset <= at as u64, "byte {at}, told {offset}");
     assert!(!copy.join("manifest.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_laid_out_links_what_never_changes_and_is_the_same_copy() {
+    let dirs = tempfile::tempdir().unwrap();
+    let source = dirs.path().join("source");
+    let mut model = Model::default();
+    let store = open(&source);
+    fill(&store, &mut model, 0, 200).await;
+    let laid = source.join("laid-out");
+    let manifest = lay_out(&store, &laid, 0).unwrap();
+    let copied = backup(&store, dirs.path().join("copy")).unwrap();
+    assert_eq!(manifest, copied);
+    // It is written on; what was laid out stays as it is.
+    fill(&store, &mut model.clone(), 1_000, 200).await;
+    let file = |folder: &Path, name: &str| {
+        std::fs::metadata(folder.join("log").join(name))
+            .unwrap()
+            .ino()
+    };
+    let segments: Vec<_> = manifest
+        .files
+        .iter()
+        .filter(|file| file.name.starts_with('0'))
+        .collect();
+    let (tail, sealed) = segments.split_last().unwrap();
+    assert!(sealed.len() > 2, "{segments:?}");
+    for segment in sealed {
+        assert_eq!(file(&laid, &segment.name), file(&source, &segment.name));
+    }
+    assert_ne!(file(&laid, &tail.name), file(&source, &tail.name));
+    restore(&laid, dirs.path().join("back")).unwrap();
+    let back = open(&dirs.path().join("back"));
+    model.compare(&back).await;
+    // The copy goes, the log stays.
+    std::fs::remove_dir_all(&laid).unwrap();
+    store.verify().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_go_below_the_reserve_is_not_laid_out() {
+    let dirs = tempfile::tempdir().unwrap();
+    let source = dirs.path().join("source");
+    let store = open(&source);
+    fill(&store, &mut Model::default(), 0, 200).await;
+    let refused = lay_out(&store, source.join("laid-out"), u64::MAX / 2).unwrap_err();
+    let BackupError::NoRoom { needed, .. } = &refused else {
+        panic!("{refused}")
+    };
+    // The tail alone has to be copied.
+    assert!(*needed > 0 && *needed <= 64 * 1024, "{refused}");
+    assert!(
+        refused.to_string().contains(" bytes beside the "),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_damaged_sealed_segment_nothing_is_laid_out() {
+    let dirs = tempfile::tempdir().unwrap();
+    let source = dirs.path().join("source");
+    let store = open(&source);
+    fill(&store, &mut Model::default(), 0, 200).await;
+    let path = source.join("log/00000000000000000001.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let refused = lay_out(&store, source.join("laid-out"), 0).unwrap_err();
+    assert!(
+        matches!(&refused, BackupError::Log(OpenError::Damaged { file, .. }) if *file == path),
+        "{refused}"
+    );
 }

@@ -132,7 +132,7 @@ codes! {
     NotReady, "not_ready", SERVICE_UNAVAILABLE, "The service is not ready",
         "It starts, stops, or a part of it is not well; `/readyz` says which. Ask again after the seconds of `Retry-After`.";
     StorageFull, "storage_full", INSUFFICIENT_STORAGE, "The disk is full",
-        "Commands are refused until there is room again; queries go on.";
+        "Commands are refused until there is room again, and backups that have no room to be laid out; queries go on.";
 }
 
 /// Declares [`FieldCode`] with its table: variant, wire name, meaning.

@@ -1,8 +1,8 @@
 //! The operator's care of the log: checking every record, and a backup while it runs.
 //!
-//! The backup is a tar archive of the files. The engine first copies them into the data folder, where the copy is checked,
-//! and takes the copy away once it is sent or nobody listens any more: the disk needs room for the log once more. One of
-//! each at a time, since both read the whole log.
+//! The backup is a tar archive of the files. The engine first lays it out in the data folder, where it is checked, and takes
+//! it away once it is sent or nobody listens any more; without room for it beside the disk's reserve there is none. One
+//! of each at a time, since both read the whole log.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use axum::extract::State as Extract;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use event_store::BackupError;
 use tokio::sync::mpsc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -84,6 +85,9 @@ async fn backup(
                     shared.damage.note(&place);
                     ApiError::with_detail(Code::Damaged, format!("{error:#}"))
                 }
+                None if is_no_room(&error) => {
+                    ApiError::with_detail(Code::StorageFull, format!("{error:#}"))
+                }
                 None => failed(error.as_ref()),
             })?;
     }
@@ -120,6 +124,16 @@ async fn backup(
         HeaderValue::from_static("attachment; filename=\"doorstep-backup.tar\""),
     );
     Ok(response)
+}
+
+/// Whether a backup failed because the disk is full, or would have been.
+fn is_no_room(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(BackupError::NoRoom { .. }))
+            || cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    })
 }
 
 fn failed(error: &dyn std::error::Error) -> ApiError {
