@@ -44,6 +44,83 @@ fn write_set(file: &Path, keys: Vec<Jwk>) {
     std::fs::write(file, serde_json::to_vec(&JwkSet { keys }).unwrap()).unwrap();
 }
 
+/// Base64url without padding, by its definition.
+fn part(bytes: &[u8]) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut word = [0; 4];
+        word[1..=chunk.len()].copy_from_slice(chunk);
+        let word = u32::from_be_bytes(word);
+        for letter in 0..=chunk.len() {
+            text.push(LETTERS[(word >> (18 - 6 * letter)) as usize & 63].into());
+        }
+    }
+    text
+}
+
+/// HMAC-SHA-256, by its definition; the key is no longer than a block.
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    use sha2::{Digest as _, Sha256};
+    let padded = |with: u8| -> Vec<u8> {
+        let mut block = [with; 64];
+        block
+            .iter_mut()
+            .zip(key)
+            .for_each(|(byte, key)| *byte ^= key);
+        block.to_vec()
+    };
+    let inner = Sha256::digest([padded(0x36), text.as_bytes().to_vec()].concat());
+    Sha256::digest([padded(0x5c), inner.to_vec()].concat()).to_vec()
+}
+
+/// `docs/tokens.md`, step by step: the secret is the bytes of the file, whatever they look like.
+#[tokio::test]
+async fn a_token_signed_as_the_page_says_is_let_in() {
+    let door = Door::open().await;
+    door.register("ann").await;
+    let exp = chrono::Utc::now().timestamp() + 3_600;
+    let signed = |claims: &Value| {
+        let head = part(br#"{"alg": "HS256", "typ": "JWT"}"#);
+        let signed = format!("{head}.{}", part(claims.to_string().as_bytes()));
+        let signature = part(&hmac(&secret(&door), &signed));
+        format!("{signed}.{signature}")
+    };
+    let token = signed(&json!({"sub": "ann", "roles": ["member"], "exp": exp}));
+    let _ = door.get("/v1/inbox", &token).await.expect(200);
+    let without_roles = signed(&json!({"sub": "ann", "exp": exp}));
+    let _ = door.get("/v1/inbox", &without_roles).await.expect(200);
+    let over = signed(&json!({"sub": "ann", "exp": exp - 7_200}));
+    let refused = door.get("/v1/inbox", &over).await.failure();
+    assert_eq!(refused, (401, "token_expired".to_owned()));
+    let ahead = signed(&json!({"sub": "ann", "exp": exp, "nbf": exp - 60}));
+    let refused = door.get("/v1/inbox", &ahead).await.failure();
+    assert_eq!(refused, (401, "token_invalid".to_owned()));
+}
+
+/// The page's example itself, where there is a Python to run it.
+#[tokio::test]
+async fn the_example_of_the_page_signs_a_token_that_is_let_in() {
+    let page = include_str!("../../docs/tokens.md");
+    let (_, rest) = page.split_once("```python\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let door = Door::open().await;
+    door.register("ann").await;
+    let ran = std::process::Command::new("python3")
+        .args(["-c", example])
+        .arg(door.dir().join("auth.key"))
+        .output();
+    let output = match ran {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => panic!("{error}"),
+    };
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    let token = String::from_utf8(output.stdout).unwrap();
+    let _ = door.get("/v1/inbox", token.trim()).await.expect(200);
+}
+
 /// What the service says to a token on a route of `service`.
 async fn outcome(door: &Door, token: &str) -> (u16, String) {
     door.get("/v1/policy", token).await.failure()
