@@ -1,4 +1,4 @@
-//! Which events of the log somebody asks for: of a stream, of a type, concerning a member.
+//! Which events of the log somebody asks for: of a stream, of a type, concerning a member or done by them.
 //!
 //! One filter for `GET /v1/events` and for the program's own `events`. What can match nothing, because no event is of
 //! that type or no stream of that category, is told as a mistake and not answered with nothing.
@@ -81,10 +81,9 @@ impl EventFilter {
             && self.event_type.as_ref().is_none_or(|wanted| {
                 event.event_type() == wanted || without_version(event.event_type()) == wanted
             })
-            && self
-                .member
-                .as_ref()
-                .is_none_or(|wanted| event.members().any(|member| member == wanted))
+            && self.member.as_ref().is_none_or(|wanted| {
+                event.actor() == wanted || event.members().any(|member| member == wanted)
+            })
     }
 }
 

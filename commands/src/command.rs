@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use domain::case::Category;
+use domain::case::{Category, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
     CaseId, CommandId, ConversationId, MemberId, ReasonCode, causation_id, correlation_id,
@@ -113,6 +113,8 @@ pub enum Command {
         case: CaseId,
         /// What for.
         purpose: ReasonCode,
+        /// Which of its messages.
+        shown: ShownMessages,
     },
     /// The actor chooses an audience.
     ChangeDmSetting {
@@ -269,8 +271,16 @@ impl Command {
             Self::ChangePolicy { rules } => {
                 content.value(rules);
             }
-            Self::DiscloseCase { case, purpose } => {
+            Self::DiscloseCase {
+                case,
+                purpose,
+                shown,
+            } => {
                 content.bytes(case.0.as_bytes()).text(purpose.as_str());
+                // As it was before it was told what is shown.
+                if *shown != ShownMessages::default() {
+                    content.value(shown);
+                }
             }
             Self::ChangeDmSetting { audience } => {
                 content.value(audience);
@@ -411,6 +421,15 @@ mod spec {
             Command::DiscloseCase {
                 case: CaseId(uuid::Uuid::from_u128(7)),
                 purpose: reason(),
+                shown: ShownMessages::default(),
+            },
+            Command::DiscloseCase {
+                case: CaseId(uuid::Uuid::from_u128(7)),
+                purpose: reason(),
+                shown: ShownMessages {
+                    reported: vec![2],
+                    around: vec![1, 3],
+                },
             },
             Command::ChangeDmSetting {
                 audience: Audience::Everyone,

@@ -92,11 +92,15 @@ pub(crate) fn of_command(
                 Task::Policy(policy::Command::ChangePolicy { rules }),
             );
         }
-        Command::DiscloseCase { case, purpose } => {
+        Command::DiscloseCase {
+            case,
+            purpose,
+            shown,
+        } => {
             let stream = stream_name(case::stream(case));
             return (
                 stream,
-                Task::Case(case::Command::DiscloseCase { by, purpose }),
+                Task::Case(case::Command::DiscloseCase { by, purpose, shown }),
             );
         }
         Command::RecordRelationship {

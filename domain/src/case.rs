@@ -3,7 +3,7 @@
 //! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
 //! nothing. Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation and reported member.
 //!
-//! State is bounded: of the reports it keeps their count, the inputs of the case's priority, and the version in the conversation's
+//! State is bounded: beside whom it is about it keeps of the reports their count, the inputs of the case's priority, and the version in the conversation's
 //! stream up to which they were taken. All reports of a case come from one conversation, in the order of its versions,
 //! so *already joined* is *not above that version*. The other acts of moderators (claim, note, escalate, decide,
 //! appeal, reverse, and the reopening of a decided case by a newly reported message) extend `Event`, `State` and
@@ -144,6 +144,9 @@ pub struct CaseOpened {
     pub conversation: ConversationId,
     /// The member reported.
     pub reported: MemberId,
+    /// The other member of the conversation, who reported; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporter: Option<MemberId>,
 }
 
 /// `report-joined.v1`
@@ -177,15 +180,37 @@ pub struct ContentDisclosed {
     pub reported: MemberId,
     /// What for.
     pub purpose: ReasonCode,
+    /// The conversation that the messages are of; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
+    /// The other member of the conversation, who reported; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporter: Option<MemberId>,
+    /// Which messages; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<ShownMessages>,
+}
+
+/// The messages of a case that somebody is shown, by number, ascending. A case shows a bounded number of reports, a
+/// report names a bounded number of messages, and around each are few.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownMessages {
+    /// The reported ones, as they were sent.
+    pub reported: Vec<u64>,
+    /// Those around them.
+    pub around: Vec<u64>,
 }
 
 impl Event {
-    /// The members the event concerns, for its header.
+    /// The members the event concerns, for its header: the two of the conversation. Of an old event without its
+    /// reporter the reported one alone; who acts is in the header already.
     pub fn members(&self) -> [Option<&MemberId>; 2] {
         match self {
-            Event::CaseOpened(opened) => [Some(&opened.reported), None],
+            Event::CaseOpened(opened) => [Some(&opened.reported), opened.reporter.as_ref()],
             Event::ReportJoined(joined) => [Some(&joined.reported), Some(&joined.reporter)],
-            Event::ContentDisclosed(disclosed) => [Some(&disclosed.by), Some(&disclosed.reported)],
+            Event::ContentDisclosed(disclosed) => {
+                [Some(&disclosed.reported), disclosed.reporter.as_ref()]
+            }
         }
     }
 }
@@ -194,6 +219,8 @@ impl Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     reported: Option<MemberId>,
+    reporter: Option<MemberId>,
+    conversation: Option<ConversationId>,
     opened_at: Option<Timestamp>,
     reports: u32,
     priority: Option<PriorityInputs>,
@@ -239,6 +266,8 @@ pub enum Command {
         by: MemberId,
         /// What for.
         purpose: ReasonCode,
+        /// Which messages.
+        shown: ShownMessages,
     },
 }
 
@@ -270,13 +299,15 @@ pub struct JoinReport {
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::JoinReport(report) => Ok(join(state, report)),
-        Command::DiscloseCase { by, purpose } => {
+        Command::DiscloseCase { by, purpose, shown } => {
             let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
-            let (by, purpose) = (by.clone(), purpose.clone());
             Ok(vec![Event::ContentDisclosed(ContentDisclosed {
-                by,
+                by: by.clone(),
                 reported,
-                purpose,
+                purpose: purpose.clone(),
+                conversation: state.conversation,
+                reporter: state.reporter.clone(),
+                shown: Some(shown.clone()),
             })])
         }
     }
@@ -298,9 +329,13 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
             state
                 .reported
                 .get_or_insert_with(|| opened.reported.clone());
+            state.conversation.get_or_insert(opened.conversation);
             state.opened_at.get_or_insert(recorded.at);
         }
         Event::ReportJoined(joined) => {
+            state
+                .reporter
+                .get_or_insert_with(|| joined.reporter.clone());
             state.reports = state.reports.saturating_add(1);
             // No case was decided yet, so none was upheld before this one.
             state.priority = Some(PriorityInputs::at_report(
@@ -336,6 +371,7 @@ fn join(state: &State, report: &JoinReport) -> Vec<Event> {
             case: CaseId::of(report.conversation, &report.reported),
             conversation: report.conversation,
             reported: report.reported.clone(),
+            reporter: Some(report.reporter.clone()),
         }));
     }
     events.push(Event::ReportJoined(ReportJoined {
@@ -381,6 +417,10 @@ mod spec {
         Command::DiscloseCase {
             by: id("mod"),
             purpose: ReasonCode::new("review").unwrap(),
+            shown: ShownMessages {
+                reported: vec![2],
+                around: vec![1, 3],
+            },
         }
     }
 
@@ -483,6 +523,27 @@ mod spec {
         assert!(
             matches!(events.as_slice(), [Event::ContentDisclosed(disclosed)] if disclosed.reported == id("bob"))
         );
+    }
+
+    /// Who saw a member's messages, and which, is found by the member, whoever reported whom.
+    #[test]
+    fn names_both_members_in_everything_and_what_was_shown_of_them() {
+        let mut state = State::default();
+        let (bob, ann) = (id("bob"), id("ann"));
+        let two = [Some(&bob), Some(&ann)];
+        for command in [report(4), report(7), disclose()] {
+            for event in decide(&state, &command).unwrap() {
+                assert_eq!(event.members(), two, "{event:?}");
+                if let Event::ContentDisclosed(disclosed) = &event {
+                    let shown = disclosed.shown.clone().unwrap();
+                    assert_eq!((shown.reported, shown.around), (vec![2], vec![1, 3]));
+                    assert_eq!(disclosed.conversation, Some(conversation()));
+                    assert_eq!(disclosed.by, id("mod"));
+                }
+                let at = Timestamp(9);
+                evolve(&mut state, Recorded { version: 0, at }, &event);
+            }
+        }
     }
 
     #[test]

@@ -221,7 +221,7 @@ pub(crate) struct Events {
     /// Events of this type only, such as `message-sent.v1`; without `.v1`, of every version.
     #[arg(long = "type", id = "type", value_name = "TYPE")]
     pub(crate) event_type: Option<String>,
-    /// Events that concern this member only.
+    /// Events only that concern this member, or that they did: a member, a moderator, the host.
     #[arg(long, value_name = "ID", value_parser = member)]
     pub(crate) member: Option<String>,
     /// Goes on with what is appended from now on; needs `--url`.

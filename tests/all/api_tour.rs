@@ -226,6 +226,23 @@ async fn a_report_reaches_the_queue_and_reading_the_case_is_recorded() {
     assert_eq!(disclosed.actor(), "mod");
     let data: Value = serde_json::from_slice(disclosed.data()).unwrap();
     assert_eq!(data["purpose"], "training");
+    assert_eq!(data["conversation"], eve_cid.as_str());
+    assert_eq!(
+        data["shown"],
+        json!({"reported": [2], "around": [1, 3]}),
+        "which messages were shown"
+    );
+    let members: Vec<&str> = disclosed.members().collect();
+    assert_eq!(members.len(), 2, "found by the reporter as by the reported");
+    assert!(!members.contains(&"mod"));
+    let auditor = door.token("ada", &[Role::Auditor]);
+    for who in ["ann", "eve", "mod"] {
+        let path = format!("/v1/events?type=content-disclosed&member={who}");
+        let found = door.get(&path, &auditor).await.expect(200).json();
+        assert_eq!(items(&found).len(), 1, "{who}");
+    }
+    let opened = door.get("/v1/events?type=case-opened&member=ann", &auditor);
+    assert_eq!(items(&opened.await.expect(200).json()).len(), 1);
 
     for case in [
         cid.as_str(),

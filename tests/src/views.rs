@@ -201,6 +201,9 @@ impl World {
             by: id("moderator"),
             reported: id(reported),
             purpose: ReasonCode::new("review").unwrap(),
+            conversation: Some(conversation_of(reported, reporter)),
+            reporter: Some(id(reporter)),
+            shown: None,
         };
         let event = domain::case::Event::ContentDisclosed(disclosed);
         self.append(&domain::case::stream(case), &Event::Case(event));

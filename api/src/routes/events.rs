@@ -53,7 +53,7 @@ struct Asked {
     stream: Option<String>,
     /// Of this type alone, such as `message-sent.v1`; without `.v1`, of every version.
     r#type: Option<String>,
-    /// Concerning this member.
+    /// Concerning this member, or done by them: a member, a moderator, the host.
     member: Option<String>,
 }
 

@@ -1,12 +1,14 @@
 //! The moderators' queue and its cases.
 //!
-//! Showing a case is itself an event: the disclosure is durable before anything of the case is read. A moderator sees
+//! Showing a case is itself an event, which names the messages: it is durable before anything is shown. A moderator sees
 //! the reported messages and five on either side, never the rest of the inbox; what that is, the view decides.
+
+use std::collections::BTreeSet;
 
 use axum::extract::State as Extract;
 use commands::Command;
-use domain::case::PriorityInputs;
-use domain::ids::{CaseId, MemberId, ReasonCode};
+use domain::case::{PriorityInputs, ShownMessages};
+use domain::ids::{MemberId, ReasonCode};
 use projections::{
     Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
     ViewName,
@@ -366,7 +368,7 @@ impl From<Case> for ShownCase {
     }
 }
 
-/// A case with its evidence. Reading it is recorded, with the purpose.
+/// A case with its evidence. Reading it is recorded: by whom, for what purpose, and which messages were shown.
 #[utoipa::path(get, path = "/v1/moderation/cases/{id}", tag = "moderator", params(("id" = String, Path, format = Uuid), Reading),
     responses((status = 200, body = ShownCase)))]
 async fn case(
@@ -387,8 +389,14 @@ async fn case(
     shared
         .reached(&acting.caller, VIEW, reading.min_position.as_deref())
         .await?;
-    disclose(&shared, &acting, case, purpose).await?;
     let answer = shared.reads.case(case).await?;
+    let shown = shown_messages(&answer.value);
+    let command = Command::DiscloseCase {
+        case,
+        purpose,
+        shown,
+    };
+    disclose(&shared, &acting, command).await?;
     Ok(shared.standing_at(
         &acting.caller,
         answer.position,
@@ -396,18 +404,26 @@ async fn case(
     ))
 }
 
+/// The messages that a case shows, each once: those of its reports, and those around them.
+fn shown_messages(case: &Case) -> ShownMessages {
+    let evidence = case.reports.iter().flat_map(|report| &report.evidence);
+    let reported: BTreeSet<u64> = evidence.map(|item| item.number).collect();
+    let around = case.messages.iter().map(|message| message.number);
+    ShownMessages {
+        around: around.filter(|number| !reported.contains(number)).collect(),
+        reported: reported.into_iter().collect(),
+    }
+}
+
 /// Records that the case is about to be shown. The view shows a case from its first report on; its own stream begins a
 /// moment later, by the reactor, which is waited for.
 async fn disclose(
     shared: &State,
     acting: &Acting<AsModerator>,
-    case: CaseId,
-    purpose: ReasonCode,
+    command: Command,
 ) -> Result<(), ApiError> {
-    let command = Command::DiscloseCase { case, purpose };
     match shared.carry_out(acting, command.clone()).await {
         Err(error) if error.code() == Code::NotFound => {
-            shared.reads.case(case).await?;
             match tokio::time::timeout(shared.options.view_wait, shared.commands.drain_reactors())
                 .await
             {
