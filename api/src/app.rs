@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commands::{CommandError, CommandHandler, Envelope, Outcome};
+use commands::{CommandError, CommandHandler, Outcome};
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
 use projections::{ReadSide, ViewName, WaitError};
@@ -125,7 +125,7 @@ pub(crate) struct Shared {
     /// Verification and backup.
     pub(crate) care: Arc<dyn StoreCare>,
     /// Damage of the log that was met.
-    pub(crate) damage: Found,
+    pub(crate) damage: Arc<Found>,
     /// Tokens that are checked.
     pub(crate) tokens: Tokens,
     /// Rate limits.
@@ -151,7 +151,7 @@ impl Shared {
             reads: app.reads,
             store: app.store,
             care: app.care,
-            damage: Found::default(),
+            damage: Arc::default(),
             tokens: Tokens::new(app.keys),
             limiter: Limiter::new(app.options.rate_limits),
             options: app.options,
@@ -168,19 +168,28 @@ impl Shared {
         command: commands::Command,
     ) -> Result<(Outcome, ShownPosition), ApiError> {
         let caller = &acting.caller;
-        let command_id = acting.command_id.clone();
-        let envelope = Envelope {
-            actor: caller.sub().clone(),
-            command_id,
-            id_given: acting.id_given,
-            at: acting.at,
-            command,
-        };
-        match self.commands.handle(envelope).await {
+        match self.commands.handle(acting.envelope(command)).await {
             Ok(outcome) => {
                 let position = caller.shows(self, outcome.position);
                 Ok((outcome, position))
             }
+            Err(error) => Err(self.refused(caller.principal(), error)),
+        }
+    }
+
+    /// What a command came to that was given before, however often; none where its id is new. Decides nothing.
+    pub(crate) async fn carried_out_before<A>(
+        &self,
+        acting: &Acting<A>,
+        command: commands::Command,
+    ) -> Result<Option<(Outcome, ShownPosition)>, ApiError> {
+        let caller = &acting.caller;
+        match self.commands.before(acting.envelope(command)).await {
+            Ok(Some(outcome)) => {
+                let position = caller.shows(self, outcome.position);
+                Ok(Some((outcome, position)))
+            }
+            Ok(None) => Ok(None),
             Err(error) => Err(self.refused(caller.principal(), error)),
         }
     }

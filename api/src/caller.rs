@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use commands::{Command, Envelope};
 use domain::ids::{CommandId, MemberId};
 use domain::time::Timestamp;
 use event_store::Position;
@@ -27,6 +28,7 @@ use crate::query::NO_TIME;
 use crate::seals::Unsealed;
 use crate::time;
 use crate::tokens::{Principal, Role, Roles};
+use crate::unasked;
 
 /// What a route asks of its caller.
 pub(crate) trait Access: Send + Sync + 'static {
@@ -142,6 +144,7 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
                 "The token's `sub` is not a registered member; the host registers members first.",
             ));
         }
+        unasked::refuse(parts).await?;
         Ok(Caller {
             principal,
             access: PhantomData,
@@ -176,6 +179,19 @@ pub(crate) struct Acting<A> {
     pub id_given: bool,
     /// When it happened, if a `service` says so.
     pub at: Option<Timestamp>,
+}
+
+impl<A> Acting<A> {
+    /// The command as the write side takes it.
+    pub(crate) fn envelope(&self, command: Command) -> Envelope {
+        Envelope {
+            actor: self.caller.sub().clone(),
+            command_id: self.command_id.clone(),
+            id_given: self.id_given,
+            at: self.at,
+            command,
+        }
+    }
 }
 
 impl<A: Access> FromRequestParts<State> for Acting<A> {

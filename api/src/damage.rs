@@ -1,10 +1,10 @@
 //! Damage of the log, as the interface meets it: logged with its place, counted, told, and remembered.
 //!
-//! Whoever meets it first, a reading, a backup or a verification, makes the service not ready until it is started again:
-//! what is damaged stays so, and somebody has to look. The log names the file; who is told over the network learns the
-//! position, and only an operator the place.
+//! Whoever meets it first, a reading, a query, a backup or a verification, makes the service not ready until it is
+//! started again: what is damaged stays so, and somebody has to look. The log names the file; of who is told over the
+//! network a reader of events learns the position, an operator the place, everybody else neither.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_store::{BackupError, EventStore, OpenError, Position, ReadError, damage};
@@ -43,6 +43,38 @@ pub(crate) struct Place<'a> {
     pub(crate) offset: u64,
     /// What does not check.
     pub(crate) what: &'a str,
+}
+
+/// The same, on its way out of a query.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundPlace {
+    file: PathBuf,
+    offset: u64,
+    what: String,
+}
+
+impl FoundPlace {
+    /// The place that a failed reading of the log tells of, if it met damage.
+    pub(crate) fn of_reading(error: &anyhow::Error) -> Option<Self> {
+        match error.downcast_ref()? {
+            ReadError::Damaged { file, offset, what } => Some(Self {
+                file: file.clone(),
+                offset: *offset,
+                what: what.clone(),
+            }),
+            ReadError::Closed | ReadError::Io { .. } => None,
+        }
+    }
+}
+
+impl<'a> From<&'a FoundPlace> for Place<'a> {
+    fn from(found: &'a FoundPlace) -> Self {
+        Self {
+            file: &found.file,
+            offset: found.offset,
+            what: &found.what,
+        }
+    }
 }
 
 impl<'a> Place<'a> {

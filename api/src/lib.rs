@@ -29,10 +29,12 @@ mod server;
 mod tar;
 mod time;
 pub mod tokens;
+mod unasked;
 mod words;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State as Extract;
@@ -66,8 +68,10 @@ pub fn router(app: App) -> Router {
     let document = document();
     let (routes, documented) = routes::all().split_for_parts();
     let undocumented = [openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
-    let layer = Outermost::new(&documented.paths, &undocumented, app.options.body_timeout);
+    let body_timeout = app.options.body_timeout;
     let shared = Shared::new(app, Bytes::from(document));
+    let damage = Arc::clone(&shared.damage);
+    let layer = Outermost::new(&documented.paths, &undocumented, body_timeout, damage);
     routes
         .route(openapi::DOCUMENT_PATH, get(served_document))
         .merge(openapi::page())

@@ -2,8 +2,7 @@
 //!
 //! Every answer leaves with an `X-Request-Id`: the client's own if it is a plain token, else one made here. Errors get
 //! their body here, so that the request id is the only thing in which two like refusals differ. A query or a body where
-//! the route's document has none is refused here, lest what somebody meant be passed over. Nothing here looks at a token;
-//! spans carry the method, the route's template and the request id alone.
+//! the route's document has none is set aside for `caller` to refuse. Nothing here looks at a token; spans carry the method, the route's template and the request id alone.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -12,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -24,8 +22,9 @@ use tracing::Instrument as _;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 
+use crate::damage::Found;
 use crate::problem::{ApiError, Code};
-use crate::{body, query};
+use crate::unasked::{self, Takes};
 
 /// The header with the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,21 +33,17 @@ const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::DE
 
 /// What the layer keeps: the request ids and the meters of all routes.
 pub(crate) struct Outermost {
-    seed: u64,
+    /// Keyed by chance, so that ids do not count requests.
+    ids: RandomState,
     next: AtomicU64,
     body_timeout: Duration,
+    damage: Arc<Found>,
     meters: HashMap<String, RouteMeter>,
     unmatched: RouteMeter,
 }
 
-/// What an operation takes besides its path and headers.
-#[derive(Clone, Copy)]
-struct Takes {
-    query: bool,
-    body: bool,
-}
-
 impl Takes {
+    /// Whatever it is, nobody minds.
     const ANYTHING: Takes = Takes {
         query: true,
         body: true,
@@ -147,14 +142,20 @@ impl RouteMeter {
 
 impl Outermost {
     /// The layer over these routes, and those that no document has.
-    pub(crate) fn new(documented: &Paths, others: &[&str], body_timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        documented: &Paths,
+        others: &[&str],
+        body_timeout: Duration,
+        damage: Arc<Found>,
+    ) -> Arc<Self> {
         let nothing = PathItem::default();
         let documented = documented.paths.iter();
         let routes = documented.map(|(path, item)| (path.as_str(), item));
         let routes = routes.chain(others.iter().map(|path| (*path, &nothing)));
         Arc::new(Outermost {
             body_timeout,
-            seed: RandomState::new().hash_one(std::process::id()),
+            damage,
+            ids: RandomState::new(),
             next: AtomicU64::new(0),
             meters: routes
                 .map(|(path, item)| (path.to_owned(), RouteMeter::new(path, item)))
@@ -174,37 +175,9 @@ impl Outermost {
         if let Some(given) = given {
             return given.clone();
         }
-        let id = mix(self
-            .seed
-            .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed)));
+        let id = self.ids.hash_one(self.next.fetch_add(1, Ordering::Relaxed));
         HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("none"))
     }
-}
-
-/// The request as it came, but for a body where none is taken, which is read and has to say nothing.
-async fn taken(takes: Takes, request: Request, within: Duration) -> Result<Request, ApiError> {
-    if !takes.query
-        && let Some(given) = request.uri().query()
-    {
-        let wrong = query::none_taken(given);
-        if !wrong.is_empty() {
-            return Err(ApiError::at_fields(Code::InvalidQuery, wrong));
-        }
-    }
-    // What is asked, not told, has no body that anybody reads.
-    if takes.body || request.method() == Method::GET || request.body().is_end_stream() {
-        return Ok(request);
-    }
-    let (parts, body) = request.into_parts();
-    body::nothing(body, within).await?;
-    Ok(Request::from_parts(parts, Body::empty()))
-}
-
-/// A permutation of the 64-bit numbers (the finalizer of `SplitMix64`), so that ids do not count requests.
-fn mix(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 /// The layer itself.
@@ -226,12 +199,8 @@ pub(crate) async fn outermost(
     let id_text = id.to_str().unwrap_or("none");
 
     let span = tracing::debug_span!("request", request_id = id_text, %method, route);
-    let handled = async {
-        match taken(meter.takes, request, layer.body_timeout).await {
-            Ok(request) => next.run(request).await,
-            Err(error) => error.into_response(),
-        }
-    };
+    let request = unasked::set_aside(meter.takes, request, layer.body_timeout);
+    let handled = next.run(request);
     let mut response = match AssertUnwindSafe(handled)
         .catch_unwind()
         .instrument(span)
@@ -241,6 +210,9 @@ pub(crate) async fn outermost(
         Err(_) => ApiError::new(Code::Internal).into_response(),
     };
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        if let Some(place) = error.damaged() {
+            layer.damage.note(&place.into());
+        }
         if error.code() == Code::Internal {
             tracing::error!(request_id = id_text, %method, route, detail = error.detail(), "a request failed");
         }
@@ -273,6 +245,7 @@ mod tests {
     use serde_json::Value;
     use tower::ServiceExt as _;
 
+    use std::sync::Arc;
     use std::time::Duration;
 
     use utoipa::openapi::path::Paths;
@@ -281,7 +254,12 @@ mod tests {
     use crate::problem::{ApiError, Code};
 
     async fn answer(path: &str) -> (u16, String, Value) {
-        let layer = Outermost::new(&Paths::default(), &["/boom", "/broken"], Duration::ZERO);
+        let layer = Outermost::new(
+            &Paths::default(),
+            &["/boom", "/broken"],
+            Duration::ZERO,
+            Arc::default(),
+        );
         let broken = || async { ApiError::with_detail(Code::Internal, "/var/lib/secret") };
         let boom = || async { assert_eq!(1, 2, "inside") };
         let router = Router::new()

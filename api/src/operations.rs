@@ -101,7 +101,7 @@ operations! {
         "The messages that the caller sees, newest first: of a request while it is pending, frozen or restorable, of a conversation always. The numbers may have gaps.",
         "",
         r#"{"items": [{"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z", "unsent_at": null}], "next_cursor": null}"#,
-        [NotFound];
+        [NotFound, Damaged];
     "delete_conversations_cid_messages_n",
         "Its author takes a message back. From a request it is gone, and the last one withdraws the request; in a conversation its `text` is null from then on.",
         "", REACHED, [NotAuthor, NotFound];
@@ -121,7 +121,7 @@ operations! {
         "What waits on the caller's doorstep, newest first, with what is known between the two. Frozen requests are not in it.",
         "",
         r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 3, "from": "bob", "text": "I have a board.", "sent_at": "2026-11-23T07:25:21.677Z"}, "muted": false, "opened_at": "2026-11-23T07:25:21.638Z", "messages": 2, "relationship": {"you_follow": false, "follows_you": false, "suggested": false}}], "next_cursor": null}"#,
-        [];
+        [Damaged];
     "post_requests_cid_accept",
         "The request becomes a conversation in both inboxes. Accepted twice, nothing changes. Never limited.",
         "", REACHED, [AccountRestricted, RequestNotPending, RequestFrozen, NotFound];
@@ -150,17 +150,17 @@ operations! {
         "What the caller has reported, the latest first, and what came of it as far as it concerns them.",
         "",
         r#"{"items": [{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "messages": [1], "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "state": "open", "outcome": null}], "next_cursor": null}"#,
-        [];
+        [Damaged];
     "get_reports_id",
         "One report of the caller's; of others' there is nothing here.",
         "",
         r#"{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "messages": [1], "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "state": "open", "outcome": null}"#,
-        [NotFound];
+        [NotFound, Damaged];
     "get_inbox",
         "The caller's conversations, by their last visible message, newest first. What one writes to someone is in it from the first message on.",
         "",
         r#"{"items": [{"conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "with": "cat", "last_message": {"number": 1, "from": "cat", "text": "Hello?", "sent_at": "2026-11-23T07:25:21.739Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#,
-        [];
+        [Damaged];
     "get_unread",
         "In how many conversations of the inbox, and in how many requests, something unread waits.",
         "", r#"{"inbox": 1, "requests": 0}"#, [];
@@ -173,7 +173,7 @@ operations! {
         "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded before anything is shown: by whom, for what purpose, and which messages.",
         "",
         r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_received": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#,
-        [NotFound];
+        [NotFound, Damaged];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,

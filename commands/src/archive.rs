@@ -35,6 +35,17 @@ pub(crate) struct Found {
     pub(crate) before: Position,
 }
 
+/// What a command left in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// Its first event.
+    pub position: Position,
+    /// The last event before what it left, with its steps and the timers that fired before it.
+    pub before: Position,
+    /// Its content, as [`Envelope::ids`] tells it.
+    pub content: Uuid,
+}
+
 impl Archive {
     /// Reads the log up to its durable end.
     pub(crate) async fn read(store: &dyn EventStore) -> Result<Self, ReadError> {

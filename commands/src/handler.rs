@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::archive::{Archive, Found};
+use crate::archive::{Archive, Found, Trace};
 use crate::idempotency::{Begun, Claim};
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
 use crate::reactors::Cases;
@@ -110,17 +110,6 @@ impl Pending {
     }
 }
 
-/// What a command left in the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Trace {
-    /// Its first event.
-    pub position: Position,
-    /// The last event before what it left, with its steps and the timers that fired before it.
-    pub before: Position,
-    /// Its content, as [`Envelope::ids`] tells it.
-    pub content: Uuid,
-}
-
 /// What comes of a command's id.
 enum Known {
     /// Decided before.
@@ -203,6 +192,14 @@ impl CommandHandler {
                 self.inner.shared.dispatch(job);
                 outcome.await.unwrap_or(Err(CommandError::OutcomeUnknown))
             }
+        }
+    }
+
+    /// What a command came to that was given before; none where its id is new. Decides nothing, and leaves a new id free.
+    pub async fn before(&self, envelope: Envelope) -> Result<Option<Outcome>, CommandError> {
+        match self.begin(envelope).await? {
+            Known::Before(outcome) => outcome.map(Some),
+            Known::New(_) => Ok(None),
         }
     }
 

@@ -40,7 +40,8 @@ mod timekeeping;
 mod timers;
 mod worker;
 
+pub use archive::Trace;
 pub use command::{Command, Envelope, Target};
-pub use handler::{CommandHandler, Pending, ReactorStatus, StartError, Trace};
+pub use handler::{CommandHandler, Pending, ReactorStatus, StartError};
 pub use options::{Clock, Mode, Options, SystemClock};
 pub use outcome::{Answer, CommandError, Kind, Outcome, Refusal};

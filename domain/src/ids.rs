@@ -81,6 +81,13 @@ impl CommandId {
         CommandId(Arc::from(format!("{}/{index}", self.0)))
     }
 
+    /// The id of what the service carries out by itself on the way of this command. No client has such a one: it holds a
+    /// control character.
+    #[must_use]
+    pub fn step(&self, name: &'static str) -> CommandId {
+        CommandId(Arc::from(format!("{}\u{1f}{name}", self.0)))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -354,6 +361,11 @@ mod spec {
         for id in ["", "a\nb", "a\0b", &"x".repeat(129)] {
             assert!(CommandId::new(id).is_err(), "{id:?}");
         }
+        let step = CommandId::new("key").unwrap().step("earliest");
+        assert!(
+            CommandId::new(step.as_str()).is_err(),
+            "no client makes the id of a step"
+        );
         let item = CommandId::new(&"x".repeat(128)).unwrap().item(7);
         assert!(item.as_str().ends_with("x/7"));
         let read: CommandId = serde_json::from_str(&serde_json::to_string(&item).unwrap()).unwrap();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use api::limits::RateLimits;
 use api::{Options, Role, ServeOptions};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tests::api::{Door, Setting};
+use tests::api::{Door, Setting, reply};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -131,6 +132,41 @@ async fn many_refused_messages_stop_the_sending_and_nothing_else() {
     }
     assert_eq!(door.get("/v1/inbox", &door.member("bob")).await.status, 200);
     assert_eq!(door.send("ann", "bob", "hi").await.status, 201);
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_sending_stopped_is_told_again() {
+    let door = narrow(1_000).await;
+    door.register("bob").await;
+    door.register("ann").await;
+    let send = |key: &'static str, to: &'static str, text: &'static str| {
+        let request = door.request(Method::POST, "/v1/messages");
+        let request = request.bearer_auth(door.member("bob"));
+        let request = request.header("idempotency-key", key);
+        reply(request.json(&json!({"to": to, "text": text})))
+    };
+    let sent = send("taken", "ann", "hi").await.expect(201);
+    let refused = send("refused", "nobody", "hi").await;
+    assert_eq!(refused.failure(), (403, "not_allowed".to_owned()));
+    for key in ["second", "third"] {
+        assert_eq!(send(key, "nobody", "hi").await.status, 403);
+    }
+    let limited = (429, "rate_limited".to_owned());
+    let end = door.position();
+    assert_eq!(send("new", "ann", "hi").await.failure(), limited);
+    assert_eq!(
+        send("taken", "ann", "hi").await.expect(201).bytes,
+        sent.bytes
+    );
+    assert_eq!(send("refused", "nobody", "hi").await.status, 403);
+    let reused = send("taken", "ann", "ho").await;
+    assert_eq!(reused.failure(), (409, "command_id_reused".to_owned()));
+    assert_eq!(
+        send("new", "ann", "hi").await.failure(),
+        limited,
+        "asking again makes nothing of it"
+    );
+    assert_eq!(door.position(), end, "nothing is written");
 }
 
 #[tokio::test]

@@ -110,3 +110,22 @@ async fn what_does_not_apply_is_skipped_and_told_whether_the_report_is_new_or_no
         );
     }
 }
+
+#[tokio::test]
+async fn what_a_report_looks_up_on_its_way_takes_no_id_of_a_client() {
+    let Scene { door, cid } = Scene::open().await;
+    let first = report(&door, &cid, "first", None).await.expect(201);
+    // An item of a bulk call, and a client's own, may have such ids.
+    for key in ["k/0", "k/earliest", "first/0"] {
+        let request = door
+            .request(Method::PUT, "/v1/me/blocks/eve")
+            .bearer_auth(door.member("ann"))
+            .header("idempotency-key", key);
+        let _ = reply(request).await.expect(200);
+    }
+    let again = report(&door, &cid, "k", Some("block")).await.expect(200);
+    assert_eq!(again.json()["report_id"], first.json()["report_id"]);
+    assert_eq!(again.json()["also"]["outcome"], "applied");
+    let repeated = report(&door, &cid, "k", Some("block")).await;
+    assert_eq!(repeated.bytes, again.bytes);
+}

@@ -5,8 +5,11 @@ use std::path::Path;
 use api::{KeyError, KeySet, Role};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tests::api::{Door, Setting};
+use tests::api::{Door, Setting, reply};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const RSA: &[u8] = include_bytes!("../fixtures/keys/rs256.pem");
 const EC: &[u8] = include_bytes!("../fixtures/keys/es256.pem");
@@ -158,6 +161,57 @@ async fn a_token_of_the_data_folders_key_opens_with_and_without_its_kid() {
         outcome(&door, &unknown).await,
         (401, "token_invalid".to_owned())
     );
+}
+
+#[tokio::test]
+async fn the_token_is_looked_at_before_anything_else_of_a_request() {
+    let door = Door::open().await;
+    door.register("ann").await;
+    let forged = format!("{}x", door.member("ann"));
+    let auditor = door.token("ann", &[Role::Auditor]);
+    let unknown = door.member("nobody");
+    for (method, path) in [
+        (Method::PUT, "/v1/me/blocks/bob?x=1"),
+        (Method::DELETE, "/v1/me/blocks/bob?x=1"),
+        (Method::POST, "/v1/messages"),
+        (Method::POST, "/v1/requests/accept"),
+        (Method::POST, "/v1/reports?x=1"),
+        (Method::GET, "/v1/inbox?limit=many"),
+        (Method::GET, "/v1/me/dm-setting?x=1"),
+    ] {
+        for (token, told) in [
+            ("", (401, "unauthenticated")),
+            (forged.as_str(), (401, "token_invalid")),
+            (auditor.as_str(), (403, "forbidden")),
+            (unknown.as_str(), (403, "forbidden")),
+        ] {
+            if told.0 == 403 && token == unknown && path == "/v1/messages" {
+                continue; // Who is not registered is told so as a sender.
+            }
+            let mut request = door.request(method.clone(), path).body("no JSON");
+            if !token.is_empty() {
+                request = request.bearer_auth(token);
+            }
+            let told = (told.0, told.1.to_owned());
+            assert_eq!(reply(request).await.failure(), told, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_a_body_for_nobody() {
+    let door = Door::open().await;
+    for route in ["PUT /v1/me/blocks/bob", "POST /v1/messages"] {
+        for token in ["", "authorization: Bearer a.b.c\r\n"] {
+            let mut stream = TcpStream::connect(door.address).await.unwrap();
+            let head =
+                format!("{route} HTTP/1.1\r\nhost: d\r\n{token}content-length: 1000\r\n\r\n{{");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut first = [0; 13];
+            stream.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"HTTP/1.1 401 ", "{route}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -211,3 +211,32 @@ async fn after_a_backup_that_found_damage_the_service_is_not_ready() {
     damaged.unready().await;
     assert!(damaged.server.stop().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_messages_are_damaged_is_told_so_without_the_place() {
+    let damaged = Damaged::start().await;
+    let ann = damaged.server.token("ann", "member");
+    let conversation = damaged
+        .stream
+        .strip_prefix("conversation-")
+        .expect("a conversation");
+    let path = format!("/v1/conversations/{conversation}/messages?limit=200");
+    let (status, body) = damaged.get(&path, &ann, "*/*").await;
+    let problem: Value = serde_json::from_str(&body).expect("a problem");
+    assert_eq!(
+        (status, &problem["code"]),
+        (500, &json!("damaged")),
+        "{body}"
+    );
+    let detail = problem["detail"].as_str().expect("words");
+    assert!(
+        detail.contains("the log is damaged") && !detail.contains(|c: char| c.is_ascii_digit()),
+        "{detail}"
+    );
+    assert!(!body.contains(&damaged.file), "{body}");
+    damaged.unready().await;
+    let path = format!("/v1/conversations/{conversation}/messages?limit=20");
+    let (status, _) = damaged.get(&path, &ann, "*/*").await;
+    assert_eq!(status, 200, "what can be read is served");
+    assert!(damaged.server.stop().success());
+}

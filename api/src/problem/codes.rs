@@ -122,7 +122,7 @@ codes! {
     Internal, "internal", INTERNAL_SERVER_ERROR, "The service failed",
         "A defect; the service's log has it under the request id. A command may be repeated with the same key.";
     Damaged, "damaged", INTERNAL_SERVER_ERROR, "The log is damaged",
-        "Events that cannot be read because the log does not check there; `detail` says where. Nothing of them is told. The service is not ready until it is started again.";
+        "Events that cannot be read because the log does not check there; to who reads events or runs the service `detail` says where. Nothing of them is told. The service is not ready until it is started again.";
     OutcomeUnknown, "outcome_unknown", SERVICE_UNAVAILABLE, "Whether it was carried out is not known",
         "The log could not be made durable. Repeat with the same `Idempotency-Key`: it takes effect once.";
     Busy, "busy", SERVICE_UNAVAILABLE, "The service is busy",

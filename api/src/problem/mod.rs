@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::damage::FoundPlace;
+
 mod codes;
 mod refusals;
 
@@ -71,6 +73,7 @@ struct Failure {
     errors: Vec<FieldError>,
     restorable_until: Option<String>,
     retry_after_s: Option<u64>,
+    damaged: Option<FoundPlace>,
 }
 
 impl ApiError {
@@ -88,6 +91,7 @@ impl ApiError {
             errors: Vec::new(),
             restorable_until: None,
             retry_after_s: None,
+            damaged: None,
         }))
     }
 
@@ -145,6 +149,18 @@ impl ApiError {
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds.max(1));
         self
+    }
+
+    /// The same with where the log is damaged, which is noted and not told.
+    #[must_use]
+    pub(crate) fn damaged_at(mut self, place: FoundPlace) -> Self {
+        self.0.damaged = Some(place);
+        self
+    }
+
+    /// Where the log is damaged, if that is yet to be noted.
+    pub(crate) fn damaged(&self) -> Option<&FoundPlace> {
+        self.0.damaged.as_ref()
     }
 
     /// The status it is sent with.

@@ -13,6 +13,7 @@ use projections::QueryError;
 
 use super::{ApiError, Code, FieldCode};
 use crate::caller::DOORSTEP_AT;
+use crate::damage::FoundPlace;
 use crate::time;
 
 const HOUR_S: u64 = 60 * 60;
@@ -245,9 +246,14 @@ impl From<QueryError> for ApiError {
                 format!("The view `{view}` cannot be read now; `/readyz` says why. Ask again after the seconds of `Retry-After`."),
             )
             .retry_after_s(1),
-            QueryError::Storage(error) => {
-                ApiError::with_detail(Code::Internal, format!("{error:#}"))
-            }
+            QueryError::Storage(error) => match FoundPlace::of_reading(&error) {
+                Some(place) => ApiError::with_detail(
+                    Code::Damaged,
+                    "Part of what was asked for cannot be read, because the log is damaged there. Whoever runs the service finds the place in its log.",
+                )
+                .damaged_at(place),
+                None => ApiError::with_detail(Code::Internal, format!("{error:#}")),
+            },
         }
     }
 }

@@ -94,13 +94,19 @@ async fn send(
             suggested: given.suggested,
         },
     };
-    shared.limiter.may_send(acting.caller.sub().as_str())?;
     let command = Command::SendMessage {
         to: message.to,
         text: message.text,
         relationship,
     };
-    let (outcome, position) = shared.carry_out(&acting, command).await?;
+    let (outcome, position) = match shared.limiter.may_send(acting.caller.sub().as_str()) {
+        Ok(()) => shared.carry_out(&acting, command).await?,
+        // The limit is on what is new: what was sent before it is told again.
+        Err(limited) => shared
+            .carried_out_before(&acting, command)
+            .await?
+            .ok_or(limited)?,
+    };
     let Answer::Sent {
         conversation,
         number,

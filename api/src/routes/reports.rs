@@ -163,7 +163,7 @@ async fn earliest(
     let also = domain::conversation::Also::None;
     let envelope = Envelope {
         actor: acting.caller.sub().clone(),
-        command_id: acting.command_id.item(0),
+        command_id: acting.command_id.step("earliest"),
         id_given: acting.id_given,
         at: acting.at,
         command: Command::ReportMessage {
