@@ -241,6 +241,7 @@ mod tests {
     use axum::Router;
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
+    use axum::http::HeaderMap;
     use axum::routing::get;
     use serde_json::Value;
     use tower::ServiceExt as _;
@@ -285,6 +286,27 @@ mod tests {
             );
             assert_eq!(body["detail"], Code::Internal.meaning(), "{path}");
             assert_eq!(body["request_id"], id, "{path}");
+        }
+    }
+
+    /// The number that `SplitMix64`'s finalizer, a permutation anyone can undo, made into this one.
+    fn unmixed(mixed: u64) -> u64 {
+        let mixed = (mixed ^ (mixed >> 31) ^ (mixed >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+        let mixed = (mixed ^ (mixed >> 27) ^ (mixed >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+        mixed ^ (mixed >> 30) ^ (mixed >> 60)
+    }
+
+    #[test]
+    fn ids_do_not_count_requests() {
+        let layer = Outermost::new(&Paths::default(), &[], Duration::ZERO, Arc::default());
+        let id = || {
+            let id = layer.request_id(&HeaderMap::new());
+            u64::from_str_radix(id.to_str().unwrap(), 16).unwrap()
+        };
+        let ids: Vec<u64> = (0..100).map(|_| id()).collect();
+        for pair in ids.windows(2) {
+            assert!(pair[0].abs_diff(pair[1]) > 1_000);
+            assert!(unmixed(pair[0]).abs_diff(unmixed(pair[1])) > 1_000);
         }
     }
 }
