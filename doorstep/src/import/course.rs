@@ -3,13 +3,13 @@
 //! What a line left in the log is found by its command id. A line that left nothing stands before one that did: it is
 //! decided on the state just before that one, to be counted, and changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use commands::{CommandError, CommandHandler, Envelope, Outcome};
 use domain::time::Timestamp;
 use event_store::Position;
-use uuid::Uuid;
 
+use super::left_nothing::LeftNothing;
 use super::progress::Progress;
 use super::source::{RawLine, Source};
 use super::{CameTo, Counted, REUSED};
@@ -25,8 +25,7 @@ pub(super) struct Course<'a> {
     time: Option<Timestamp>,
     /// Where the command that a killed run did not come to begins in the log, until this run comes to it.
     unfinished: Option<Position>,
-    /// The ids that left nothing, with their content, what they came to, and at which line first.
-    left_nothing: HashMap<Uuid, (Uuid, CameTo, u64)>,
+    left_nothing: LeftNothing,
 }
 
 impl<'a> Course<'a> {
@@ -38,7 +37,7 @@ impl<'a> Course<'a> {
             known,
             passed: 0,
             time: None,
-            left_nothing: HashMap::new(),
+            left_nothing: LeftNothing::default(),
         }
     }
 
@@ -49,9 +48,9 @@ impl<'a> Course<'a> {
         envelope: Envelope,
     ) -> anyhow::Result<Counted> {
         let (id, content) = envelope.ids();
-        if let Some((first, came, line)) = self.left_nothing.get(&id) {
-            return Ok(if *first == content {
-                Counted::Again(*came, *line)
+        if let Some(first) = self.left_nothing.first(id) {
+            return Ok(if first.is_of(content) {
+                Counted::Again(first.came, first.line)
             } else {
                 Counted::Then(Err(CommandError::CommandIdReused))
             });
@@ -78,7 +77,7 @@ impl<'a> Course<'a> {
         match CameTo::of(outcome) {
             // The log has it, or its first use is told apart already.
             None | Some(CameTo::Done | CameTo::Refused(REUSED)) => {}
-            Some(came) => drop(self.left_nothing.insert(id, (content, came, number))),
+            Some(came) => self.left_nothing.add(id, content, came, number),
         }
         Ok(counted)
     }

@@ -12,6 +12,7 @@
 //! the last of them is left to whoever comes next, because the file may grow.
 
 mod course;
+mod left_nothing;
 mod progress;
 mod refusals;
 mod source;
