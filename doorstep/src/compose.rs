@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use api::KeySet;
+use clap::CommandFactory as _;
 use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
-use event_store::{EmbeddedStore, EventStore, OpenError};
+use event_store::backend::RealBackend;
+use event_store::{EmbeddedStore, EventStore, LogAtRest, OpenError};
 use projections::ReadSide;
 
-use crate::cli::{KeyArgs, StoreArgs};
+use crate::cli::{self, KeyArgs, StoreArgs};
 use crate::failure::Failure;
 
 /// The log of a data folder.
@@ -75,6 +77,16 @@ impl DataFolder {
         }
     }
 
+    /// Whether it is a backup, which nothing is written to.
+    pub(crate) fn is_backup(&self) -> bool {
+        event_store::is_backup(&RealBackend, &self.path)
+    }
+
+    /// Whether a log was begun here.
+    pub(crate) fn has_log(&self) -> bool {
+        self.path.join("log").is_dir()
+    }
+
     /// Makes the folder where there is none.
     pub(crate) fn create(&self) -> anyhow::Result<&Self> {
         std::fs::create_dir_all(&self.path)
@@ -91,13 +103,11 @@ pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store,
     Ok(Arc::new(open_embedded(folder, options)?))
 }
 
-/// Opens the log of a data folder that has one, to read it.
-pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<Store, Failure> {
+/// Opens the log of a data folder that has one, or of a backup, to read it; the folder stays as it is.
+pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
     folder.existing()?;
-    Ok(Arc::new(open_embedded(
-        folder,
-        event_store::Options::default(),
-    )?))
+    let opened = LogAtRest::open(folder.path(), &event_store::Options::default());
+    Ok(opened.map_err(|error| open_failed(folder, &error, Asking::ToRead))?)
 }
 
 /// The engine's options with these bounds.
@@ -114,8 +124,8 @@ pub(crate) fn open_embedded(
     folder: &DataFolder,
     options: event_store::Options,
 ) -> anyhow::Result<EmbeddedStore> {
-    let store =
-        EmbeddedStore::open(folder.path(), options).map_err(|error| open_failed(folder, &error))?;
+    let store = EmbeddedStore::open(folder.path(), options)
+        .map_err(|error| open_failed(folder, &error, Asking::ToWrite))?;
     // The folder is this process's now: nobody sends what is there.
     let left = folder.backups();
     match std::fs::remove_dir_all(&left) {
@@ -129,14 +139,41 @@ pub(crate) fn open_embedded(
     Ok(store)
 }
 
+/// What a log was to be opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// By a command that can ask a running service instead.
+    ToRead,
+    /// By a command that needs the folder for itself.
+    ToWrite,
+}
+
 /// Why a log did not open, and what can be done.
-pub(crate) fn open_failed(folder: &DataFolder, error: &OpenError) -> anyhow::Error {
+pub(crate) fn open_failed(folder: &DataFolder, error: &OpenError, asking: Asking) -> anyhow::Error {
     let words = format!("cannot open the log of {}", folder.path().display());
     let advice = match error {
         OpenError::Locked { dir, pid } => {
-            let dir = dir.display();
+            let (command, dir) = (command_of(pid), dir.display());
+            let holder = command
+                .as_ref()
+                .map_or_else(String::new, |command| format!(" (doorstep {command})"));
+            let advice = match (command.as_deref(), asking) {
+                (Some("serve") | None, Asking::ToRead) => "ask it with --url, or stop it",
+                (Some("serve") | None, Asking::ToWrite) => "stop it first",
+                (Some(_), _) => "wait until it has ended, or stop it",
+            };
+            return anyhow::anyhow!("{dir} is in use by process {pid}{holder}; {advice}");
+        }
+        OpenError::BeingRead { dir } => {
             return anyhow::anyhow!(
-                "{dir} is in use by process {pid}; ask it with --url, or stop it"
+                "{} is being read by another command (`events`, `verify` or `backup`); wait until it has ended",
+                dir.display()
+            );
+        }
+        OpenError::Backup { dir } => {
+            return anyhow::anyhow!(
+                "{0} is a backup, which stays as it is; restore it first: doorstep restore {0} --data DIR",
+                dir.display()
             );
         }
         OpenError::Format { .. } | OpenError::SchemaLevel { .. } => {
@@ -149,6 +186,17 @@ pub(crate) fn open_failed(folder: &DataFolder, error: &OpenError) -> anyhow::Err
         OpenError::Option { .. } | OpenError::ForeignLog { .. } | OpenError::Io { .. } => "",
     };
     anyhow::anyhow!("{words}: {error}{advice}")
+}
+
+/// The subcommand that a process of this program carries out, where the system tells.
+fn command_of(pid: &str) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let root = cli::Cli::command();
+    line.split(|byte| *byte == 0)
+        .skip(1)
+        .filter_map(|arg| std::str::from_utf8(arg).ok())
+        .find(|arg| root.find_subcommand(arg).is_some())
+        .map(str::to_owned)
 }
 
 /// Starts the write side over a log.
@@ -176,6 +224,11 @@ pub(crate) async fn start_reads(
     ReadSide::open(options, store)
         .await
         .context("cannot open the views")
+}
+
+/// Whether a data folder has no signing key yet, as far as one may look.
+pub(crate) fn lacks_keys(folder: &DataFolder) -> bool {
+    matches!(folder.keys().try_exists(), Ok(false))
 }
 
 /// The keys in force: the named file, or the data folder's own, which is made where there is none.

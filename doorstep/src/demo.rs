@@ -6,7 +6,7 @@
 use anyhow::Context as _;
 use api::{KeySet, Role};
 use commands::{CommandHandler, Mode};
-use event_store::EventStore as _;
+use event_store::{EventStore as _, Position};
 
 use crate::compose::{self, DataFolder, Store};
 use crate::import;
@@ -22,6 +22,8 @@ const BUSY: [(&str, &str); 2] = [
     ("58", "a member of the sample with a full request folder"),
     ("72", "a member of the sample who answered some"),
 ];
+/// The first event of the sample is among so many first events of its log.
+const FIRST_EVENTS: usize = 8;
 /// How long the printed tokens are good for.
 const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 
@@ -40,10 +42,23 @@ fn lines() -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Loads the sample where the log is empty, or holds the beginning of it. Says whether it is there.
-pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<bool> {
+/// Whether the log is empty, or holds the sample or its beginning: another one is not for anyone who asks for a sample.
+pub(crate) async fn fits(store: &Store) -> anyhow::Result<bool> {
     let lines = lines()?;
     let first = lines.first().context("the sample is empty")?.envelope();
+    let begins = store
+        .read_all(Position::START, FIRST_EVENTS, usize::MAX)
+        .await?;
+    // A log whose only event is the first policy is empty.
+    Ok(begins.len() < 2
+        || begins.iter().any(|event| {
+            event.command_id() == first.command_id.as_str() && event.actor() == first.actor.as_str()
+        }))
+}
+
+/// Loads the sample, or what is still to come of it, into a log that it fits.
+pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<()> {
+    let lines = lines()?;
     let last = lines.last().context("the sample is empty")?.envelope();
     let handler = compose::start_commands(folder, store, Mode::Import).await?;
     let known = |envelope: commands::Envelope, handler: CommandHandler| async move {
@@ -52,22 +67,12 @@ pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<b
             .await
             .map(|trace| trace.is_some())
     };
-    // A log whose only event is the first policy is empty.
-    let empty = store
-        .read_all(event_store::Position::START, 2, usize::MAX)
-        .await?
-        .len()
-        < 2;
-    let (begun, whole) = (
-        known(first, handler.clone()).await?,
-        known(last, handler.clone()).await?,
-    );
-    if (empty || begun) && !whole {
+    if !known(last, handler.clone()).await? {
         let summary = import::carry_out_silently(&handler, &lines).await?;
         tracing::info!(lines = summary.lines, "the sample is loaded");
     }
     handler.stop().await;
-    Ok(empty || begun)
+    Ok(())
 }
 
 /// Prints the tokens of the sample's users, and three lines to try.

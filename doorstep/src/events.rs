@@ -40,8 +40,7 @@ pub(crate) async fn run(args: &cli::Events) -> Done {
             .map_err(|none| Failure::usage(format!("--{}: {}", none.field, none.detail)))?;
             let folder = DataFolder::at(&args.folder.data);
             let store = compose::open_at_rest(&folder)?;
-            let result = at_rest(args.after, &filter, store.as_ref()).await;
-            store.close();
+            let result = at_rest(args.after, &filter, &store).await;
             result.map_err(Failure::from)
         }
     };

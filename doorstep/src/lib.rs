@@ -57,7 +57,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(settings: &Settings) -> Done {
     match &settings.cli.command {
-        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Serve(args) => block_on(serve::run(args, settings.cli.log_format == "json")),
         Command::Token(args) => token::run(args),
         Command::Import(args) => block_on(import::run(args)),
         Command::Events(args) => block_on(events::run(args)),

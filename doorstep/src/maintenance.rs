@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::care;
 use crate::cli;
-use crate::compose::{self, DataFolder};
+use crate::compose::{self, Asking, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::remote::Service;
 
@@ -30,8 +30,8 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
         let folder = DataFolder::at(&args.folder.data);
         folder.existing()?;
         let checked = event_store::verify(folder.path());
-        if let Err(error @ OpenError::Locked { .. }) = checked {
-            return Err(compose::open_failed(&folder, &error).into());
+        if let Err(error @ (OpenError::Locked { .. } | OpenError::BeingRead { .. })) = checked {
+            return Err(compose::open_failed(&folder, &error, Asking::ToRead).into());
         }
         care::report(&checked)
     };
@@ -51,10 +51,8 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
     let made = if let Some(service) = Service::of(&args.remote)? {
         remote_backup(&service, &args.dest).await?
     } else {
-        let store = compose::open_at_rest(&DataFolder::at(&args.folder.data))?;
-        let made = event_store::backup(&store, &args.dest);
-        store.close();
-        serde_json::to_value(made?)?
+        let log = compose::open_at_rest(&DataFolder::at(&args.folder.data))?;
+        serde_json::to_value(event_store::backup_at_rest(&log, &args.dest)?)?
     };
     let field = |name: &str| made.get(name).cloned().unwrap_or_default();
     println!(
@@ -83,6 +81,10 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
 /// Why a backup was not brought back.
 fn restore_failed(src: &Path, folder: &DataFolder, error: BackupError) -> anyhow::Error {
     match error {
+        BackupError::Io { .. } if src.is_file() => anyhow::anyhow!(
+            "{0} is a file; unpack it into a folder first (`tar -xf {0} -C DIR`) and restore that",
+            src.display()
+        ),
         BackupError::Io { path, source }
             if path == src.join("manifest.json") && source.kind() == ErrorKind::NotFound =>
         {
@@ -95,7 +97,9 @@ fn restore_failed(src: &Path, folder: &DataFolder, error: BackupError) -> anyhow
             "{} holds a log already; restore into another folder",
             log.display()
         ),
-        BackupError::Log(error @ OpenError::Locked { .. }) => compose::open_failed(folder, &error),
+        BackupError::Log(error @ (OpenError::Locked { .. } | OpenError::BeingRead { .. })) => {
+            compose::open_failed(folder, &error, Asking::ToWrite)
+        }
         BackupError::Log(_)
         | BackupError::NoRoom { .. }
         | BackupError::Manifest { .. }

@@ -7,8 +7,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::{SecondsFormat, Utc};
 use commands::Mode;
-use event_store::EventStore;
+use event_store::{EventStore, Position};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,7 +20,7 @@ use crate::demo;
 use crate::failure::{Done, Failure};
 
 /// Runs the service until it is told to stop.
-pub(crate) async fn run(args: &cli::Serve) -> Done {
+pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     // Before anything counts: who asks for a meter earlier gets one that nobody reads.
     api::metering::install();
     let folder = DataFolder::at(&args.folder.data);
@@ -34,10 +35,22 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
         Some(listener) => listener,
         None => listen(&args.listen).await?,
     };
+    if args.demo && !demo::fits(&store).await? {
+        store.close();
+        return Err(Failure::usage(format!(
+            "{} holds another log than the sample's; --demo (or `demo` in the environment or the file) needs a folder of its own",
+            folder.path().display()
+        )));
+    }
+    if store.durable_position() > Position::START && compose::lacks_keys(&folder) {
+        tracing::warn!(
+            keys = %folder.keys().display(),
+            "the log has no keys beside it and gets new ones: tokens, positions and cursors that were signed before are void"
+        );
+    }
     let keys = Arc::new(compose::open_keys(&folder, &args.key)?);
-    let sampled = args.demo && demo::load(&folder, &store).await?;
-    if args.demo && !sampled {
-        tracing::warn!("the data folder holds another log; the sample is not loaded");
+    if args.demo {
+        demo::load(&folder, &store).await?;
     }
     let commands = compose::start_commands(&folder, &store, Mode::Service).await?;
     let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
@@ -55,10 +68,7 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
         options: api::Options::default(),
     };
     let url = format!("http://{}", listener.local_addr()?);
-    eprintln!(
-        "doorstep: {} holds the log; listening on {url}",
-        folder.path().display()
-    );
+    say_listening(&folder, &url, json);
     if args.demo {
         demo::print(&keys, &url)?;
     }
@@ -77,6 +87,25 @@ pub(crate) async fn run(args: &cli::Serve) -> Done {
     views.context("the views' checkpoints")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says that the service is there, whatever the log leaves out: a line for people, or one like the log's own.
+fn say_listening(folder: &DataFolder, url: &str, json: bool) {
+    let words = format!(
+        "{} holds the log; listening on {url}",
+        folder.path().display()
+    );
+    if json {
+        let line = serde_json::json!({
+            "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            "level": "INFO",
+            "fields": { "message": words, "url": url },
+            "target": module_path!(),
+        });
+        eprintln!("{line}");
+    } else {
+        eprintln!("doorstep: {words}");
+    }
 }
 
 /// Takes the address that the service answers at.

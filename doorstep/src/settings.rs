@@ -146,10 +146,12 @@ impl Settings {
                 if values.is_empty() {
                     format!("# {id} is not set  # {place}")
                 } else if SECRETS.contains(&id) {
-                    format!("{id} = {}  # {place}", toml::Value::from(HIDDEN))
+                    format!("# {id} = {}  # {place}", toml::Value::from(HIDDEN))
                 } else {
                     let shown: Vec<String> = values.iter().map(|v| without_password(v)).collect();
-                    format!("{id} = {}  # {place}", toml_value(arg, &shown))
+                    // What is hidden is no value to be used.
+                    let hidden = if shown == values { "" } else { "# " };
+                    format!("{hidden}{id} = {}  # {place}", toml_value(arg, &shown))
                 }
             })
             .collect();

@@ -1,6 +1,6 @@
 //! `token`: a bearer token, signed with the key in force, beside a running service or without one.
 
-use api::{KeyError, Role};
+use api::{KeyError, KeySet, Role};
 
 use crate::cli;
 use crate::compose::{self, DataFolder};
@@ -17,14 +17,10 @@ pub(crate) fn run(args: &cli::Token) -> Done {
         .filter_map(|name| Role::from_name(name))
         .collect();
     let folder = DataFolder::at(&args.folder.data);
-    let made = args.key.auth_key.is_none() && matches!(folder.keys().try_exists(), Ok(false));
-    let keys = compose::open_keys(&folder, &args.key)?;
-    if made {
-        eprintln!(
-            "doorstep: {} had no signing key and has a new one; a service over another folder does not take this token",
-            args.folder.data.display()
-        );
-    }
+    let keys = match &args.key.auth_key {
+        Some(other) => KeySet::open(other, None)?,
+        None => own_keys(&folder, &args.key)?,
+    };
     let token = keys
         .sign(sub, &roles, args.ttl.as_secs())
         .map_err(|error| match error {
@@ -37,4 +33,29 @@ pub(crate) fn run(args: &cli::Token) -> Done {
         })?;
     println!("{token}");
     Ok(())
+}
+
+/// The keys of a data folder. One that a service has not been started over yet gets them here; what is no data folder
+/// gets none, and no token that nobody takes.
+fn own_keys(folder: &DataFolder, args: &cli::KeyArgs) -> anyhow::Result<KeySet> {
+    let path = folder.path().display();
+    if folder.is_backup() {
+        anyhow::bail!(
+            "{path} is a backup, which has no keys; restore it first, and make tokens of the restored folder"
+        );
+    }
+    let lacks_keys = compose::lacks_keys(folder);
+    if lacks_keys && !folder.has_log() {
+        anyhow::bail!(
+            "{path} holds neither keys nor a log; --data names the folder of the service that the token is for, or \
+             --auth-key its key, and `doorstep serve` makes a new folder"
+        );
+    }
+    let keys = compose::open_keys(folder, args)?;
+    if lacks_keys {
+        eprintln!(
+            "doorstep: {path} had no signing key and has a new one; a service over another folder does not take this token"
+        );
+    }
+    Ok(keys)
 }

@@ -16,7 +16,7 @@ use crate::batch::{self, SEGMENT_HEADER, SegmentHeader};
 use crate::keeper::{self, FIRST_FILL, RoomError};
 use crate::mark::Mark;
 use crate::memory::MemoryIndex;
-use crate::recovery::{Recovery, TornTail, damaged, read_file, scan};
+use crate::recovery::{Recovery, Scanned, TornTail, read_file, scan};
 use crate::segment::OpenSegment;
 use crate::wire::{index, len_u64};
 use crate::{OpenError, Position, files};
@@ -43,19 +43,12 @@ pub(crate) fn recover(
     recovery: &mut Recovery,
 ) -> Result<(Active, u64), OpenError> {
     let bytes = read_file(backend, &path)?;
-    let scanned = scan(&bytes, &header);
+    let scanned = end_of(&path, &bytes, &header, mark)?;
     let end = scanned.link.offset;
     let here = mark.filter(|mark| mark.segment == header.first_position);
     recovery.clean = here.is_some_and(|mark| mark.clean && index(mark.offset) == end);
 
     let marked = here.map_or(SEGMENT_HEADER, |mark| index(mark.offset));
-    if marked > end {
-        let (offset, what) = scanned.stop.map_or_else(
-            || (end, "the log ends here, the mark says later".to_owned()),
-            |stop| (stop.offset, stop.what),
-        );
-        return Err(damaged(&path, offset, what));
-    }
     let file = backend
         .open(&path, Mode::Write)
         .map_err(|e| OpenError::io(&path, e))?;
@@ -63,13 +56,6 @@ pub(crate) fn recover(
     let mut torn = None;
     if let Some(stop) = scanned.stop {
         let next = Position(scanned.link.position);
-        if let Some((at, later)) = batch::find_later(&bytes, header.log_id, end, next) {
-            let what = format!(
-                "{}; a batch from position {} stands at byte {at}",
-                stop.what, later.first_position
-            );
-            return Err(damaged(&path, stop.offset, what));
-        }
         let used = bytes.iter().rposition(|byte| *byte != 0);
         let mut tail = Torn {
             path: path.clone(),
@@ -125,6 +111,31 @@ pub(crate) fn recover(
         torn,
     };
     Ok((active, filled))
+}
+
+/// Finds the end of the active segment, or the damage in it, and changes nothing.
+pub(crate) fn end_of(
+    path: &Path,
+    bytes: &[u8],
+    header: &SegmentHeader,
+    mark: Option<Mark>,
+) -> Result<Scanned, OpenError> {
+    let scanned = scan(bytes, header);
+    let link = scanned.link;
+    let later = mark.is_some_and(|mark| {
+        mark.segment == header.first_position && index(mark.offset) > link.offset
+    });
+    if later {
+        let stop = scanned.stop.as_ref();
+        return Err(batch::short_of_mark(path, bytes, link, stop));
+    }
+    let next = Position(link.position);
+    match &scanned.stop {
+        Some(stop) if batch::find_later(bytes, header.log_id, link.offset, next).is_some() => {
+            Err(stop.damage(path, bytes))
+        }
+        Some(_) | None => Ok(scanned),
+    }
 }
 
 /// Bytes behind the log's end that were no batch, still where they are.

@@ -60,6 +60,10 @@ pub trait Backend: Send + Sync {
     /// Takes the lock at this path, held until the value is dropped. Taken by another:
     /// [`io::ErrorKind::WouldBlock`], with the holder's process id as the error's text.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+    /// Takes the lock together with others who only read, and writes nothing into it.
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.lock(path)
+    }
 }
 
 /// Makes a folder and those above it, each one durable before the next is made in it.
@@ -152,6 +156,10 @@ impl Backend for RealBackend {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         crate::lock::take(path)
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        crate::lock::take_to_read(path)
     }
 }
 

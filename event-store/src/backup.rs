@@ -18,9 +18,9 @@ use crate::identity::Identity;
 use crate::recovery::{Listing, damaged, read_identity, read_sealed, write_file};
 use crate::verify::{self, End};
 use crate::wire::{index, len_u64};
-use crate::{EmbeddedStore, LogId, OpenError, Position, files, keeper};
+use crate::{EmbeddedStore, LogAtRest, LogId, OpenError, Position, files, keeper};
 
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// Bytes copied at once.
 const PIECE: usize = 1024 * 1024;
 
@@ -124,7 +124,7 @@ enum By {
 /// checked before its manifest is written: of a damaged log there is no backup. The store goes on
 /// meanwhile; the call blocks.
 pub fn backup(store: &EmbeddedStore, dest: impl AsRef<Path>) -> Result<Manifest, BackupError> {
-    make(store, dest.as_ref(), By::Copying)
+    make(store.snapshot(), dest.as_ref(), By::Copying)
 }
 
 /// Lays the same out on the log's own file system, to be read from and taken away again. Sealed segments never change,
@@ -135,14 +135,29 @@ pub fn lay_out(
     dest: impl AsRef<Path>,
     reserve_bytes: u64,
 ) -> Result<Manifest, BackupError> {
-    make(store, dest.as_ref(), By::Linking { reserve_bytes })
+    make(
+        store.snapshot(),
+        dest.as_ref(),
+        By::Linking { reserve_bytes },
+    )
 }
 
-fn make(store: &EmbeddedStore, dest: &Path, by: By) -> Result<Manifest, BackupError> {
+/// Copies a log at rest, which is left as it is.
+pub fn backup_at_rest(log: &LogAtRest, dest: impl AsRef<Path>) -> Result<Manifest, BackupError> {
+    make(log.snapshot(), dest.as_ref(), By::Copying)
+}
+
+/// The file system, the folder of the log's files, and the end with its position.
+type Snapshot<'a> = (&'a dyn Backend, &'a Path, End, Position);
+
+fn make(
+    (backend, dir, end, position): Snapshot<'_>,
+    dest: &Path,
+    by: By,
+) -> Result<Manifest, BackupError> {
     let log = dest.join("log");
     make_empty(dest)?;
     create_dirs(&RealBackend, &log)?;
-    let (backend, dir, end, position) = store.snapshot();
     let identity = read_identity(backend, dir)?;
     let segments = segments_of(backend, dir, end)?;
     let mut linked = vec![false; segments.len()];
@@ -505,7 +520,7 @@ fn sync_dir(dir: &Path) -> Result<(), BackupError> {
     RealBackend.sync_dir(dir).map_err(failed(dir))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String does not fail.

@@ -4,11 +4,13 @@
 //! checksum stands over all of it, and the header repeats the checksum of the batch before, so that
 //! batches form a chain through all segments. Everything here works on bytes in memory.
 
+use std::path::Path;
+
 use uuid::Uuid;
 
 use crate::record;
 use crate::wire::{i64_at, index, len_u32, put_at, u32_at, u64_at, uuid_at};
-use crate::{LogId, Position};
+use crate::{LogId, OpenError, Position};
 
 /// The format this program writes, and the newest it reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -185,6 +187,43 @@ pub(crate) struct Link {
 pub(crate) struct Stop {
     pub(crate) offset: usize,
     pub(crate) what: String,
+}
+
+impl Stop {
+    /// The damage as it is told everywhere: the record that does not check, and the batch it is in.
+    pub(crate) fn damage(&self, file: &Path, segment: &[u8]) -> OpenError {
+        let at = narrow(segment, self.offset);
+        let (what, from) = (&self.what, self.offset);
+        let what = if at == from {
+            what.clone()
+        } else if segment.get(from..).is_some_and(begins_batch) {
+            format!("{what}; the batch begins at byte {from}")
+        } else {
+            format!("{what}; the last whole batch ends at byte {from}")
+        };
+        OpenError::Damaged {
+            file: file.to_owned(),
+            offset: crate::wire::len_u64(at),
+            what,
+        }
+    }
+}
+
+/// The damage of a log that ends before its mark says.
+pub(crate) fn short_of_mark(
+    file: &Path,
+    segment: &[u8],
+    link: Link,
+    stop: Option<&Stop>,
+) -> OpenError {
+    match stop {
+        Some(stop) => stop.damage(file, segment),
+        None => OpenError::Damaged {
+            file: file.to_owned(),
+            offset: crate::wire::len_u64(link.offset),
+            what: "the log ends here, the mark says later".to_owned(),
+        },
+    }
 }
 
 /// Walks the batches of a segment in memory, calls `each` with every record's offset and bytes, and

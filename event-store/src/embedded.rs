@@ -17,6 +17,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::backend::{Backend, RealBackend, create_dirs};
 use crate::batch::{BATCH_HEADER, SEGMENT_HEADER};
+use crate::copied;
+use crate::lock::READERS;
 use crate::order::{Attempt, Batch, Head, Heads, LookedUp, Order, Phase, Placed, Room};
 use crate::paged::PageCache;
 use crate::reader::Reader;
@@ -143,6 +145,9 @@ impl EmbeddedStore {
         let data_dir = dir.as_ref().to_owned();
         let log_dir = data_dir.join("log");
         let backend = Arc::clone(&options.backend);
+        if copied::is_backup(&*backend, &data_dir) {
+            return Err(OpenError::Backup { dir: data_dir });
+        }
         create_dirs(&*backend, &log_dir)?;
         let lock = lock(&*backend, &data_dir)?;
         let opened = recovery::open(
@@ -447,16 +452,34 @@ pub(crate) fn lock(
     data_dir: &Path,
 ) -> Result<Box<dyn Send + Sync>, OpenError> {
     let path = data_dir.join("lock");
-    backend.lock(&path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            OpenError::Locked {
-                dir: data_dir.to_owned(),
-                pid: error.to_string(),
-            }
-        } else {
-            OpenError::io(path, error)
-        }
-    })
+    backend
+        .lock(&path)
+        .map_err(|error| not_locked(data_dir, path, error))
+}
+
+/// Takes the lock of a data folder together with others who only read. A backup has none: nobody writes to it.
+pub(crate) fn lock_to_read(
+    backend: &dyn Backend,
+    data_dir: &Path,
+) -> Result<Box<dyn Send + Sync>, OpenError> {
+    if copied::is_backup(backend, data_dir) {
+        return Ok(Box::new(()));
+    }
+    let path = data_dir.join("lock");
+    backend
+        .lock_to_read(&path)
+        .map_err(|error| not_locked(data_dir, path, error))
+}
+
+fn not_locked(data_dir: &Path, lock: PathBuf, error: std::io::Error) -> OpenError {
+    let dir = data_dir.to_owned();
+    if error.kind() != std::io::ErrorKind::WouldBlock {
+        return OpenError::io(lock, error);
+    }
+    match error.to_string() {
+        readers if readers == READERS => OpenError::BeingRead { dir },
+        pid => OpenError::Locked { dir, pid },
+    }
 }
 
 impl Handle {

@@ -86,6 +86,18 @@ pub enum OpenError {
         /// The process, as it wrote itself into the lock; `unknown` where it could not be read.
         pid: String,
     },
+    /// Other processes read the log, which nobody may write to meanwhile.
+    #[error("{dir} is being read by another process")]
+    BeingRead {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder is a backup, which is restored and never written to.
+    #[error("{dir} is a backup")]
+    Backup {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The folder's rights do not allow it.
     #[error("no permission: {path}: {source}")]
     Permission {

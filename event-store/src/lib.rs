@@ -6,10 +6,12 @@
 //! nothing of the domain: an event is a header and bytes.
 
 mod active;
+mod at_rest;
 pub mod backend;
 mod backup;
 mod batch;
 pub mod conformance;
+mod copied;
 pub mod damage;
 mod embedded;
 mod error;
@@ -38,7 +40,11 @@ mod verify;
 mod wire;
 mod writer;
 
-pub use backup::{BackupError, Manifest, ManifestFile, Restored, backup, lay_out, restore};
+pub use at_rest::LogAtRest;
+pub use backup::{
+    BackupError, Manifest, ManifestFile, Restored, backup, backup_at_rest, lay_out, restore,
+};
+pub use copied::is_backup;
 pub use embedded::{
     BatchWritten, Clock, EXIT_STORE_FAILED, EmbeddedStore, Observer, OnFatal, Options,
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,

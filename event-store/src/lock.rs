@@ -1,10 +1,14 @@
 //! One process to a folder: a lock file that the system frees with its process.
 //!
-//! The file holds the process id, so that whoever finds it taken can say by whom.
+//! The file holds the process id, so that whoever finds it taken can say by whom. Who only reads shares the lock with
+//! others who do, and leaves the file as it is.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+
+/// What stands in place of a process id where the lock is shared by processes that read.
+pub(crate) const READERS: &str = "readers";
 
 /// The lock, held until dropped.
 struct Held(File);
@@ -37,14 +41,50 @@ pub(crate) fn take(path: &Path) -> io::Result<Box<dyn Send + Sync>> {
             Ok(Box::new(Held(file)))
         }
         Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // A holder that has not written its id yet, or bytes that are none, leave it unknown.
-            let _ = file.take(32).read_to_string(&mut pid);
-            let pid = pid.trim();
-            let known = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
-            let pid = if known { pid } else { "unknown" };
-            Err(io::Error::new(io::ErrorKind::WouldBlock, pid.to_owned()))
+            if file.try_lock_shared().is_ok() {
+                // Whose id may stand in the file is not who holds it.
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, READERS));
+            }
+            Err(taken(file))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Takes the lock together with others who only read; gives `WouldBlock` as [`take`] does. Where there is no file and
+/// none can be made, nobody can write beside it either.
+pub(crate) fn take_to_read(path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+    let opened = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match OpenOptions::new().append(true).create(true).open(path) {
+                Err(error) if cannot_be_made(&error) => return Ok(Box::new(())),
+                opened => opened,
+            }
+        }
+        opened => opened,
+    };
+    let file = opened?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Box::new(file)),
+        Err(TryLockError::WouldBlock) => Err(taken(File::open(path)?)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn cannot_be_made(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    ) || crate::keeper::is_full(error)
+}
+
+/// Taken, by the process that the file names.
+fn taken(file: File) -> io::Error {
+    let mut pid = String::new();
+    // A holder that has not written its id yet, or bytes that are none, leave it unknown.
+    let _ = file.take(32).read_to_string(&mut pid);
+    let pid = pid.trim();
+    let known = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+    let pid = if known { pid } else { "unknown" };
+    io::Error::new(io::ErrorKind::WouldBlock, pid.to_owned())
 }

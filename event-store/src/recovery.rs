@@ -237,7 +237,7 @@ pub(crate) fn open(
         chain: 0,
         recorded_at_ms: i64::MIN,
     };
-    let mut streams = usable_streams(backend, dir, &listing, &segments, identity.log_id);
+    let mut streams = usable_streams(backend, dir, &listing, &segments, identity.log_id, false);
     for (first, path) in &segments {
         if *first != link.first_position {
             let missing = dir.join(files::segment_name(link.first_position));
@@ -428,13 +428,14 @@ pub(crate) fn check_header(
 }
 
 /// The stream files that check and lie over the sealed segments; those that a wider one covers are
-/// removed.
-fn usable_streams(
+/// removed, unless the log is only read.
+pub(crate) fn usable_streams(
     backend: &dyn Backend,
     dir: &Path,
     listing: &Listing,
     segments: &[(u64, PathBuf)],
     log_id: LogId,
+    only_read: bool,
 ) -> Vec<Arc<StreamFile>> {
     let mut wide_first = listing.streams.clone();
     wide_first.sort_unstable_by_key(|c| (std::cmp::Reverse(c.level), c.first));
@@ -450,6 +451,7 @@ fn usable_streams(
             Some(Err(error)) => {
                 tracing::warn!(%error, "a stream file does not check and is built again");
             }
+            None if only_read => {}
             None => {
                 let _ = backend.remove(&path);
             }
@@ -459,7 +461,7 @@ fn usable_streams(
 }
 
 /// What the footer says of a sealed segment; none where it must be built again.
-fn footer_of(
+pub(crate) fn footer_of(
     backend: &dyn Backend,
     dir: &Path,
     segment: &Path,
@@ -507,7 +509,7 @@ pub(crate) fn read_sealed(
     check_header(path, &header, identity, first)?;
     let scanned = scan(&bytes, &header);
     if let Some(stop) = scanned.stop {
-        return Err(damaged(path, stop.offset, stop.what));
+        return Err(stop.damage(path, &bytes));
     }
     if scanned.link.offset != bytes.len() {
         return Err(damaged(

@@ -1,6 +1,7 @@
 //! Checking a whole log: every record, batch, chain, footer and mark, up to the first damage.
 //!
-//! At rest everything in the folder is looked at, under the folder's lock. A running store checks
+//! At rest everything in the folder is looked at and left as it is, while nobody writes to it; a backup is also compared
+//! with its manifest. A running store checks
 //! its own log up to the durable position while it serves. Segments are read one at a time.
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::levels::StreamFile;
 use crate::mark::{self, Mark};
 use crate::recovery::{Listing, check_header, damaged, read_file, read_identity};
 use crate::wire::{index, len_u64};
-use crate::{LogId, OpenError, Position, files, record};
+use crate::{LogId, OpenError, Position, copied, files, record};
 
 /// What a check of a log found to stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +38,17 @@ pub struct Verified {
     pub kept_aside: Vec<String>,
 }
 
-/// Checks the log of a data folder that no process holds.
+/// Checks the log of a data folder that no process writes to, or a backup.
 pub fn verify(dir: impl AsRef<Path>) -> Result<Verified, OpenError> {
     verify_with(&RealBackend, dir.as_ref())
 }
 
 /// Checks a log at rest on any file system.
 pub fn verify_with(backend: &dyn Backend, dir: &Path) -> Result<Verified, OpenError> {
-    let _lock = crate::embedded::lock(backend, dir)?;
-    check_log(backend, &dir.join("log"), None)
+    let _lock = crate::embedded::lock_to_read(backend, dir)?;
+    let verified = check_log(backend, &dir.join("log"), None)?;
+    copied::check(backend, dir, verified.position)?;
+    Ok(verified)
 }
 
 /// The durable end of a running log.
@@ -135,11 +138,7 @@ pub(crate) fn check_log_as(
         if first == last && end.is_none() && header.log_id == identity.log_id {
             verified.torn = check_tail(&path, &bytes, &header, walked, stop, mark)?;
         } else if let Some(stop) = stop {
-            return Err(damaged(
-                &path,
-                batch::narrow(&bytes, stop.offset),
-                stop.what,
-            ));
+            return Err(stop.damage(&path, &bytes));
         } else if walked.offset != bytes.len() {
             return Err(damaged(&path, walked.offset, "zeros where a batch follows"));
         }
@@ -247,20 +246,11 @@ fn check_tail(
     mark: Option<Mark>,
 ) -> Result<Option<(PathBuf, u64, u64)>, OpenError> {
     let mark = mark.filter(|mark| mark.segment == header.first_position);
-    let (end, what) = stop.as_ref().map_or_else(
-        || {
-            (
-                link.offset,
-                "the log ends here, the mark says later".to_owned(),
-            )
-        },
-        |stop| (batch::narrow(bytes, stop.offset), stop.what.clone()),
-    );
     if let Some(mark) = mark {
         let same_place = index(mark.offset) == link.offset;
         let same_end = (mark.position, mark.chain) == (link.position - 1, link.chain);
         if index(mark.offset) > link.offset {
-            return Err(damaged(path, end, what));
+            return Err(batch::short_of_mark(path, bytes, link, stop.as_ref()));
         }
         if (same_place && !same_end) || (mark.clean && !same_place) {
             return Err(damaged(
@@ -273,7 +263,7 @@ fn check_tail(
     let Some(stop) = stop else { return Ok(None) };
     let next = Position(link.position);
     if batch::find_later(bytes, header.log_id, link.offset, next).is_some() {
-        return Err(damaged(path, batch::narrow(bytes, stop.offset), stop.what));
+        return Err(stop.damage(path, bytes));
     }
     let rest = bytes.get(link.offset..).unwrap_or_default();
     let used = rest

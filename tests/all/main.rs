@@ -34,6 +34,7 @@ mod commands_kept;
 mod commands_limits;
 mod commands_loading;
 mod commands_rules;
+mod program_at_rest;
 mod program_backup;
 mod program_care;
 mod program_damage;

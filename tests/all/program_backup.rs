@@ -61,7 +61,7 @@ fn what_a_killed_service_was_sending_is_gone_with_the_next_opening() {
     filled_with_much(&data);
     let before = on(&data, &["verify"]).done().json();
     let left = data.join("backups-on-their-way");
-    for opens_it_next in ["serve", "events"] {
+    for opens_it_next in ["serve", "import"] {
         let server = Server::start(&data, &[]);
         let operator = server.token("otto", "operator");
         let address = server.url.strip_prefix("http://").expect("an address");
@@ -82,6 +82,8 @@ fn what_a_killed_service_was_sending_is_gone_with_the_next_opening() {
             assert!(Server::start(&data, &[]).stop().success());
         } else {
             on(&data, &["events", "--after", "100000"]).done();
+            assert!(left.exists(), "what is only read stays as it is");
+            on(&data, &["import", "/dev/null"]).done();
         }
         assert!(!left.exists(), "{opens_it_next}");
         let after = on(&data, &["verify"]).done().json();

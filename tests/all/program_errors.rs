@@ -60,7 +60,7 @@ fn an_address_that_is_taken_is_told_before_a_data_folder_is_made() {
     // Over the same folder the folder is what both want.
     let data = text(&folder.path().join("first"));
     let twice = program::run(["serve", "--data", &data, "--listen", address]);
-    failed(&twice, &["in use by process", "--url"]);
+    failed(&twice, &["in use by process", "stop it first"]);
     let elsewhere = program::run(["serve", "--data", &text(&second), "--listen", "192.0.2.1:0"]);
     failed(
         &elsewhere,
@@ -108,6 +108,7 @@ fn a_token_that_does_not_open_a_service_is_told_with_what_would() {
         &["403", "forbidden", "auditor", "member"],
     );
     let other = text(&folder.path().join("other"));
+    program::run(["import", "/dev/null", "--data", &other]).done();
     let foreign = program::run([
         "token", "--sub", "ada", "--role", "auditor", "--data", &other,
     ]);

@@ -120,7 +120,7 @@ fn a_password_in_an_address_is_never_printed() {
     let mut command = program::doorstep(["config", "--url", "http://ann:secret@127.0.0.1:1"]);
     let shown = program::ended(&mut command).done().stdout;
     assert!(
-        shown.contains("url = \"http://(hidden)@127.0.0.1:1\""),
+        shown.contains("# url = \"http://(hidden)@127.0.0.1:1\""),
         "{shown}"
     );
     let ended = program::run(["config", "--store", "esdb://ann:secret@127.0.0.1:2113"]);
@@ -199,8 +199,8 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     );
     assert_eq!(line("store"), "store = \"embedded\"  # default");
     assert_eq!(
-        line("token"),
-        "token = \"(hidden)\"  # environment DOORSTEP_TOKEN"
+        line("# token"),
+        "# token = \"(hidden)\"  # environment DOORSTEP_TOKEN"
     );
     assert!(!shown.contains("a-secret"), "{shown}");
     let of_file = format!(
@@ -297,12 +297,12 @@ fn a_folder_that_another_process_holds_is_refused_with_its_id() {
         data.to_string_lossy().into_owned(),
         format!("process {}", server.id()),
     );
-    failed(
-        &program::run(["serve", "--listen", "127.0.0.1:0", "--data", &data]),
-        &id,
-    );
-    failed(&program::run(["import", "/dev/null", "--data", &data]), &id);
-    failed(&program::run(["events", "--data", &data]), &id);
+    let told = program::run(["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    failed(&told, &format!("{id} (doorstep serve); stop it first"));
+    let told = program::run(["import", "/dev/null", "--data", &data]);
+    failed(&told, &format!("{id} (doorstep serve); stop it first"));
+    let told = program::run(["events", "--data", &data]);
+    failed(&told, &format!("{id} (doorstep serve); ask it with --url"));
     failed(&program::run(["verify", "--data", &data]), &id);
     let copy = folder.path().join("copy").to_string_lossy().into_owned();
     failed(&program::run(["backup", &copy, "--data", &data]), &id);
@@ -315,6 +315,7 @@ fn the_signing_key_is_made_for_its_owner_alone_and_one_that_others_may_read_is_w
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let text = data.to_string_lossy().into_owned();
+    program::run(["import", "/dev/null", "--data", &text]).done();
     let first = program::run(["token", "--sub", "ann", "--data", &text]).done();
     assert!(
         !first.stderr.contains("others may read"),

@@ -4,7 +4,8 @@
 //! synced, in whole, in part or by chance; and on one whose last batch is cut at every byte.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use event_store::faults::{FaultyBackend, Survives};
@@ -264,11 +265,13 @@ async fn refuses_a_log_whose_acknowledged_batch_is_cut() {
         bytes[cut..].fill(0);
         left.put(&path, bytes);
         let files = left.files();
-        let Err(OpenError::Damaged { file, offset, .. }) = open_small(&left) else {
+        let Err(error) = open_small(&left) else {
             panic!("opened with its last batch cut at byte {cut}")
         };
-        assert_eq!((&file, offset), (&path, begins as u64));
+        assert_told(&error, &path, begins..ends);
         assert_eq!(left.files(), files, "nothing was changed");
+        let verified = event_store::verify_with(&left, DATA_DIR.as_ref()).unwrap_err();
+        assert_eq!(verified.to_string(), error.to_string());
     }
 }
 
@@ -287,11 +290,29 @@ async fn refuses_a_log_with_damage_before_a_batch_that_checks() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         left.put(&path, bytes);
-        let Err(OpenError::Damaged { file, offset, .. }) = open_small(&left) else {
+        let Err(error) = open_small(&left) else {
             panic!("opened with byte {at} changed")
         };
-        assert_eq!((file, offset), (path.clone(), begins as u64));
+        assert_told(&error, &path, begins..second);
     }
+}
+
+/// Damage is told with its record, or the beginning of its batch, and then the batch in words.
+#[track_caller]
+fn assert_told(error: &OpenError, path: &Path, batch: Range<usize>) {
+    let OpenError::Damaged { file, offset, what } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(file, path);
+    assert!(
+        batch.contains(&usize::try_from(*offset).unwrap()),
+        "{error}"
+    );
+    let begins = format!("byte {}", batch.start);
+    assert!(
+        *offset == batch.start as u64 || what.contains(&begins),
+        "{error}"
+    );
 }
 
 #[tokio::test]
