@@ -24,7 +24,7 @@ use crate::{Codec, OpenedAs, TableError, View};
 /// Views of one runner at most: which events they want is kept in 64 bits.
 const VIEWS_MAX: usize = 64;
 /// Batches that may wait in the feed while one is applied.
-const FEED_BATCHES: usize = 4;
+const FEED_BATCHES: usize = 2;
 /// The cache of a file at least; a write transaction needs some pages at once.
 const CACHE_BYTES_MIN: usize = 64 << 10;
 /// A batch smaller than this is not worth a second thread.
@@ -72,7 +72,7 @@ impl RunnerOptions {
             checkpoint_every: Duration::from_secs(5),
             checkpoint_events: 200_000,
             batch_events_max: 16_384,
-            overlay_bytes_max: 96 << 20,
+            overlay_bytes_max: 40 << 20,
             apply_threads: std::thread::available_parallelism()
                 .map_or(1, |cores| cores.get().min(4)),
             unapplied_events_max: 100_000,
