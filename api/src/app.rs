@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::{CommandError, CommandHandler, Outcome};
+use domain::evidence::Cause;
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
 use projections::{ReadSide, ViewName, WaitError};
@@ -20,7 +21,7 @@ use crate::caller::{Acting, Caller, ShownPosition};
 use crate::damage::Found;
 use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
-use crate::problem::{ApiError, Code};
+use crate::problem::{ApiError, Code, Suspended};
 use crate::tokens::{Principal, Tokens};
 
 /// More refused commands than this are not recorded of one who is not registered.
@@ -173,7 +174,41 @@ impl Shared {
                 let position = caller.shows(self, outcome.position);
                 Ok((outcome, position))
             }
-            Err(error) => Err(self.refused(caller.principal(), error)),
+            Err(error) => Err(self.refused_with_standing(caller.principal(), error).await),
+        }
+    }
+
+    /// The failure with what the caller may know of their own standing now: the suspension, or when the first slot of
+    /// the day's requests ends. Nothing of anybody else, and without it where it cannot be read.
+    async fn refused_with_standing(&self, principal: &Principal, error: CommandError) -> ApiError {
+        let cause = if let CommandError::Refused(refusal) = &error {
+            refusal.rejection.cause()
+        } else {
+            None
+        };
+        let error = self.refused(principal, error);
+        let suspended = matches!(cause, Some(Cause::SenderSuspended | Cause::ActorSuspended));
+        let of_the_day = cause == Some(Cause::RequestsOfTheDay);
+        if !suspended && !of_the_day {
+            return error;
+        }
+        let Ok(standing) = self.commands.standing(&principal.sub).await else {
+            return error;
+        };
+        let now = now();
+        if suspended && let Some((until, reason, text)) = standing.suspension_told(now) {
+            return error.suspension(Suspended {
+                until: until.map(|at| crate::time::format(at.as_millis())),
+                reason: reason.to_string(),
+                text: text.to_owned(),
+            });
+        }
+        match standing.slot_ends(now).filter(|_| of_the_day) {
+            Some(end) => {
+                let wait_ms = u64::try_from(end.since_ms(now)).unwrap_or(0);
+                error.retry_after_s(wait_ms.div_ceil(1_000))
+            }
+            None => error,
         }
     }
 
@@ -190,7 +225,7 @@ impl Shared {
                 Ok(Some((outcome, position)))
             }
             Ok(None) => Ok(None),
-            Err(error) => Err(self.refused(caller.principal(), error)),
+            Err(error) => Err(self.refused_with_standing(caller.principal(), error).await),
         }
     }
 

@@ -30,6 +30,7 @@ mod tar;
 mod time;
 pub mod tokens;
 mod unasked;
+mod unread;
 mod words;
 
 use std::future::Future;

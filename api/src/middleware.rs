@@ -25,6 +25,7 @@ use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 use crate::damage::Found;
 use crate::problem::{ApiError, Code};
 use crate::unasked::{self, Takes};
+use crate::unread;
 
 /// The header with the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -199,6 +200,7 @@ pub(crate) async fn outermost(
     let id_text = id.to_str().unwrap_or("none");
 
     let span = tracing::debug_span!("request", request_id = id_text, %method, route);
+    let (request, unread) = unread::keep(request);
     let request = unasked::set_aside(meter.takes, request, layer.body_timeout);
     let handled = next.run(request);
     let mut response = match AssertUnwindSafe(handled)
@@ -221,6 +223,9 @@ pub(crate) async fn outermost(
             rendered.headers_mut().insert(header::ALLOW, allow);
         }
         response = rendered;
+    }
+    if let Some(unread) = unread {
+        unread.settle(&mut response).await;
     }
     meter.count(&response, started);
     tracing::debug!(request_id = id_text, %method, route, status = response.status().as_u16(), "answered");

@@ -19,7 +19,7 @@ use crate::handler::AHEAD_MS_MAX;
 use crate::routing::of_command;
 use crate::shared::Shared;
 use crate::task::FactsInHand;
-use crate::{CommandError, Envelope, Kind, Outcome, Refusal, messages};
+use crate::{CommandError, Envelope, Kind, Outcome, Refusal, WrongTime, messages};
 
 /// Timers read at once.
 const TIMERS_PAGE: usize = 8;
@@ -57,7 +57,7 @@ pub(crate) async fn decide(
     };
     let at = at.unwrap_or_else(|| shared.options.clock.now().max(aggregate.at));
     if at < aggregate.at {
-        return Err(CommandError::InvalidTime);
+        return Err(CommandError::InvalidTime(WrongTime::BeforeLast));
     }
     if let Some((numbers, asking)) = task.messages_named() {
         let head = aggregate.version;

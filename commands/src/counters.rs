@@ -130,7 +130,7 @@ fn class_of(result: &Result<Outcome, CommandError>) -> usize {
         Err(CommandError::Refused(_)) => 2,
         Err(CommandError::NotFound) => 3,
         Err(CommandError::CommandIdReused) => 4,
-        Err(CommandError::InvalidTime) => 5,
+        Err(CommandError::InvalidTime(_)) => 5,
         Err(CommandError::RateLimited) => 6,
         Err(CommandError::Busy) => 7,
         Err(CommandError::StorageFull) => 8,

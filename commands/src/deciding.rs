@@ -25,7 +25,7 @@ use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::worker::{Desk, Entry, Landed, Message};
-use crate::{CommandError, Kind, Mode, Outcome, Refusal, messages, repeat, snapshots};
+use crate::{CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots};
 
 /// Decisions of one command at most, each after a mismatch of versions.
 const ATTEMPTS_MAX: u8 = 5;
@@ -64,7 +64,11 @@ impl Desk<'_> {
         let aggregate = &entry.aggregate;
         let decided_on = job.floor.max(aggregate.position).max(facts.position());
         let Some(at) = job.time(aggregate, self.shared.options.clock.now()) else {
-            self.conclude(job, Err(CommandError::InvalidTime), decided_on);
+            self.conclude(
+                job,
+                Err(CommandError::InvalidTime(WrongTime::BeforeLast)),
+                decided_on,
+            );
             return false;
         };
         if job.named == Named::Wanted {

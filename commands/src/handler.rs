@@ -43,11 +43,11 @@ const ROOM_EVERY: u32 = 16;
 /// The write side over one store; cheap to clone.
 #[derive(Clone)]
 pub struct CommandHandler {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    shared: Arc<Shared>,
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
     runner: RunnerHandle,
     cases: Arc<Cases>,
     archive: Option<Archive>,
@@ -398,7 +398,7 @@ impl CommandHandler {
                     // What was decided before was in time then.
                     let ahead = |at: Timestamp| at.since_ms(shared.options.clock.now());
                     if envelope.at.is_some_and(|at| ahead(at) > AHEAD_MS_MAX) {
-                        return Err(CommandError::InvalidTime);
+                        return Err(CommandError::InvalidTime(crate::WrongTime::Ahead));
                     }
                     return self
                         .job(envelope, correlation, causation, claim)

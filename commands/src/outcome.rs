@@ -103,8 +103,8 @@ pub enum CommandError {
     #[error("the command id was used with other content")]
     CommandIdReused,
     /// Its time is more than 5 seconds ahead of the clock, or before the last event of its stream.
-    #[error("the time is ahead of the clock or before the last event of its stream")]
-    InvalidTime,
+    #[error("the time is {0}")]
+    InvalidTime(WrongTime),
     /// Too many refusals of this member were recorded; nothing was written.
     #[error("too many refused commands")]
     RateLimited,
@@ -123,4 +123,15 @@ pub enum CommandError {
     /// What is stored cannot be read.
     #[error("the log cannot be read: {0}")]
     Unreadable(String),
+}
+
+/// Why a command's own time cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongTime {
+    /// More than 5 seconds.
+    #[error("ahead of the clock")]
+    Ahead,
+    /// Time never falls within a stream.
+    #[error("before the last event of its stream")]
+    BeforeLast,
 }

@@ -306,7 +306,7 @@ impl Cases {
                 error @ (CommandError::Busy
                 | CommandError::StorageFull
                 | CommandError::OutcomeUnknown
-                | CommandError::InvalidTime
+                | CommandError::InvalidTime(_)
                 | CommandError::RateLimited
                 | CommandError::CommandIdReused),
             ) => Err(Trouble::Passing(error)),

@@ -51,9 +51,25 @@ async fn headers_that_are_none() {
         )
         .await;
     let ahead = register().header("doorstep-at", "2999-01-01T00:00:00Z");
-    let _ = scene
+    let told = scene
         .refuses("a time ahead", 400, Code::InvalidTime, ahead)
-        .await;
+        .await
+        .json();
+    assert!(told["detail"].to_string().contains("ahead"), "{told}");
+    let before = scene
+        .door
+        .request(Method::PUT, "/v1/members/ann")
+        .bearer_auth(scene.door.service())
+        .header("doorstep-at", "2001-01-01T00:00:00Z")
+        .json(&json!({"age_band": "16_17"}));
+    let told = scene
+        .refuses("a time before", 400, Code::InvalidTime, before)
+        .await
+        .json();
+    assert!(
+        told["detail"].to_string().contains("before the last event"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -134,6 +134,50 @@ async fn many_refused_messages_stop_the_sending_and_nothing_else() {
     assert_eq!(door.send("ann", "bob", "hi").await.status, 201);
 }
 
+/// The day's requests are said whoever is addressed; a request that is full and one that is withheld are one thing.
+#[tokio::test]
+async fn the_two_limits_of_messages_are_told_apart_and_the_first_says_when() {
+    let door = Door::open().await;
+    for member in ["ann", "bob", "cat"] {
+        door.register(member).await;
+    }
+    for to in ["ann", "cat"] {
+        door.audience(to, "everyone").await;
+    }
+    let host = door.service();
+    let mut rules = door.get("/v1/policy", &host).await.json()["rules"].clone();
+    for limit in ["requests_per_day", "requests_per_day_new"] {
+        rules[limit] = json!(1);
+    }
+    let _ = door.put("/v1/policy", &host, rules).await.expect(200);
+    for _ in 0..3 {
+        let _ = door.send("bob", "ann", "hi").await.expect(201);
+    }
+    let full = door.send("bob", "ann", "hi").await.expect(429);
+    assert_eq!(full.code(), "limit_reached");
+    assert_eq!(full.json()["limit"], "request_messages");
+    assert!(full.headers.get("retry-after").is_none());
+    for to in ["cat", "nobody"] {
+        let message = || {
+            let request = door.request(reqwest::Method::POST, "/v1/messages");
+            let request = request.bearer_auth(door.member("bob"));
+            let request = request.header("idempotency-key", format!("first to {to}"));
+            request.json(&json!({"to": to, "text": "hi"}))
+        };
+        for turn in ["first", "repeated"] {
+            let over = reply(message()).await.expect(429);
+            assert_eq!(over.code(), "limit_reached", "{to}, {turn}");
+            assert_eq!(over.json()["limit"], "requests_per_day", "{to}, {turn}");
+            let wait: u64 = over.headers["retry-after"]
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!((86_000..=86_400).contains(&wait), "{wait}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_sent_before_the_sending_stopped_is_told_again() {
     let door = narrow(1_000).await;

@@ -274,10 +274,22 @@ async fn a_suspended_member_may_read_and_not_send() {
         )
         .await
         .expect(200);
-    assert_eq!(
-        door.send("bob", "ann", "more").await.failure(),
-        (403, "account_restricted".to_owned())
-    );
+    let friends = json!({"audience": "friends"});
+    let own = [
+        door.send("bob", "ann", "more").await,
+        door.send("bob", "nobody", "more").await,
+        door.put("/v1/me/dm-setting", &door.member("bob"), friends)
+            .await,
+    ];
+    for refused in own {
+        let told = refused.expect(403).json();
+        assert_eq!(told["code"], "account_restricted");
+        assert_eq!(told["until"], "2998-12-31T22:00:00.000Z");
+        assert_eq!(
+            (&told["reason"], &told["text"]),
+            (&json!("spam"), &json!("Too much of it."))
+        );
+    }
     let requests = format!("/v1/requests?min_position={}", suspended.position());
     let requests = door
         .get(&requests, &door.member("ann"))
@@ -296,6 +308,9 @@ async fn a_suspended_member_may_read_and_not_send() {
         )
         .await;
     assert_eq!(frozen.failure(), (409, "request_frozen".to_owned()));
+    for field in ["until", "reason", "text"] {
+        assert!(frozen.json().get(field).is_none(), "another's {field}");
+    }
     assert_eq!(items(&door.list("/v1/inbox", "bob").await).len(), 1);
     let _ = door
         .delete("/v1/moderation/members/bob/suspension", &moderator)

@@ -181,7 +181,7 @@ async fn a_repeated_id_gives_its_outcome_also_when_its_time_is_ahead_by_now() {
     );
     assert_eq!(
         desk.handler.handle(at("m2")).await,
-        Err(CommandError::InvalidTime)
+        Err(CommandError::InvalidTime(commands::WrongTime::Ahead))
     );
     desk.handler.stop().await;
 }

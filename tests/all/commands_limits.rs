@@ -329,12 +329,12 @@ async fn a_time_ahead_of_the_clock_or_before_its_stream_is_refused() {
     };
     assert_eq!(
         desk.handler.handle(at("m1", 5_001)).await,
-        Err(CommandError::InvalidTime)
+        Err(CommandError::InvalidTime(commands::WrongTime::Ahead))
     );
     desk.handler.handle(at("m1", 5_000)).await.unwrap();
     assert_eq!(
         desk.handler.handle(at("m2", 4_999)).await,
-        Err(CommandError::InvalidTime)
+        Err(CommandError::InvalidTime(commands::WrongTime::BeforeLast))
     );
     // Without a time of its own a command is never before its stream.
     desk.message("bob", "ann", "hi").await.unwrap();

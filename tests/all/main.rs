@@ -11,6 +11,7 @@
 mod api_bad_input;
 mod api_bad_queries;
 mod api_commands;
+mod api_connections;
 mod api_documents;
 mod api_indistinguishable;
 mod api_limits;

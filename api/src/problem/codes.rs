@@ -60,7 +60,7 @@ codes! {
     InvalidHeader, "invalid_header", BAD_REQUEST, "A header is not what this route takes",
         "An `Idempotency-Key` that is not 1-128 bytes of text without control characters, a `Doorstep-At` that is no time, or one of them given twice.";
     InvalidTime, "invalid_time", BAD_REQUEST, "The command's time cannot be taken",
-        "The command's time (`Doorstep-At`, or `at` of a line) is more than 5 seconds ahead of the service's clock, or before the last event of what it concerns. Give the time at which it happened, in the order in which things happened, or none.";
+        "The command's time (`Doorstep-At`, or `at` of a line) is more than 5 seconds ahead of the service's clock, or before the last event of what it concerns. `errors` says which of the two. Give the time at which it happened, in the order in which things happened, or none.";
     Unauthenticated, "unauthenticated", UNAUTHORIZED, "A bearer token is needed",
         "The request has no `Authorization: Bearer` header. Send a token with it; `doorstep token` makes one.";
     TokenInvalid, "token_invalid", UNAUTHORIZED, "The token does not verify",
@@ -72,7 +72,7 @@ codes! {
     NotAllowed, "not_allowed", FORBIDDEN, "This message cannot be sent to this member",
         "The recipient does not take messages from the sender, and sending again does not change that. Why is not told: a block, the audience, an age and an unknown recipient answer alike.";
     AccountRestricted, "account_restricted", FORBIDDEN, "This account may not do this now",
-        "The caller is not registered, suspended, limited by a decision, or too young.";
+        "The caller is not registered, suspended, limited by a decision, or too young. While suspended `until`, `reason` and `text` tell what the moderators said; `until` is absent where it is for good.";
     NotAuthor, "not_author", FORBIDDEN, "The message was written by the other member",
         "Only its author can unsend a message. Delete the request, or report the message.";
     NotFound, "not_found", NOT_FOUND, "There is nothing here for the caller",
@@ -116,7 +116,7 @@ codes! {
     InvalidPolicy, "invalid_policy", UNPROCESSABLE_ENTITY, "The policy has a value that none may have",
         "`errors` names the field, and the least and the most that it may be. Nothing was changed.";
     LimitReached, "limit_reached", TOO_MANY_REQUESTS, "A limit of messages was reached",
-        "Too many messages in a request that waits, or too many new requests in a day.";
+        "`limit` says which: `request_messages`, as many as may wait for this member's answer, or `requests_per_day`, as many new requests as may be opened within 24 hours, whoever is addressed; then `Retry-After` says when the first of them ends.";
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "Wait as long as `Retry-After` says. Accepting, deleting, blocking and reporting are never limited.";
     Internal, "internal", INTERNAL_SERVER_ERROR, "The service failed",

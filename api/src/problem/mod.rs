@@ -57,8 +57,41 @@ pub struct Problem<'a> {
     /// How long the request that was deleted can be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restorable_until: Option<&'a str>,
+    /// With `limit_reached`: which limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// With `account_restricted` of a suspended member: when the suspension ends; absent where it is for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<&'a str>,
+    /// With the same: why, as a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// With the same: the moderators' words; may be empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<&'a str>,
     /// The id of this request, also the header `X-Request-Id`.
     pub request_id: &'a str,
+}
+
+/// Which limit of messages was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// New requests within 24 hours, whoever is addressed.
+    RequestsPerDay,
+    /// Messages that may wait for one member's answer.
+    RequestMessages,
+}
+
+/// What a suspended member is told of the suspension in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspended {
+    /// When it ends; none where it is for good.
+    pub until: Option<String>,
+    /// Why, as a code.
+    pub reason: String,
+    /// The moderators' words; may be empty.
+    pub text: String,
 }
 
 /// A failure on its way to the client.
@@ -72,6 +105,8 @@ struct Failure {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     restorable_until: Option<String>,
+    limit: Option<Limit>,
+    suspension: Option<Suspended>,
     retry_after_s: Option<u64>,
     damaged: Option<FoundPlace>,
 }
@@ -90,6 +125,8 @@ impl ApiError {
             detail: detail.into(),
             errors: Vec::new(),
             restorable_until: None,
+            limit: None,
+            suspension: None,
             retry_after_s: None,
             damaged: None,
         }))
@@ -144,6 +181,20 @@ impl ApiError {
         self
     }
 
+    /// The same, naming the limit.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.0.limit = Some(limit);
+        self
+    }
+
+    /// The same with what is said of the caller's own suspension.
+    #[must_use]
+    pub fn suspension(mut self, suspension: Suspended) -> Self {
+        self.0.suspension = Some(suspension);
+        self
+    }
+
     /// The same with a `Retry-After` in seconds, at least 1.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
@@ -195,6 +246,7 @@ impl ApiError {
     /// The whole answer, with the id of the request it answers.
     pub fn render(&self, request_id: &str) -> Response {
         let failure = &*self.0;
+        let suspension = failure.suspension.as_ref();
         let problem = Problem {
             type_uri: failure.code.type_uri(),
             title: failure.code.title(),
@@ -203,6 +255,10 @@ impl ApiError {
             detail: self.told(),
             errors: &failure.errors,
             restorable_until: failure.restorable_until.as_deref(),
+            limit: failure.limit,
+            until: suspension.and_then(|told| told.until.as_deref()),
+            reason: suspension.map(|told| told.reason.as_str()),
+            text: suspension.map(|told| told.text.as_str()),
             request_id,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -260,9 +316,10 @@ pub fn document() -> String {
          \x20\"errors\": [{\"field\": \"to\", \"code\": \"missing\", \"message\": \"It is missing.\"}], \"request_id\": \"4be0643f1d98573b\"}\n\
          ```\n\n\
          `code` is what to branch on, and stable. `title` belongs to the code; `detail` says what was wrong this time and what to\n\
-         do. `errors` names each field that is wrong, of the body (`body` is the whole), the path, the query or the headers, with a\n\
-         code of its own from the second table. Words may change, codes do not. Where a command is repeated with the same\n\
-         `Idempotency-Key`, a refusal that was recorded is given again.\n\n\
+         do. `errors` names the fields that are wrong, of the path, the query, the headers or the body, with a code of its own\n\
+         from the second table; of a body the first that is wrong alone (`body` is the whole). Words may change, codes do not.\n\
+         Where a command is repeated with the same `Idempotency-Key`, a refusal that was recorded is given again; what stands in it\n\
+         of the caller's suspension, and its `Retry-After`, are as of now.\n\n\
          A head that is no HTTP, has too long a path (over 64 KiB) or too many headers (over 100) comes to no route: it is\n\
          answered 400, 414 or 431 without a body, and the connection is closed.\n\n\
          | code | status | title | meaning |\n| --- | --- | --- | --- |\n",

@@ -4,14 +4,14 @@
 //! later reads as it did the first time. What must not be told apart has the words of its code alone: a block, an
 //! audience, an age and an unknown recipient (`not_allowed`), a waiting and a withheld message (`limit_reached`).
 
-use commands::CommandError;
+use commands::{CommandError, WrongTime};
 use domain::evidence::Cause;
 use domain::policy::{COOLDOWNS_MAX, DAYS_MAX};
 use domain::rejection::{Code as Refused, Rejection};
 use domain::text::TextProblem;
 use projections::QueryError;
 
-use super::{ApiError, Code, FieldCode};
+use super::{ApiError, Code, FieldCode, Limit};
 use crate::caller::DOORSTEP_AT;
 use crate::damage::FoundPlace;
 use crate::time;
@@ -24,11 +24,18 @@ impl From<CommandError> for ApiError {
             CommandError::Refused(refusal) => refused(&refusal.rejection),
             CommandError::NotFound => Code::NotFound.into(),
             CommandError::CommandIdReused => Code::CommandIdReused.into(),
-            CommandError::InvalidTime => ApiError::at_field(
+            CommandError::InvalidTime(why) => ApiError::at_field(
                 Code::InvalidTime,
                 DOORSTEP_AT,
                 FieldCode::Unfit,
-                Code::InvalidTime.meaning(),
+                match why {
+                    WrongTime::Ahead => {
+                        "It is more than 5 seconds ahead of the service's clock. Give the time at which it happened, or none."
+                    }
+                    WrongTime::BeforeLast => {
+                        "It is before the last event of what it concerns, where time never falls. Tell things in the order in which they happened, or give no time."
+                    }
+                },
             ),
             CommandError::RateLimited => ApiError::with_detail(
                 Code::RateLimited,
@@ -92,14 +99,18 @@ fn of_state(code: Code, cause: Option<Cause>, deleted: bool) -> ApiError {
     }
     if code == Code::LimitReached {
         // A cooldown answers as a request that is full does: that it was deleted is not told.
-        return ApiError::with_detail(
-            code,
-            if cause == Some(Cause::RequestsOfTheDay) {
-                "As many new requests were opened within 24 hours as this member may open. Write to someone new later."
-            } else {
-                "As many messages as may wait for this member's answer were sent. Wait until they write or accept."
-            },
-        );
+        let (limit, words) = if cause == Some(Cause::RequestsOfTheDay) {
+            (
+                Limit::RequestsPerDay,
+                "As many new requests were opened within 24 hours as this member may open. Write to someone new later.",
+            )
+        } else {
+            (
+                Limit::RequestMessages,
+                "As many messages as may wait for this member's answer were sent. Wait until they write or accept.",
+            )
+        };
+        return ApiError::with_detail(code, words).limit(limit);
     }
     if code == Code::RequestNotPending {
         return ApiError::with_detail(
@@ -271,6 +282,15 @@ mod tests {
         };
         assert_eq!(words(Cause::Cooldown), words(Cause::RequestMessages));
         assert_ne!(words(Cause::Cooldown), words(Cause::RequestsOfTheDay));
+        let limit = |cause| of_state(Code::LimitReached, Some(cause), false).0.limit;
+        for withheld in [Cause::Cooldown, Cause::RecipientBlocks] {
+            assert_eq!(limit(withheld), limit(Cause::RequestMessages));
+        }
+        assert_eq!(
+            limit(Cause::RequestsOfTheDay),
+            Some(Limit::RequestsPerDay),
+            "which is said whoever is addressed"
+        );
     }
 
     #[test]

@@ -223,7 +223,8 @@ async fn record(
 /// A failure of a line that has a time of its own names that, and not the header.
 fn of_line(error: ApiError, dated: bool) -> ApiError {
     if dated && error.code() == Code::InvalidTime {
-        let message = Code::InvalidTime.meaning();
+        let told = error.errors().first();
+        let message = told.map_or(Code::InvalidTime.meaning(), |told| &told.message);
         return ApiError::at_field(Code::InvalidTime, "at", FieldCode::Unfit, message);
     }
     error

@@ -59,7 +59,7 @@ struct AlsoDone {
     /// As it was given; `none` where it was not.
     asked: Also,
     outcome: AlsoBecame,
-    /// Why it was not applied: `nothing_asked`, `already_deleted`, `already_blocked`, or `no_pending_request`, where there
+    /// Why it was not applied: `already_deleted`, `already_blocked`, or `no_pending_request`, where there
     /// is none to delete, since it was accepted or withdrawn or never needed to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -73,14 +73,16 @@ enum AlsoBecame {
     Applied,
     /// It does not apply here.
     Skipped,
-    /// It was so already, or nothing was asked.
+    /// It was so already.
     Unchanged,
+    /// Nothing was asked.
+    None,
 }
 
 impl AlsoDone {
     fn of(asked: Also, outcome: Option<AlsoOutcome>) -> Self {
         let (outcome, reason) = match outcome {
-            None => (AlsoBecame::Unchanged, Some("nothing_asked")),
+            None => (AlsoBecame::None, None),
             Some(AlsoOutcome::Done) => (AlsoBecame::Applied, None),
             Some(AlsoOutcome::Skipped) => (AlsoBecame::Skipped, Some("no_pending_request")),
             Some(AlsoOutcome::Already) => (

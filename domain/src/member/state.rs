@@ -131,6 +131,23 @@ impl State {
             .and_then(|suspension| suspension.until)
     }
 
+    /// What was said of the suspension in force at `at`: its end, none where it is for good, its reason and the words
+    /// for the member.
+    pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, &ReasonCode, &str)> {
+        let suspension = self.suspension.as_ref().filter(|_| self.suspended(at))?;
+        Some((
+            suspension.until,
+            &suspension.reason,
+            suspension.text.as_str(),
+        ))
+    }
+
+    /// When the oldest request slot that counts at `at` ends; none when none counts.
+    pub fn slot_ends(&self, at: Timestamp) -> Option<Timestamp> {
+        let ends = self.slots.iter().map(|slot| slot.at.plus_ms(DAY_MS));
+        ends.filter(|end| at < *end).min()
+    }
+
     /// How many request slots were taken within the 24 h before `at`, not counting that of `except`.
     pub fn slots_used(&self, at: Timestamp, except: Option<&CommandId>) -> u32 {
         let used = self

@@ -70,7 +70,7 @@ impl<'a> Course<'a> {
         };
         if !self.known.log_has(number)
             && matches!(counted, Counted::Now(_))
-            && !matches!(outcome, Err(CommandError::InvalidTime))
+            && !matches!(outcome, Err(CommandError::InvalidTime(_)))
         {
             self.unfinished = None;
         }

@@ -82,7 +82,7 @@ impl CameTo {
             Err(CommandError::Refused(refusal)) => Self::Refused(refusal.code().as_str()),
             Err(CommandError::NotFound) => Self::Refused("not_found"),
             Err(CommandError::CommandIdReused) => Self::Refused(REUSED),
-            Err(CommandError::InvalidTime) => Self::Refused("invalid_time"),
+            Err(CommandError::InvalidTime(_)) => Self::Refused("invalid_time"),
             Err(CommandError::TooLarge) => Self::Refused("too_large"),
             Err(
                 CommandError::RateLimited
