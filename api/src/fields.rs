@@ -7,7 +7,7 @@
 use crate::problem::{FieldCode, FieldError, WHOLE_BODY};
 
 /// What a parser said of the value at `path` (`.` or nothing is the whole), as the client is told it.
-pub(crate) fn told(path: &str, said: &str) -> FieldError {
+pub fn told(path: &str, said: &str) -> FieldError {
     let path = path.trim_matches('.');
     let said = without_place(said);
     let named = quoted(said).unwrap_or_default();

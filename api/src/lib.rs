@@ -12,7 +12,7 @@ mod caller;
 mod damage;
 pub mod event_filter;
 pub mod event_json;
-mod fields;
+pub mod fields;
 pub mod keys;
 pub mod limits;
 pub mod metering;

@@ -12,7 +12,7 @@ use api::KeySet;
 use clap::CommandFactory as _;
 use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
-use event_store::backend::RealBackend;
+use event_store::backend::{Backend as _, RealBackend};
 use event_store::{EmbeddedStore, EventStore, LogAtRest, OpenError};
 use projections::ReadSide;
 
@@ -97,10 +97,32 @@ impl DataFolder {
 
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
+    room_to_begin(folder, args.reserve_bytes)?;
     folder.create()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.observer = Some(api::metering::batches());
     Ok(Arc::new(open_embedded(folder, options)?))
+}
+
+/// A log is not begun where the disk has less free than is kept free: its first command would be refused.
+fn room_to_begin(folder: &DataFolder, reserve_bytes: u64) -> Result<(), Failure> {
+    if folder.has_log() {
+        return Ok(());
+    }
+    let path = std::path::absolute(folder.path())?;
+    let there = path.ancestors().find(|above| above.is_dir());
+    let Some(Ok(free)) = there.map(|there| RealBackend.free_bytes(there)) else {
+        // Making the folder tells why.
+        return Ok(());
+    };
+    if free >= reserve_bytes {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!(
+        "{} is not begun: its disk has {free} bytes free, and `reserve_bytes` keeps {reserve_bytes} of them; make room, or set a smaller reserve",
+        folder.path().display()
+    )
+    .into())
 }
 
 /// Opens the log of a data folder that has one, or of a backup, to read it; the folder stays as it is.

@@ -3,6 +3,8 @@
 //! A line is read whole or not at all: unknown fields, fields told twice, missing ones and wrong types make it invalid.
 //! Here is only its form, and how it becomes a command of the write side, which decides what it means to the rules.
 
+mod words;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+/// What is said of a time that is none.
+const NO_TIME: &str = "not an RFC 3339 time";
 /// What some editors put before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -37,7 +41,8 @@ impl Line {
     /// Reads one line; fails with the reason when it is no JSON object of exactly the fields its command has.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        let Fields(mut fields) = serde_json::from_slice(text)?;
+        let Fields(mut fields) =
+            serde_json::from_slice(text).map_err(|error| words::of_text(&error))?;
         let head = Head {
             id: take(&mut fields, "id")?,
             at: take(&mut fields, "at")?,
@@ -56,7 +61,8 @@ impl Line {
                 rules: rules(fields)?,
             }
         } else {
-            serde_json::from_value(Value::Object(fields))?
+            LineCommand::deserialize(&Value::Object(fields.clone()))
+                .map_err(|error| words::of_command(&fields, &error))?
         };
         Ok(Self {
             id: head.id,
@@ -100,7 +106,7 @@ impl<'de> Deserialize<'de> for At {
         let text = String::deserialize(deserializer)?;
         DateTime::parse_from_rfc3339(&text)
             .map(|time| Self(Timestamp(time.timestamp_millis())))
-            .map_err(|_| D::Error::custom(format!("`{text}` is no RFC 3339 time")))
+            .map_err(|_| D::Error::custom(NO_TIME))
     }
 }
 
@@ -416,20 +422,20 @@ fn take<T: for<'de> Deserialize<'de>>(
 ) -> Result<T, serde_json::Error> {
     let value = fields
         .remove(name)
-        .ok_or_else(|| serde_json::Error::custom(format!("missing field `{name}`")))?;
-    serde_json::from_value(value)
-        .map_err(|error| serde_json::Error::custom(format!("`{name}`: {error}")))
+        .ok_or_else(|| words::of_field("", &format!("missing field `{name}`")))?;
+    T::deserialize(&value).map_err(|error| words::of_field(name, &error.to_string()))
 }
 
 /// Reads rules. They are put whole, as over HTTP: what is missing or unknown makes the line invalid.
 fn rules(fields: Map<String, Value>) -> Result<Arc<Rules>, serde_json::Error> {
-    let rules: Rules = serde_json::from_value(Value::Object(fields.clone()))?;
+    let rules = Rules::deserialize(&Value::Object(fields.clone()))
+        .map_err(|error| words::of_field("", &error.to_string()))?;
     let (given, whole) = (Value::Object(fields), serde_json::to_value(&rules)?);
     if let Some(name) = lacking(&whole, &given) {
-        return Err(serde_json::Error::custom(format!("unknown field `{name}`")));
+        return Err(words::of_field("", &format!("unknown field `{name}`")));
     }
     if let Some(name) = lacking(&given, &whole) {
-        return Err(serde_json::Error::custom(format!("missing field `{name}`")));
+        return Err(words::of_field("", &format!("missing field `{name}`")));
     }
     Ok(Arc::new(rules))
 }
@@ -455,7 +461,7 @@ impl<'de> Deserialize<'de> for Fields {
             type Value = Fields;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
+                formatter.write_str("a map")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::ReadError;
 use crate::backend::{BackendFile, Mode};
@@ -103,6 +103,7 @@ fn next_due(room: &Room) -> bool {
 /// Works until the store ends.
 pub(crate) fn run(shared: &Shared) {
     let _guard = EndOnPanic(shared);
+    let (mut full, mut unwritten) = (Told::default(), Told::default());
     loop {
         {
             let mut call = shared.keeper.lock();
@@ -114,28 +115,64 @@ pub(crate) fn run(shared: &Shared) {
             }
             call.woken = false;
         }
-        if let Err(error) = make_room(shared) {
+        if let Err(error) = make_room(shared, &mut full) {
             shared.fatal(&format!("making room for the log failed: {error}"));
             return;
         }
         let written = write_kept(shared).and_then(|()| write_footers(shared));
         if let Err(error) = written.and_then(|()| merge_levels(shared)) {
-            tracing::warn!(%error, "an index of the log could not be written; tried again later");
+            unwritten.again(|times| {
+                tracing::warn!(%error, times, "an index of the log could not be written; tried again later");
+            });
+        } else {
+            unwritten.over(|| tracing::warn!("the indexes of the log are written"));
+        }
+    }
+}
+
+/// How often what goes on is told at most.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// What goes on for a while, told when it begins, now and then, and when it is over.
+#[derive(Default)]
+struct Told {
+    last: Option<Instant>,
+    /// Times since it was told.
+    times: u64,
+    goes_on: bool,
+}
+
+impl Told {
+    fn again(&mut self, tell: impl FnOnce(u64)) {
+        self.times += 1;
+        if self.last.is_none_or(|last| last.elapsed() >= TOLD_EVERY) {
+            tell(self.times);
+            self.last = Some(Instant::now());
+            self.times = 0;
+            self.goes_on = true;
+        }
+    }
+
+    fn over(&mut self, tell: impl FnOnce()) {
+        if std::mem::take(&mut self.goes_on) {
+            tell();
         }
     }
 }
 
 /// Fills the active segment and prepares the next, as far as it is due.
-fn make_room(shared: &Shared) -> io::Result<()> {
+fn make_room(shared: &Shared, told: &mut Told) -> io::Result<()> {
     let made = try_room(shared);
     let mut order = shared.order.lock();
     let result = match made {
         Ok(()) => {
-            order.room.full = None;
+            if order.room.full.take().is_some() {
+                told.over(|| tracing::warn!("there is room on the disk again"));
+            }
             Ok(())
         }
         Err(RoomError::Full(error)) => {
-            tracing::warn!(%error, "the disk is full");
+            told.again(|times| tracing::warn!(%error, times, "the disk is full"));
             order.room.full = Some(Instant::now());
             Ok(())
         }

@@ -72,3 +72,22 @@ fn a_log_that_lost_a_footer_on_a_full_disk_is_read_and_gets_it_again_when_there_
     program::ended(import.arg(&more).arg("--data").arg(&data)).done();
     drop(disk);
 }
+
+#[test]
+fn a_log_is_not_begun_on_a_disk_with_less_free_than_the_reserve() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("above/data");
+    for command in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["import", "/dev/null"],
+    ] {
+        let reserve = ["--reserve-bytes", "4611686018427387904"];
+        let ended = on(&data, &[command, &reserve].concat());
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        for words in ["`reserve_bytes` keeps 4611686018427387904", " bytes free"] {
+            assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        }
+        assert!(!ended.stderr.contains("disk is full"), "{}", ended.stderr);
+        assert!(!folder.path().join("above").exists());
+    }
+}

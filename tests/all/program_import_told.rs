@@ -184,3 +184,77 @@ fn off_a_terminal_a_line_tells_how_far_it_is_while_it_runs() {
     let rest: Vec<_> = words.collect();
     assert!(child.wait().expect("it ends").success(), "{rest:?}");
 }
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_by_its_field_in_words_of_the_interface() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let send = |fields: &str| {
+        format!(
+            r#"{{"id": "c1", "at": "{AT}", "command": "SendMessage", "member": "bob", "text": "hi"{fields}}}"#
+        )
+    };
+    let cases = [
+        ("not json".to_owned(), "it is no JSON, from column 2 on"),
+        ("{".to_owned(), "it breaks off"),
+        (
+            "[1]".to_owned(),
+            "the line: It is a list, and has to be an object.",
+        ),
+        (
+            send(r#", "to": "a b""#),
+            "`to`: It has to be a member's id: 1-128 characters",
+        ),
+        (send(r#", "to": 7"#), "`to`: It is a number, and has to be"),
+        (send(""), "`to`: It is missing."),
+        (
+            send(r#", "to": "ann", "too": 1"#),
+            "`too`: There is no such field; known are",
+        ),
+        (
+            format!(r#"{{"id": "c1", "at": "{AT}", "command": "Vanish", "member": "ann"}}"#),
+            "`ReinstateMember`, `ChangePolicy`.",
+        ),
+        (
+            r#"{"id": "c1", "at": "yesterday", "command": "AcceptRequest"}"#.to_owned(),
+            "`at`: It has to be an RFC 3339 time, such as",
+        ),
+    ];
+    let lines: Vec<String> = cases.iter().map(|(line, _)| line.clone()).collect();
+    let ended = import(&folder.path().join("data"), &lines, &[]);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    for (number, (line, words)) in (1..).zip(&cases) {
+        let begins = format!("line {number}: ");
+        let told = ended.stderr.lines().find(|told| told.contains(&begins));
+        let told = told.expect("every line is told");
+        assert!(told.contains(words), "{line}: {told}");
+        for of_parser in ["expected", "at line", "variant", "yesterday"] {
+            assert!(!told.contains(of_parser), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_time_that_cannot_be_taken_is_told_with_its_cause() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut late = register("c1", "eve");
+    late["at"] = json!("2999-01-01T00:00:00Z");
+    let mut early = json!({"id": "c2", "at": AT, "command": "ChangeDmSetting", "member": "ann", "audience": "friends"});
+    early["at"] = json!("2003-01-01T00:00:00Z");
+    let lines = [register("c1", "ann"), late, early].map(|line| line.to_string());
+    let words = import(&folder.path().join("data"), &lines, &[])
+        .done()
+        .stderr;
+    let of = |number: u8| {
+        let begins = format!("line {number} (");
+        let told = words.lines().find(|line| line.contains(&begins));
+        told.unwrap_or_else(|| panic!("{words}")).to_owned()
+    };
+    assert!(
+        of(2).contains("invalid_time: `at` is ahead of the clock, which says 2"),
+        "{words}"
+    );
+    assert!(
+        of(3).contains("invalid_time: `at` is before the last event of its stream"),
+        "{words}"
+    );
+}

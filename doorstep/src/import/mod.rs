@@ -183,7 +183,7 @@ async fn feed(
         lines += 1;
         progress.at(number, ends_at);
         let known = text.as_ref().ok().copied();
-        let parsed = text.and_then(|text| Line::parse(text).map_err(|error| unreadable(&error)));
+        let parsed = text.and_then(|text| Line::parse(text).map_err(|error| error.to_string()));
         let counted = match parsed {
             Ok(line) => {
                 let envelope = line.envelope();
@@ -203,13 +203,6 @@ async fn feed(
         }
     }
     Ok(lines)
-}
-
-/// Why a line cannot be read; its number in the file is told beside it.
-fn unreadable(error: &serde_json::Error) -> String {
-    error
-        .to_string()
-        .replace(" at line 1 column ", " at column ")
 }
 
 /// The last event that a line left, or stood on.

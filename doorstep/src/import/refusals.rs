@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use api::problem::ApiError;
-use commands::CommandError;
+use chrono::{SecondsFormat, Utc};
+use commands::{CommandError, WrongTime};
 use serde::Serialize;
 
 use super::progress::Progress;
@@ -78,7 +79,11 @@ impl Why {
             return Self {
                 code,
                 rule: None,
-                detail: error.to_string(),
+                detail: if let CommandError::InvalidTime(wrong) = error {
+                    of_time(*wrong)
+                } else {
+                    error.to_string()
+                },
             };
         };
         let rejection = &refusal.rejection;
@@ -106,6 +111,17 @@ impl Why {
             rule: rejection.rule(),
             detail,
         }
+    }
+}
+
+/// Why a time cannot be taken, and what could be done.
+fn of_time(wrong: WrongTime) -> String {
+    match wrong {
+        WrongTime::Ahead => {
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            format!("`at` is ahead of the clock, which says {now}; run the import again after that time")
+        }
+        WrongTime::BeforeLast => "`at` is before the last event of its stream; lines of one member or conversation have to stand in the order of their times".to_owned(),
     }
 }
 
