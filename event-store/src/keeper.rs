@@ -393,3 +393,21 @@ fn mergeable(levels: &[Arc<StreamFile>]) -> Option<(usize, &[Arc<StreamFile>])> 
         window.iter().all(|file| Some(file.coverage.level) == level)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+
+    #[test]
+    fn what_goes_on_is_told_once_and_then_that_it_is_over() {
+        let (mut told, mut said) = (Told::default(), Vec::new());
+        told.over(|| said.push("over"));
+        for _ in 0..1000 {
+            told.again(|_| said.push("full"));
+        }
+        for _ in 0..2 {
+            told.over(|| said.push("over"));
+        }
+        assert_eq!(said, ["full", "over"]);
+    }
+}
