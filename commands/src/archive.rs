@@ -42,7 +42,7 @@ pub struct Trace {
     pub position: Position,
     /// The last event before what it left, with its steps and the timers that fired before it.
     pub before: Position,
-    /// Its content, as [`Envelope::ids`] tells it.
+    /// Its content, as [`Envelope::ids`](crate::Envelope::ids) tells it.
     pub content: Uuid,
 }
 
