@@ -137,13 +137,16 @@ async fn every_metric_is_there_described_within_its_labels_and_moves() {
     assert_eq!(host.send(&bob, "ann-a").await, 201);
     assert_eq!(host.send(&ann, "nobody").await, 403);
 
-    // One who writes to many at once: each message takes a slot of the sender's, beside the others, until an append has
+    // Two who write to many at once: each message takes a slot of its sender's, beside the others, until an append has
     // met another version than it was decided on.
     let mut conflicts = 0.0;
-    for round in 0..20 {
+    for round in 0..40 {
         let names: Vec<String> = (0..24).map(|n| format!("other-{round}-{n}")).collect();
         join_all(names.iter().map(|name| host.register(name))).await;
-        join_all(names.iter().map(|name| host.send(&bob, name))).await;
+        let sends = names
+            .iter()
+            .flat_map(|name| [host.send(&bob, name), host.send(&ann, name)]);
+        join_all(sends).await;
         conflicts = Scrape::from(&host.server)
             .await
             .sum("doorstep_commands_conflicts_total", "");
