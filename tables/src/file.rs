@@ -19,6 +19,7 @@ use redb::{
 };
 
 use crate::overlay::{Change, Overlay};
+use crate::pace::Pace;
 use crate::reader::Snapshot;
 use crate::writing::{begin_tables, load, merge, packed_into};
 use crate::{Order, Reader, Span, TableError};
@@ -101,6 +102,8 @@ pub struct ViewFile {
     database: Database,
     names: &'static [&'static str],
     place: Option<Place>,
+    /// Whom writing it makes way for, while it is built beside a log that grows.
+    pace: Pace,
 }
 
 /// Where a file lies, and where it shall.
@@ -158,6 +161,7 @@ impl ViewFile {
                         database,
                         names,
                         place,
+                        pace: Pace::alone(),
                     };
                     let opened = if building {
                         OpenedAs::Unfinished
@@ -232,6 +236,7 @@ impl ViewFile {
             database,
             names,
             place,
+            pace: Pace::alone(),
         })
     }
 
@@ -311,6 +316,7 @@ impl ViewFile {
             database,
             names,
             place: None,
+            pace: Pace::alone(),
         }))
     }
 
@@ -328,6 +334,16 @@ impl ViewFile {
     /// Where the last commit stands.
     pub fn checkpoint(&self) -> Checkpoint {
         self.snapshot.checkpoint()
+    }
+
+    /// From now on whoever works on the file rests beside a log that grows, or does not.
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// Rests where it is time to.
+    pub(crate) fn rest(&mut self) {
+        self.pace.rest();
     }
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
@@ -371,11 +387,11 @@ impl ViewFile {
             let mut table = transaction.open_table(row_table(name))?;
             let rows = table.len()?;
             if rows == 0 {
-                load(&mut table, &changes)?;
+                load(&mut table, &changes, &mut self.pace)?;
             } else if changes.len() < REWRITE_CHANGES_MIN
                 || changes.len() as u64 * REWRITE_ROWS < rows
             {
-                merge(&mut table, &changes)?;
+                merge(&mut table, &changes, &mut self.pace)?;
             } else {
                 drop(table);
                 self.rewrite(&transaction, at, name, changes)?;
@@ -393,7 +409,7 @@ impl ViewFile {
     /// Writes a table anew, its rows and the changes merged in key order: where the changes touch most leaves, this
     /// costs less than to seek each of them.
     fn rewrite(
-        &self,
+        &mut self,
         transaction: &WriteTransaction,
         at: usize,
         name: &'static str,
@@ -403,6 +419,7 @@ impl ViewFile {
         let mut end = next.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
         let mut changes = changes.into_iter().peekable();
         for row in self.snapshot.scan(at, &Span::all(), Order::Ascending)? {
+            self.pace.rest();
             let (key, value) = row?;
             while let Some((new, change)) = changes.next_if(|(new, _)| **new < *key) {
                 if let Change::Put(value) = change {
@@ -439,7 +456,7 @@ impl ViewFile {
             let packed = packed_path(&place.served);
             if bytes.len() >= PACKED_BYTES_MIN {
                 let of = (&*self.snapshot, self.names);
-                match packed_into(of, &packed, &built, place.cache_bytes) {
+                match packed_into(of, &packed, &built, place.cache_bytes, &mut self.pace) {
                     Ok((database, snapshot)) => {
                         self.snapshot = Arc::new(snapshot);
                         self.database = database;

@@ -18,6 +18,7 @@ mod follower;
 mod handle;
 pub mod key;
 mod overlay;
+mod pace;
 mod reader;
 mod rebuild;
 mod runner;

@@ -4,18 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use event_store::{EventStore, Position, RecordedEvent};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::file::Synced;
 use crate::overlay::Overlay;
-use crate::runner::check_names;
+use crate::pace::{self, Pace};
+use crate::runner::{check_names, thread};
 use crate::{ApplyError, Codec, StartError, Tx, View, ViewFile};
 
-/// Events and bytes of one reading.
-const BLOCK_EVENTS: usize = 8_192;
-const BLOCK_BYTES: usize = 4 << 20;
+/// Events and bytes of one reading: short, since whoever runs beside it waits for it.
+const BLOCK_EVENTS: usize = 1_024;
+const BLOCK_BYTES: usize = 512 << 10;
 /// Blocks read ahead.
-const BLOCKS_AHEAD: usize = 4;
+const BLOCKS_AHEAD: usize = 2;
 
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,18 +79,28 @@ pub async fn rebuild<C: Codec>(
         options,
         until,
         progress,
+        store: Arc::clone(&store),
     };
-    let fold = tokio::task::spawn_blocking(move || fold.run(reading));
-    let read = read(&*store, until, blocks).await;
-    let rebuilt = fold
-        .await
-        .map_err(|error| StartError::Thread(error.to_string()))?;
-    read?;
+    let (made, rebuilt) = oneshot::channel();
+    thread("views-rebuild", move || {
+        // Nobody waits for it any more where that fails.
+        let _ = made.send(fold.run(reading));
+    })?;
+    let runtime = Handle::current();
+    let (ended, read) = oneshot::channel();
+    thread("views-rebuild-read", move || {
+        pace::give_way();
+        let _ = ended.send(runtime.block_on(read_into(&*store, until, blocks)));
+    })?;
+    let panicked = |_| StartError::Thread("the rebuild panicked".to_owned());
+    let rebuilt = rebuilt.await.map_err(panicked)?;
+    // Why nothing more was read says more than that it ended early.
+    read.await.map_err(panicked)??;
     rebuilt
 }
 
 /// Reads up to `until`; ends early, and quietly, when nobody takes it any more.
-async fn read(
+async fn read_into(
     store: &dyn EventStore,
     until: Position,
     blocks: mpsc::Sender<Vec<RecordedEvent>>,
@@ -116,6 +128,8 @@ struct Folding<C: Codec, P> {
     options: RebuildOptions,
     until: Position,
     progress: P,
+    /// The log that it makes way for.
+    store: Arc<dyn EventStore>,
 }
 
 impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
@@ -126,8 +140,11 @@ impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
         let mut overlay = Overlay::new(self.view.tables().len());
         let mut position = Position::START;
         let mut events = 0;
+        pace::give_way();
+        self.file.set_pace(Pace::beside(self.store.clone()));
         while let Some(block) = blocks.blocking_recv() {
             for event in &block {
+                self.file.rest();
                 if self.view.wants(event.event_type()) {
                     self.apply(&mut overlay, event)
                         .map_err(|error| StartError::Apply {
@@ -156,6 +173,7 @@ impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
         }
         self.file.commit(&mut overlay, position, Synced::Yes)?;
         self.file.put_in_place()?;
+        self.file.set_pace(Pace::alone());
         Ok(Rebuilt {
             file: self.file,
             events,

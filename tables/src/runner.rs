@@ -165,7 +165,8 @@ impl Runner {
     }
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+/// Starts a thread of its own.
+pub(crate) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned
         .map(drop)

@@ -14,6 +14,7 @@ use crate::file::{
     row_table,
 };
 use crate::overlay::Change;
+use crate::pace::Pace;
 use crate::reader::Snapshot;
 use crate::{Order, Span, TableError};
 
@@ -27,8 +28,9 @@ pub(crate) fn packed_into(
     packed: &Path,
     built: &Path,
     cache_bytes: usize,
+    pace: &mut Pace,
 ) -> Result<(Database, Snapshot), TableError> {
-    pack(from, names, packed)?;
+    pack(from, names, packed, pace)?;
     let database = builder(cache_bytes)
         .open(packed)
         .map_err(|error| open_error(packed, error))?;
@@ -38,7 +40,12 @@ pub(crate) fn packed_into(
 }
 
 /// Writes a fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
-fn pack(from: &Snapshot, names: &'static [&'static str], path: &Path) -> Result<(), TableError> {
+fn pack(
+    from: &Snapshot,
+    names: &'static [&'static str],
+    path: &Path,
+    pace: &mut Pace,
+) -> Result<(), TableError> {
     remove(path)?;
     let database = builder(PACKING_CACHE_BYTES)
         .create(path)
@@ -50,6 +57,7 @@ fn pack(from: &Snapshot, names: &'static [&'static str], path: &Path) -> Result<
         let mut table = transaction.open_table(row_table(name))?;
         let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
         for row in from.scan(at, &Span::all(), Order::Ascending)? {
+            pace.rest();
             let (key, value) = row?;
             end.insert_before(&*key, &*value)?;
         }
@@ -80,9 +88,11 @@ pub(crate) type RowTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
 pub(crate) fn load(
     table: &mut RowTable<'_>,
     changes: &[(Box<[u8]>, Change)],
+    pace: &mut Pace,
 ) -> Result<(), TableError> {
     let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
     for (key, change) in changes {
+        pace.rest();
         if let Change::Put(value) = change {
             end.insert_before(&**key, &**value)?;
         }
@@ -94,8 +104,10 @@ pub(crate) fn load(
 pub(crate) fn merge(
     table: &mut RowTable<'_>,
     changes: &[(Box<[u8]>, Change)],
+    pace: &mut Pace,
 ) -> Result<(), TableError> {
     for (key, change) in changes {
+        pace.rest();
         match change {
             Change::Put(value) => drop(table.insert(&**key, &**value)?),
             Change::Delete => drop(table.remove(&**key)?),

@@ -370,6 +370,8 @@ async fn ends_at_a_failed_sync(alone: bool) {
     let writers = Writers::default();
     let wrote = Arc::clone(&writers);
     let mut options = tests::store::options(std::sync::Arc::new(backend.clone()));
+    // So large that the thread that makes room for the log has nothing to do beside the writer.
+    options.segment_bytes = 64 * 1024 * 1024;
     options.on_fatal = std::sync::Arc::new(move |what| {
         let thread = std::thread::current();
         told.lock()

@@ -1,0 +1,80 @@
+//! How a rebuild shares the machine with those who write: it rests while the log grows.
+//!
+//! Between two slices of work it looks whether the log has grown since the last one; if so, somebody writes, and it
+//! rests in proportion to what it worked. On an idle log it never rests. Its threads have the lowest priority, so that
+//! whoever is woken for a command does not wait for a slice to end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event_store::{EventStore, Position};
+
+/// How long is worked before the next look.
+const SLICE: Duration = Duration::from_millis(1);
+/// Rows or events between two looks at the clock.
+const LOOK_EVERY: u32 = 32;
+/// A rest is this many times as long as the work before it: with it a rebuild beside writers still does more than the
+/// quarter that is asked of it.
+const REST_TIMES: u32 = 1;
+/// A rest at most, whatever took long before it.
+const REST_MAX: Duration = Duration::from_millis(20);
+/// The lowest priority there is.
+const NICE: i32 = 19;
+
+/// Gives the calling thread the lowest priority. A system that does not take it has the rests alone.
+pub(crate) fn give_way() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the priority of a rebuild could not be lowered");
+    }
+}
+
+/// When to rest.
+pub(crate) struct Pace(Option<Beside>);
+
+/// When the work began, and what the log was then.
+struct Beside {
+    store: Arc<dyn EventStore>,
+    seen: Position,
+    since: Instant,
+    looks: u32,
+}
+
+impl Pace {
+    /// Never rests: what is done is waited for.
+    pub(crate) const fn alone() -> Self {
+        Self(None)
+    }
+
+    /// Rests while this log grows.
+    pub(crate) fn beside(store: Arc<dyn EventStore>) -> Self {
+        Self(Some(Beside {
+            seen: store.durable_position(),
+            store,
+            since: Instant::now(),
+            looks: 0,
+        }))
+    }
+
+    /// Rests where it is time to, and somebody writes; cheap, so that it may be asked at every row.
+    pub(crate) fn rest(&mut self) {
+        let Some(beside) = &mut self.0 else { return };
+        beside.looks = beside.looks.wrapping_add(1);
+        if beside.looks.is_multiple_of(LOOK_EVERY) {
+            beside.look();
+        }
+    }
+}
+
+impl Beside {
+    fn look(&mut self) {
+        let worked = self.since.elapsed();
+        if worked < SLICE {
+            return;
+        }
+        let end = self.store.durable_position();
+        if std::mem::replace(&mut self.seen, end) != end {
+            std::thread::sleep((worked * REST_TIMES).min(REST_MAX));
+        }
+        self.since = Instant::now();
+    }
+}
