@@ -6,6 +6,7 @@
 //! come from the secrets of the set, or, where it has public keys only, from a secret that the caller gives.
 //! Checking a token against the set is in `tokens`.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,32 +158,35 @@ impl KeySet {
         read(path, Some(&[0; SECRET_BYTES_MIN]), 0).map(drop)
     }
 
-    /// Writes a new random secret to `path` unless a file is there, readable by its owner alone.
+    /// Writes a new random secret to `path` unless a file is there, readable by its owner alone. It gets its name once it
+    /// is whole and durable: who reads beside this finds all of it or none, and a failure leaves nothing.
     pub fn create_if_missing(path: &Path) -> Result<(), KeyError> {
         let io = |error| KeyError::Io {
             path: path.to_owned(),
             error,
         };
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
+        if path.try_exists().map_err(io)? {
+            return Ok(());
         }
-        let mut file = match options.open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-            Err(error) => return Err(io(error)),
-        };
         let mut secret = [0_u8; 32];
         getrandom::fill(&mut secret)
             .map_err(|error| io(std::io::Error::other(error.to_string())))?;
         let mut line = URL_SAFE_NO_PAD.encode(secret);
         line.push('\n');
+        let dir = match path.parent() {
+            Some(dir) if dir != Path::new("") => dir,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io)?;
         file.write_all(line.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(io)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(io)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => File::open(dir).and_then(|dir| dir.sync_all()).map_err(io),
+            // Somebody else made one meanwhile.
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(io(error.error)),
+        }
     }
 
     /// Signs a token with the newest secret, valid from now for `ttl_s` seconds.

@@ -113,10 +113,11 @@ fn views(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ViewReadiness> {
         reasons.push("the views cannot read the log; the service's own log says why".to_owned());
     }
     let views = states.into_iter().map(|status| {
-        let served = matches!(status.state.name(), "live" | "catching_up");
-        let ready = served && status.lag_events <= shared.options.lag_events_max;
+        // One that catches up is served, and answers as of the past.
+        let live = status.state.name() == "live";
+        let ready = live && status.lag_events <= shared.options.lag_events_max;
         if !ready {
-            let how = if served {
+            let how = if live {
                 "far behind the log"
             } else {
                 status.state.name()

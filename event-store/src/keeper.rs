@@ -120,12 +120,16 @@ pub(crate) fn run(shared: &Shared) {
             return;
         }
         let written = write_kept(shared).and_then(|()| write_footers(shared));
-        if let Err(error) = written.and_then(|()| merge_levels(shared)) {
-            unwritten.again(|times| {
+        match written.and_then(|()| merge_levels(shared)) {
+            Err(error @ ReadError::Damaged { .. }) => unwritten.again(|times| {
+                tracing::error!(%error, times, "an index of the log is damaged; the next start makes it anew");
+            }),
+            Err(error) => unwritten.again(|times| {
                 tracing::warn!(%error, times, "an index of the log could not be written; tried again later");
-            });
-        } else {
-            unwritten.over(|| tracing::warn!("the indexes of the log are written"));
+            }),
+            // What there was no room for is still to be written.
+            Ok(()) if !shared.reader.catalog().kept.is_empty() => {}
+            Ok(()) => unwritten.over(|| tracing::warn!("the indexes of the log are written")),
         }
     }
 }

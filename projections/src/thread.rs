@@ -413,8 +413,8 @@ impl Thread {
             Event::MessageWithheld(withheld) => {
                 self.last_number = self.last_number.max(withheld.number);
                 let sender = self.seen_mut(actor);
-                // A delivered message would have accepted what waits the other way; its sender must not see that this
-                // one did not.
+                // A log may hold what was withheld without the acceptance that a delivered message brings along; its
+                // sender must not see that.
                 if sender.way != Way::None && sender.way != Way::Accepted {
                     sender.accept();
                 }

@@ -23,9 +23,9 @@ async fn keyed(door: &Door, from: &str, key: &str, body: Value) -> Reply {
 
 /// A request as one member, whose log position is expected to stay.
 async fn stays(door: &Door, method: Method, path: &str, sub: &str, body: Value) -> Reply {
-    let before = door.position();
+    let before = door.position().await;
     let reply = door.call(method, path, &door.member(sub), body).await;
-    assert_eq!(door.position(), before, "{path} wrote something");
+    assert_eq!(door.position().await, before, "{path} wrote something");
     reply
 }
 
@@ -34,7 +34,7 @@ async fn a_repeated_key_gives_the_first_outcome_and_writes_nothing() {
     let door = door().await;
     let message = json!({"to": "ann", "text": "hi"});
     let first = keyed(&door, "bob", "k1", message.clone()).await.expect(201);
-    let before = door.position();
+    let before = door.position().await;
     let again = keyed(&door, "bob", "k1", message.clone()).await.expect(201);
     assert_eq!(
         (&again.bytes, again.position()),
@@ -51,7 +51,7 @@ async fn a_repeated_key_gives_the_first_outcome_and_writes_nothing() {
         (409, "command_id_reused".to_owned()),
         "another route is other content"
     );
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
 
     let eve = keyed(&door, "eve", "k1", message.clone()).await.expect(201);
     assert_ne!(
@@ -74,10 +74,10 @@ async fn a_repeated_key_gives_the_first_outcome_and_writes_nothing() {
     );
 
     let door = door.reopen(tests::api::Setting::default()).await;
-    let before = door.position();
+    let before = door.position().await;
     let after_restart = keyed(&door, "bob", "k1", message).await.expect(201);
     assert_eq!(after_restart.bytes, first.bytes);
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
 }
 
 #[tokio::test]
@@ -94,12 +94,12 @@ async fn a_repeated_refusal_is_the_first_one_though_the_state_has_changed() {
         .delete("/v1/me/blocks/bob", &door.member("ann"))
         .await
         .expect(200);
-    let before = door.position();
+    let before = door.position().await;
     assert_eq!(
         keyed(&door, "bob", "k", message.clone()).await.failure(),
         (403, "not_allowed".to_owned())
     );
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
     let _ = keyed(&door, "bob", "another", message).await.expect(201);
 }
 
@@ -203,7 +203,7 @@ async fn conflicts_have_their_codes() {
 #[tokio::test]
 async fn the_host_tells_when_it_happened() {
     let door = door().await;
-    let before = door.position();
+    let before = door.position().await;
     let request = door
         .request(Method::PUT, "/v1/members/zoe/follows/ann")
         .bearer_auth(door.service());
@@ -284,13 +284,13 @@ async fn many_relationships_have_an_outcome_a_line_in_order() {
         "the second follow was so already"
     );
     assert_eq!(first.position(), outcomes[3]["position"].to_string());
-    let before = door.position();
+    let before = door.position().await;
     assert_eq!(
         parse(&reply(send()).await.expect(200)),
         outcomes,
         "the same key, the same outcomes"
     );
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
     let _ = door.send("bob", "ann", "hi").await.expect(201);
     assert_eq!(
         door.list("/v1/inbox", "ann").await["items"][0]["with"],
@@ -420,7 +420,7 @@ async fn the_setting_is_shown_with_its_version() {
 async fn positions_are_numbers_for_some_and_strings_for_the_others() {
     let door = door().await;
     door.sent("bob", "ann", "hi").await;
-    let end = door.position().0;
+    let end = door.position().await.0;
     let at_end = |view: Value| view["position"].clone();
     let views = |role| {
         let token = door.token("ann", &[role]);
@@ -429,7 +429,11 @@ async fn positions_are_numbers_for_some_and_strings_for_the_others() {
     };
     for view in projections::ViewName::ALL {
         door.reads
-            .wait(*view, door.position(), std::time::Duration::from_secs(30))
+            .wait(
+                *view,
+                door.position().await,
+                std::time::Duration::from_secs(30),
+            )
             .await
             .unwrap();
     }
@@ -462,18 +466,18 @@ async fn a_relationship_comes_with_a_message_of_the_host_alone() {
     let refused = door.post("/v1/messages", &as_host, alone.clone()).await;
     assert_eq!(refused.failure(), (403, "not_allowed".to_owned()));
 
-    let before = door.position();
+    let before = door.position().await;
     let sent = door.post("/v1/messages", &as_host, followed.clone()).await;
     assert_eq!(sent.expect(201).json()["number"], 1);
     assert_eq!(
-        door.position().0 - before.0,
+        door.position().await.0 - before.0,
         2,
         "the follow, and the message"
     );
     let again = door.post("/v1/messages", &as_host, followed).await;
     assert_eq!(again.status, 201);
     assert_eq!(
-        door.position().0 - before.0,
+        door.position().await.0 - before.0,
         3,
         "what is so already is not recorded"
     );

@@ -59,7 +59,7 @@ async fn a_block_an_audience_an_age_and_an_unknown_recipient_answer_alike() {
     for to in [
         "unknown", "blocker", "blocked", "closed", "friends", "child", "x",
     ] {
-        let before = door.position();
+        let before = door.position().await;
         answers.push((
             to,
             raw(
@@ -159,7 +159,7 @@ async fn unknown_foreign_and_malformed_conversations_answer_alike_on_every_route
         ("DELETE", "/v1/requests/{}?mode=final", Value::Null),
         ("GET", "/v1/reports/{}", Value::Null),
     ];
-    let before = door.position();
+    let before = door.position().await;
     let mut first = None;
     for (method, route, body) in routes {
         for id in &ids {
@@ -178,7 +178,7 @@ async fn unknown_foreign_and_malformed_conversations_answer_alike_on_every_route
     }
     assert!(first.unwrap().starts_with("HTTP/1.1 404 "));
     assert_eq!(
-        door.position(),
+        door.position().await,
         before,
         "who has no part in it writes nothing"
     );
@@ -226,7 +226,7 @@ async fn an_unknown_member_is_blocked_like_a_known_one() {
 async fn a_case_that_does_not_exist_answers_like_an_id_that_is_none() {
     let door = Door::open().await;
     let moderator = door.token("mod", &[Role::Moderator]);
-    let before = door.position();
+    let before = door.position().await;
     let unknown = raw(
         &door,
         "GET",
@@ -245,5 +245,5 @@ async fn a_case_that_does_not_exist_answers_like_an_id_that_is_none() {
     .await;
     assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
     assert_eq!(unknown, nonsense);
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
 }

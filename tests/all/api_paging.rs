@@ -196,7 +196,7 @@ async fn a_position_is_waited_for_in_the_form_of_the_callers_role() {
         let opaque = format!("/v1/requests?min_position={}", sent.position());
         let shown = door.get(&opaque, &door.member("ann")).await.expect(200);
         assert_eq!(shown.json()["items"][0]["last_message"]["number"], number);
-        let numeric = format!("/v1/requests?min_position={}", door.position());
+        let numeric = format!("/v1/requests?min_position={}", door.position().await);
         for role in [Role::Service, Role::Auditor] {
             let numbers = door.token("ann", &[Role::Member, role]);
             assert_eq!(door.get(&numeric, &numbers).await.status, 200);
@@ -208,7 +208,7 @@ async fn a_position_is_waited_for_in_the_form_of_the_callers_role() {
 #[tokio::test]
 async fn a_number_is_no_position_from_who_is_shown_none() {
     let door = door(&["bob"]).await;
-    let end = door.position().0;
+    let end = door.position().await.0;
     let moderator = door.token("mod", &[Role::Moderator, Role::Operator]);
     let bob = door.member("bob");
     for (path, token) in [
@@ -272,7 +272,7 @@ async fn a_position_that_does_not_come_is_behind() {
     })
     .await;
     door.register("ann").await;
-    let far = door.position().0 + 1_000;
+    let far = door.position().await.0 + 1_000;
     let ann = door.token("ann", &[Role::Member, Role::Auditor]);
     for path in [
         "/v1/inbox",

@@ -49,7 +49,7 @@ async fn more_commands_than_may_wait_are_told_that_the_service_is_busy() {
     })
     .await;
     door.register("ann").await;
-    let before = door.position();
+    let before = door.position().await;
     gate.close();
     let host = door.service();
     let follow = |n: usize| {
@@ -67,7 +67,11 @@ async fn more_commands_than_may_wait_are_told_that_the_service_is_busy() {
     let done = answers.iter().filter(|status| **status == 200).count();
     assert!(done >= 2, "what waits is carried out: {answers:?}");
     let written = u64::try_from(done).unwrap();
-    assert_eq!(door.position().0 - before.0, written, "and nothing else");
+    assert_eq!(
+        door.position().await.0 - before.0,
+        written,
+        "and nothing else"
+    );
 }
 
 #[tokio::test]
@@ -226,7 +230,7 @@ async fn every_view_is_listed_with_its_size_and_how_far_it_is() {
     .await;
     door.register("ann").await;
     let operator = door.token("ops", &[Role::Operator]);
-    let end = door.position();
+    let end = door.position().await;
     for view in projections::ViewName::ALL {
         door.reads
             .wait(*view, end, Duration::from_secs(30))

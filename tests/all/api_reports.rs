@@ -68,7 +68,7 @@ async fn every_answer_to_a_report_tells_what_became_of_also() {
     // What was done is taken back; a repeated key answers as it did, all the same.
     let ann = door.member("ann");
     let _ = door.delete("/v1/me/blocks/bob", &ann).await.expect(200);
-    let before = door.position();
+    let before = door.position().await;
     for (number, (asked, reply)) in first.iter().enumerate() {
         let again = report(&door, &cid, &format!("k{number}"), *asked).await;
         assert_eq!(
@@ -77,7 +77,7 @@ async fn every_answer_to_a_report_tells_what_became_of_also() {
             "{number}"
         );
     }
-    assert_eq!(door.position(), before);
+    assert_eq!(door.position().await, before);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ async fn members_routes_need_a_registered_sub() {
     let door = Door::open().await;
     let stranger = door.member("stranger");
     for (method, route, _) in rows().into_iter().filter(|(_, _, allowed)| *allowed == "m") {
-        let before = door.position();
+        let before = door.position().await;
         let body = if route == "/v1/messages" {
             json!({"to": "ann", "text": "hi"})
         } else {
@@ -158,7 +158,7 @@ async fn members_routes_need_a_registered_sub() {
         };
         assert_eq!(reply.failure(), (403, code.to_owned()), "{method} {route}");
         if code == "forbidden" {
-            assert_eq!(door.position(), before, "{method} {route}");
+            assert_eq!(door.position().await, before, "{method} {route}");
         }
     }
     door.register("stranger").await;

@@ -156,7 +156,7 @@ impl Told {
                 let path = format!("{path}{joint}min_position={position}");
                 self.asks(&bob, Method::GET, &path, Value::Null).await;
             }
-            let end = self.door.position().0;
+            let end = self.door.position().await.0;
             for number in [end - 1, end, end + 1] {
                 let path = format!("{path}{joint}min_position={number}");
                 let refused = self.asks(&bob, Method::GET, &path, Value::Null).await;
@@ -314,4 +314,38 @@ async fn a_further_message_reads_alike_wherever_it_goes() {
         told.push((ann, door.sends(&conversation).await));
     }
     alike(&told);
+}
+
+#[tokio::test]
+async fn a_message_into_a_thread_that_its_sender_moved_to_requests_or_deleted_reads_alike() {
+    let conversation = of_the_two();
+    let (moves, deletes) = (
+        (
+            Method::POST,
+            format!("/v1/conversations/{conversation}/move-to-requests"),
+        ),
+        (Method::DELETE, format!("/v1/requests/{conversation}")),
+    );
+    for steps in [vec![&moves], vec![&moves, &deletes]] {
+        let mut told = Vec::new();
+        // One event each, so that what was written before is as much.
+        for (ann, path) in [
+            (Ann::SaysNothing, "/v1/me/blocks/cat"),
+            (Ann::Blocks, "/v1/me/blocks/bob"),
+        ] {
+            let door = Told::open().await;
+            for (days, from, to) in [(12, "bob", "ann"), (11, "ann", "bob")] {
+                let hi = json!({"to": to, "text": "hi"});
+                door.past(days, from, Method::POST, "/v1/messages", hi)
+                    .await;
+            }
+            for (method, path) in &steps {
+                door.past(10, "bob", method.clone(), path, Value::Null)
+                    .await;
+            }
+            door.past(9, "ann", Method::PUT, path, Value::Null).await;
+            told.push((ann, door.sends(&conversation).await));
+        }
+        alike(&told);
+    }
 }

@@ -93,7 +93,7 @@ async fn small_log() -> Door {
 async fn the_log_is_read_in_pages_and_as_lines() {
     let door = small_log().await;
     let auditor = door.token("audit", &[Role::Auditor]);
-    let end = door.position().0;
+    let end = door.position().await.0;
     let request = door
         .request(Method::GET, "/v1/events")
         .bearer_auth(&auditor)
@@ -213,9 +213,9 @@ async fn the_operator_verifies_and_takes_a_backup_that_restores() {
         .json();
     assert_eq!(
         (&verified["ok"], &verified["events"]),
-        (&json!(true), &json!(door.position().0))
+        (&json!(true), &json!(door.position().await.0))
     );
-    let end = door.position();
+    let end = door.position().await;
     let backup = door.get("/v1/store/backup", &operator).await.expect(200);
     assert_eq!(backup.headers["content-type"], "application/x-tar");
     let folder = tempfile::tempdir().unwrap();

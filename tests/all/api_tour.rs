@@ -197,7 +197,7 @@ async fn a_report_reaches_the_queue_and_reading_the_case_is_recorded() {
         (&json!(["spam"]), &json!(1), &Value::Null)
     );
 
-    let before = door.position();
+    let before = door.position().await;
     let path = format!(
         "/v1/moderation/cases/{}?purpose=training",
         case["case_id"].as_str().unwrap()

@@ -97,11 +97,7 @@ impl Damaged {
             .find_map(|line| line.strip_prefix("doorstep_store_damage_found_total "))
             .expect("damage is counted");
         assert!(counted.parse::<u64>().expect("a number") > 0);
-        let words = self.server.words();
-        let told = words
-            .lines()
-            .find(|line| line.contains("ERROR") && line.contains("the log is damaged"))
-            .expect("damage is logged");
+        let told = self.server.line_with(&["ERROR", "the log is damaged"]);
         assert!(
             told.contains(&self.file) && told.contains("offset="),
             "{told}"

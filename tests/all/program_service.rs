@@ -403,9 +403,15 @@ async fn post(server: &Server, client: &Client, token: &str, key: &str) -> (Stat
     (answer.status(), answer.json().await.expect("JSON"))
 }
 
-async fn inbox(server: &Server, client: &Client, token: &str) -> (StatusCode, usize) {
+/// The inbox once it has come to a position: the answer's status, and how many conversations it has.
+async fn inbox(
+    server: &Server,
+    client: &Client,
+    token: &str,
+    position: &str,
+) -> (StatusCode, usize) {
     let answer = client
-        .get(format!("{}/v1/inbox", server.url))
+        .get(format!("{}/v1/inbox?min_position={position}", server.url))
         .bearer_auth(token)
         .send()
         .await
@@ -427,10 +433,9 @@ async fn a_full_disk_refuses_commands_and_goes_on_answering_queries() {
     let mut server = Server::start(&data, &bounds);
     register(&server, &client).await;
     let token = server.token("member-0", "member");
-    assert_eq!(
-        post(&server, &client, &token, "before").await.0,
-        StatusCode::CREATED
-    );
+    let (status, sent) = post(&server, &client, &token, "before").await;
+    assert_eq!(status, StatusCode::CREATED);
+    let position = sent["position"].as_str().expect("a position");
     let filler = folder.path().join("disk").join("filler");
     if disk.is_some() {
         // Whatever is left above some of the reserve.
@@ -461,7 +466,10 @@ async fn a_full_disk_refuses_commands_and_goes_on_answering_queries() {
         assert!(taken < 1_000_000, "the disk never fills");
     };
     assert_eq!(problem["code"], "storage_full");
-    assert_eq!(inbox(&server, &client, &token).await, (StatusCode::OK, 1));
+    assert_eq!(
+        inbox(&server, &client, &token, position).await,
+        (StatusCode::OK, 1)
+    );
     let ready = client
         .get(format!("{}/readyz", server.url))
         .send()

@@ -375,14 +375,18 @@ impl Door {
         reply.json()["conversation_id"].as_str().unwrap().to_owned()
     }
 
-    /// The end of the log.
-    pub fn position(&self) -> Position {
+    /// The end of the log, once what follows from earlier commands has happened. A write side that has ended leaves the
+    /// log as it is.
+    pub async fn position(&self) -> Position {
+        if self.commands.ended().is_none() {
+            let _ = self.commands.drain_reactors().await;
+        }
         self.store.durable_position()
     }
 
     /// Waits until every view has come to the end of the log.
     pub async fn views_at_the_end(&self) {
-        let end = self.position();
+        let end = self.position().await;
         for view in ViewName::ALL {
             self.reads
                 .wait(*view, end, Duration::from_secs(30))
@@ -402,9 +406,9 @@ impl Door {
 
     /// Expects that what `work` does leaves the log as it is.
     pub async fn unchanged<T>(&self, work: BoxFuture<'_, T>) -> T {
-        let before = self.position();
+        let before = self.position().await;
         let outcome = work.await;
-        assert_eq!(self.position(), before, "the log changed");
+        assert_eq!(self.position().await, before, "the log changed");
         outcome
     }
 }
@@ -491,7 +495,7 @@ impl Scene {
         code: Code,
         request: reqwest::RequestBuilder,
     ) -> Reply {
-        let before = self.door.position();
+        let before = self.door.position().await;
         let reply = reply(request).await;
         assert_eq!(
             reply.failure(),
@@ -516,7 +520,11 @@ impl Scene {
             "{what}"
         );
         says_what_was_wrong(what, &body);
-        assert_eq!(self.door.position(), before, "{what}: the log changed");
+        assert_eq!(
+            self.door.position().await,
+            before,
+            "{what}: the log changed"
+        );
         reply
     }
 

@@ -7,7 +7,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::Duration;
 
 /// The binary, built by cargo in the profile of the tests.
 ///
@@ -125,7 +126,7 @@ pub struct Server {
     /// Where it answers, such as `http://127.0.0.1:41234`.
     pub url: String,
     data: PathBuf,
-    words: Arc<Mutex<String>>,
+    words: Arc<(Mutex<String>, Condvar)>,
 }
 
 impl Server {
@@ -163,13 +164,15 @@ impl Server {
             told.push_str(&line);
             told.push('\n');
         };
-        let words = Arc::new(Mutex::new(told));
+        let words = Arc::new((Mutex::new(told), Condvar::new()));
         let kept = Arc::clone(&words);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let mut kept = kept.lock().expect("nobody panics with it");
-                kept.push_str(&line);
-                kept.push('\n');
+                let (text, told) = &*kept;
+                let mut text = text.lock().expect("nobody panics with it");
+                text.push_str(&line);
+                text.push('\n');
+                told.notify_all();
             }
         });
         Self {
@@ -190,7 +193,25 @@ impl Server {
     /// # Panics
     /// Never.
     pub fn words(&self) -> String {
-        self.words.lock().expect("nobody panics with it").clone()
+        self.words.0.lock().expect("nobody panics with it").clone()
+    }
+
+    /// The first line on standard error that holds all of these, which may still be on its way.
+    ///
+    /// # Panics
+    /// When it does not come within a minute.
+    pub fn line_with(&self, parts: &[&str]) -> String {
+        let (text, told) = &*self.words;
+        let found = |text: &str| {
+            let mut lines = text.lines();
+            let line = lines.find(|line| parts.iter().all(|part| line.contains(part)));
+            line.map(str::to_owned)
+        };
+        let text = text.lock().expect("nobody panics with it");
+        let (text, _) = told
+            .wait_timeout_while(text, Duration::from_mins(1), |text| found(text).is_none())
+            .expect("nobody panics with it");
+        found(&text).unwrap_or_else(|| panic!("no line with {parts:?}:\n{text}"))
     }
 
     /// A token of its data folder.

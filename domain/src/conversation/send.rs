@@ -11,6 +11,8 @@
 //!   *request* for it, a request opens, which takes no slot, for it is no first contact.
 //! - Rule 5 is *in a request* unless the direction is accepted or opened by the recipient's own message, or was never
 //!   a request and the table says inbox.
+//! - What rule 5 withholds accepts the other direction as a delivered message would (rule 7): it is the sender's own
+//!   consent, and without it deleting or moving the thread would answer otherwise to who is blocked.
 //! - Rule 7 is a *crossing* when this direction waits too, or when the message is not later than the request it meets,
 //!   so that it cannot be an answer to it.
 
@@ -35,11 +37,13 @@ pub(super) fn decide(
     sending.rule_2_message_is_valid()?;
     sending.rule_3_first_contact_is_within_limits(sender)?;
     let recipient = sending.rule_4_recipient_can_be_written_to()?;
+    let mut events = Vec::with_capacity(3);
     if let Some(evidence) = sending.rule_5_withheld_by_block(recipient)? {
-        return Ok(vec![sending.withheld(evidence)]);
+        events.extend(sending.rule_7_accepts_the_other_direction());
+        events.push(sending.withheld(evidence));
+        return Ok(events);
     }
     sending.rule_6_audience_is_not_no_one(recipient)?;
-    let mut events = Vec::with_capacity(3);
     events.extend(sending.rule_7_accepts_the_other_direction());
     if let Some(evidence) = sending.rule_8_direction_is_open(recipient) {
         events.push(sending.sent(Route::Inbox, evidence));

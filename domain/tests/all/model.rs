@@ -338,20 +338,7 @@ impl Model {
             || (self.state(by) == RequestState::None
                 && self.messages.iter().any(|message| message.from == other));
         let (column, by_suggestion_alone) = self.column(by, others.audience);
-        // 5
-        if self.blocks(other) {
-            let lets_in = self.state(by) == RequestState::None && column == Column::Inbox;
-            let in_request = !consented && !lets_in;
-            if in_request && count >= 3 {
-                return Outcome::Refused("limit_reached");
-            }
-            return withheld(vec![]);
-        }
-        // 6
-        if others.audience == Audience::NoOne {
-            return Outcome::Refused("not_allowed");
-        }
-        // 7
+        // 7, for what is withheld as for what is delivered
         let mut facts = vec![];
         let back = self.state(other);
         if !matches!(back, RequestState::None | RequestState::Accepted) {
@@ -369,6 +356,19 @@ impl Model {
                 from: other,
                 method,
             });
+        }
+        // 5
+        if self.blocks(other) {
+            let lets_in = self.state(by) == RequestState::None && column == Column::Inbox;
+            let in_request = !consented && !lets_in;
+            if in_request && count >= 3 {
+                return Outcome::Refused("limit_reached");
+            }
+            return withheld(facts);
+        }
+        // 6
+        if others.audience == Audience::NoOne {
+            return Outcome::Refused("not_allowed");
         }
         // 8
         if consented {

@@ -275,15 +275,20 @@ fn withholds_without_a_cap_what_came_by_relationship_alone() {
 }
 
 #[test]
-fn accepts_nothing_with_a_withheld_message() {
-    // Ann's way back waits; Bob's own message would accept it, were he not blocked.
-    let story = open_door()
+fn accepts_the_way_back_with_what_a_block_withholds_as_if_it_were_delivered() {
+    // Else whoever deletes or moves the thread again would be told that the message did not arrive.
+    let moved = open_door()
         .bob(|bob| bob.audience = Audience::Everyone)
         .and(BOB, HI)
         .and(ANN, HI)
-        .and(BOB, Act::MoveToRequests)
-        .and(ANN, Act::Block);
-    story.when(BOB, HI).then("withheld 3 by rule 5");
+        .and(BOB, Act::MoveToRequests);
+    let blocked = moved.clone().and(ANN, Act::Block);
+    moved
+        .when(BOB, HI)
+        .then("ann accepted (Reply); sent 3 to inbox by rule 8");
+    blocked
+        .when(BOB, HI)
+        .then("ann accepted (Reply); withheld 3 by rule 5");
 }
 
 // Rule 6: no one.
