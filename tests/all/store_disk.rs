@@ -277,7 +277,7 @@ async fn a_footer_lost_on_a_full_disk_is_kept_in_memory_until_there_is_room() {
 
     let store = open_small(&backend).unwrap();
     backend.set_bytes_max(None);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while with(".idx").len() < footers.len() {
         assert!(std::time::Instant::now() < until, "room is noticed");
         append_until_refused(&store, &mut model, 1).await;
@@ -310,7 +310,7 @@ async fn below_the_reserve_appends_are_refused_and_readings_go_on() {
     assert_eq!(store.free_bytes(), 1_000_000);
 
     backend.set_free(Some(999_999));
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     let refused = loop {
         if let Some(refused) = append_until_refused(&store, &mut model, 5).await {
             break refused;
