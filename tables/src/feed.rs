@@ -35,6 +35,8 @@ pub(crate) enum Taken {
     Events(Vec<RecordedEvent>),
     /// Nothing came until the time given.
     Nothing,
+    /// Something else is to be done first.
+    Asked,
     /// The runner shall stop.
     Stop,
 }
@@ -44,6 +46,8 @@ struct State {
     blocks: VecDeque<Vec<RecordedEvent>>,
     events: usize,
     stop: bool,
+    /// Something waits to be done between two batches.
+    asked: bool,
     /// Raised when reading shall begin anew elsewhere; blocks of before are dropped.
     generation: u64,
     from: Position,
@@ -100,6 +104,9 @@ impl Feed {
             if state.stop {
                 return Taken::Stop;
             }
+            if mem::take(&mut state.asked) {
+                return Taken::Asked;
+            }
             if let Some(mut events) = state.blocks.pop_front() {
                 while let Some(next) = state.blocks.front()
                     && events.len() + next.len() <= max
@@ -115,6 +122,7 @@ impl Feed {
             if self.filled.wait_until(&mut state, deadline).timed_out()
                 && state.blocks.is_empty()
                 && !state.stop
+                && !state.asked
             {
                 return Taken::Nothing;
             }
@@ -130,6 +138,12 @@ impl Feed {
         state.events = 0;
         drop(state);
         self.poked.notify_one();
+    }
+
+    /// Makes the consumer look for what it is asked to do before it takes more.
+    pub(crate) fn ask(&self) {
+        self.state.lock().asked = true;
+        self.filled.notify_all();
     }
 
     pub(crate) fn stop(&self) {

@@ -18,6 +18,7 @@ use redb::{
     WriteTransaction,
 };
 
+use crate::names::{building_path, packed_path, rename};
 use crate::overlay::{Change, Overlay};
 use crate::pace::Pace;
 use crate::reader::Snapshot;
@@ -111,20 +112,6 @@ struct Place {
     served: PathBuf,
     building: bool,
     cache_bytes: usize,
-}
-
-/// The path of a view's file in `dir`.
-pub(crate) fn file_path(dir: &Path, view: &str, version: u32) -> PathBuf {
-    dir.join(format!("{view}.v{version}.redb"))
-}
-
-/// Where a file is built that shall be served from there.
-pub(crate) fn packed_path(served: &Path) -> PathBuf {
-    served.with_extension("packed")
-}
-
-pub(crate) fn building_path(served: &Path) -> PathBuf {
-    served.with_extension("building.redb")
 }
 
 impl ViewFile {
@@ -341,6 +328,13 @@ impl ViewFile {
         self.pace = pace;
     }
 
+    /// Says under which name the file lies now.
+    pub(crate) fn lies_at(&mut self, path: &Path) {
+        if let Some(place) = &mut self.place {
+            path.clone_into(&mut place.served);
+        }
+    }
+
     /// Rests where it is time to.
     pub(crate) fn rest(&mut self) {
         self.pace.rest();
@@ -471,12 +465,7 @@ impl ViewFile {
                     }
                 }
             }
-            fs::rename(&built, &place.served).map_err(|cause| io(&built, "renaming", cause))?;
-            if let Some(dir) = place.served.parent() {
-                fs::File::open(dir)
-                    .and_then(|dir| dir.sync_all())
-                    .map_err(|cause| io(dir, "syncing", cause))?;
-            }
+            rename(&built, &place.served)?;
             place.building = false;
         }
         Ok(())
@@ -528,65 +517,4 @@ fn distrust(path: &Path, error: redb::Error) -> Result<String, TableError> {
         return Err(TableError::AlreadyOpen(path.display().to_string()));
     }
     Ok(format!("it is damaged: {error}"))
-}
-
-/// A file of a view's version that lies in a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredFile {
-    /// The view's name.
-    pub view: String,
-    /// The view's version.
-    pub version: u32,
-    /// Whether it had caught up, and is served by the version of the program that has this version of the view.
-    pub finished: bool,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// The files of all views and versions in `dir`, those of older versions too, which are kept for a rollback; by view
-/// and version.
-pub fn stored_files(dir: &Path) -> Result<Vec<StoredFile>, TableError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(io(dir, "listing", cause)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|cause| io(dir, "listing", cause))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".redb")) else {
-            continue;
-        };
-        let (name, finished) = name
-            .strip_suffix(".building")
-            .map_or((name, true), |name| (name, false));
-        let Some((view, version)) = name.rsplit_once(".v") else {
-            continue;
-        };
-        let Ok(version) = version.parse() else {
-            continue;
-        };
-        let bytes = entry
-            .metadata()
-            .map_err(|cause| io(&entry.path(), "looking at", cause))?
-            .len();
-        files.push(StoredFile {
-            view: view.to_owned(),
-            version,
-            finished,
-            path: entry.path(),
-            bytes,
-        });
-    }
-    files
-        .sort_unstable_by(|a, b| (&a.view, a.version, &a.path).cmp(&(&b.view, b.version, &b.path)));
-    Ok(files)
-}
-
-/// Deletes one of them. The caller makes sure that no runner has it open.
-pub fn delete_stored(file: &StoredFile) -> Result<(), TableError> {
-    fs::remove_file(&file.path).map_err(|cause| io(&file.path, "deleting", cause))
 }

@@ -4,14 +4,16 @@
 //! file is not the event's fault: the file is opened again at its last durable checkpoint, and the view goes on from
 //! there after a pause.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event_store::{LogId, Position, RecordedEvent};
 
 use crate::file::Synced;
+use crate::names::{exchange, rename};
 use crate::overlay::Overlay;
 use crate::status::{Published, Shared, distance};
 use crate::{ApplyError, Codec, DecodeError, OpenedAs, TableError, Tx, View, ViewFile, ViewState};
@@ -82,6 +84,8 @@ pub(crate) struct Follower<C: Codec> {
     caught_up: bool,
     stop: Option<Stop>,
     pause: Duration,
+    /// Was served before, and is kept for going back.
+    pub(crate) is_previous: bool,
 }
 
 impl<C: Codec> Follower<C> {
@@ -120,7 +124,85 @@ impl<C: Codec> Follower<C> {
             caught_up: false,
             stop: None,
             pause: PAUSE_MIN,
+            is_previous: false,
         }
+    }
+
+    /// Another file of the same view, which lies at `path`, on its way to take this one's place.
+    pub(crate) fn beside(&self, file: ViewFile, path: PathBuf) -> Self {
+        let home = Home {
+            path: Some(path),
+            ..self.home.clone()
+        };
+        let goal = file.checkpoint().position;
+        Self::new(Arc::clone(&self.view), home, file, goal, self.durable_due)
+    }
+
+    /// Opens another file of the same view.
+    pub(crate) fn open_beside(
+        &self,
+        path: &Path,
+        durable: Position,
+    ) -> Result<(ViewFile, OpenedAs), TableError> {
+        let home = Home {
+            path: Some(path.to_owned()),
+            ..self.home.clone()
+        };
+        home.open(self.view.tables(), durable)
+    }
+
+    /// Lets the other file of the same view be what this one was, name and readers and all, and the other way round.
+    /// Both have to be durable. Where it fails, everything is as it was.
+    pub(crate) fn trade_places(&mut self, other: &mut Self) -> Result<(), TableError> {
+        let (Some(mine), Some(others)) = (self.home.path.clone(), other.home.path.clone()) else {
+            return Ok(());
+        };
+        exchange(&mine, &others)?;
+        mem::swap(&mut self.shared, &mut other.shared);
+        mem::swap(&mut self.is_previous, &mut other.is_previous);
+        self.lies_at(others);
+        other.lies_at(mine);
+        Ok(())
+    }
+
+    /// Gives its file another name.
+    pub(crate) fn rename(&mut self, to: PathBuf) -> Result<(), TableError> {
+        if let Some(from) = &self.home.path {
+            rename(from, &to)?;
+            self.lies_at(to);
+        }
+        Ok(())
+    }
+
+    fn lies_at(&mut self, path: PathBuf) {
+        if let Some(file) = &mut self.file {
+            file.lies_at(&path);
+        }
+        self.home.path = Some(path);
+    }
+
+    /// Closes its file and deletes it.
+    pub(crate) fn discard(mut self) {
+        self.file = None;
+        self.shared.published.send_modify(|published| {
+            published.state = ViewState::Closed;
+            published.reader = None;
+        });
+        if let Some(path) = &self.home.path
+            && let Err(error) = ViewFile::discard(path)
+        {
+            tracing::warn!(view = self.shared.name, %error, "a file that is not needed any more stays");
+        }
+    }
+
+    /// Why it does not go on.
+    pub(crate) fn stopped_by(&self) -> Option<String> {
+        self.stop.as_ref().map(|stop| stop.cause.clone())
+    }
+
+    /// Where its file is served from.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.home.path.as_deref()
     }
 
     /// The last event applied, committed or not.

@@ -1,5 +1,6 @@
 //! What the program holds of running views: snapshots to read, positions to wait for, how each view is, the stop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use event_store::{EventStore, Position};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::care::Care;
 use crate::feed::Feed;
 use crate::status::{Published, Shared, distance};
 use crate::{Reader, Status, ViewState, WaitError};
@@ -26,11 +28,13 @@ pub(crate) struct Inner {
     /// Its sender goes when nothing reads the log any more.
     pub(crate) read: watch::Receiver<()>,
     pub(crate) unapplied_events_max: u64,
+    pub(crate) care: Care,
 }
 
 /// Without a handle nobody can read the views, so they stop.
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.care.cancel();
         self.feed.stop();
     }
 }
@@ -38,7 +42,7 @@ impl Drop for Inner {
 /// A running set of views; cheap to clone. The views stop when the last clone goes.
 #[derive(Clone)]
 pub struct RunnerHandle {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl RunnerHandle {
@@ -136,6 +140,7 @@ impl RunnerHandle {
     /// same end.
     pub async fn stop(&self) -> Result<(), StopError> {
         self.inner.feed.stop();
+        self.inner.care.end().await;
         let mut stopped = self.inner.stopped.clone();
         while self.inner.read.clone().changed().await.is_ok() {}
         match stopped.wait_for(Option::is_some).await {
@@ -165,6 +170,11 @@ impl ViewHandle {
     /// The view's name.
     pub fn name(&self) -> &'static str {
         self.shared.name
+    }
+
+    /// Where its file is served from; none in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.shared.path.as_deref()
     }
 
     /// The view's version.
@@ -262,6 +272,7 @@ impl ViewHandle {
             lag_events: distance(published.applied, self.store.durable_position()),
             bytes: self.shared.bytes(published.state == ViewState::Building),
             reading: self.feed.failure(),
+            previous: self.shared.previous_applied(),
         }
     }
 

@@ -9,6 +9,7 @@
 //! are a cache of the log: whatever is in doubt (another log, a checkpoint the log does not reach, a damaged file) is
 //! thrown away and made again, never trusted.
 
+mod care;
 mod codec;
 mod error;
 mod feed;
@@ -17,6 +18,7 @@ mod fold;
 mod follower;
 mod handle;
 pub mod key;
+mod names;
 mod overlay;
 mod pace;
 mod reader;
@@ -27,16 +29,19 @@ mod span;
 #[cfg(test)]
 mod spec;
 mod status;
+mod switch;
 pub mod testing;
 mod tx;
 mod view;
 mod writing;
 
+pub use care::{CareError, Kind, Stage, Switched, Verified, Work};
 pub use codec::{Codec, DecodeError, Undecoded};
 pub use error::{ApplyError, TableError};
-pub use file::{Checkpoint, OpenedAs, StoredFile, ViewFile, delete_stored, stored_files};
+pub use file::{Checkpoint, OpenedAs, ViewFile};
 pub use fold::Fold;
 pub use handle::{RunnerHandle, StopError, ViewHandle};
+pub use names::{StoredFile, delete_stored, stored_files};
 pub use reader::{Digest, Reader, Rows, digest};
 pub use rebuild::{Progress, RebuildOptions, Rebuilt, rebuild};
 pub use runner::{Runner, RunnerOptions, StartError};

@@ -1,8 +1,8 @@
 //! How a rebuild shares the machine with those who write: it rests while the log grows.
 //!
 //! Between two slices of work it looks whether the log has grown since the last one; if so, somebody writes, and it
-//! rests in proportion to what it worked. On an idle log it never rests. Its threads have the lowest priority, so that
-//! whoever is woken for a command does not wait for a slice to end.
+//! rests in proportion to what it worked. On an idle log it never rests. Its threads have a low priority, so that whoever is
+//! woken for a command does not wait for a slice to end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +18,11 @@ const LOOK_EVERY: u32 = 32;
 const REST_TIMES: u32 = 1;
 /// A rest at most, whatever took long before it.
 const REST_MAX: Duration = Duration::from_millis(20);
-/// The lowest priority there is.
-const NICE: i32 = 19;
+/// A low priority, of about a tenth of the processor where others want all of it: at the lowest there is, a machine that
+/// is never idle would never see the end of a rebuild.
+const NICE: i32 = 10;
 
-/// Gives the calling thread the lowest priority. A system that does not take it has the rests alone.
+/// Gives the calling thread a low priority. A system that does not take it has the rests alone.
 pub(crate) fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "the priority of a rebuild could not be lowered");

@@ -66,11 +66,48 @@ pub async fn rebuild<C: Codec>(
     path: &Path,
     until: Position,
     options: RebuildOptions,
-    progress: impl FnMut(Progress) + Send + 'static,
+    mut progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
-    check_names(view.name(), view.tables())?;
     let until = until.min(store.durable_position());
-    let file = ViewFile::begin(path, view.tables(), store.log_id(), options.cache_bytes)?;
+    let file = begin(&*store, &*view, path, options)?;
+    let progress = move |told| {
+        progress(told);
+        Folded::GoOn
+    };
+    advance(store, codec, view, file, until, options, progress).await
+}
+
+/// Whether a fold that told its progress is still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Folded {
+    GoOn,
+    Enough,
+}
+
+/// Begins a file for a fold.
+pub(crate) fn begin<C: Codec>(
+    store: &dyn EventStore,
+    view: &dyn View<C>,
+    path: &Path,
+    options: RebuildOptions,
+) -> Result<ViewFile, StartError> {
+    check_names(view.name(), view.tables())?;
+    let begun = ViewFile::begin(path, view.tables(), store.log_id(), options.cache_bytes);
+    Ok(begun?)
+}
+
+/// Folds the events after a file's checkpoint, up to `until`, into it. One that was begun gets its name at the end; the
+/// last commit is a synced one.
+pub(crate) async fn advance<C: Codec>(
+    store: Arc<dyn EventStore>,
+    codec: Arc<C>,
+    view: Arc<dyn View<C>>,
+    file: ViewFile,
+    until: Position,
+    options: RebuildOptions,
+    progress: impl FnMut(Progress) -> Folded + Send + 'static,
+) -> Result<Rebuilt, StartError> {
+    let from = file.checkpoint().position;
     let (blocks, reading) = mpsc::channel(BLOCKS_AHEAD);
     let fold = Folding {
         codec,
@@ -90,7 +127,7 @@ pub async fn rebuild<C: Codec>(
     let (ended, read) = oneshot::channel();
     thread("views-rebuild-read", move || {
         pace::give_way();
-        let _ = ended.send(runtime.block_on(read_into(&*store, until, blocks)));
+        let _ = ended.send(runtime.block_on(read_into(&*store, from, until, blocks)));
     })?;
     let panicked = |_| StartError::Thread("the rebuild panicked".to_owned());
     let rebuilt = rebuilt.await.map_err(panicked)?;
@@ -99,13 +136,13 @@ pub async fn rebuild<C: Codec>(
     rebuilt
 }
 
-/// Reads up to `until`; ends early, and quietly, when nobody takes it any more.
+/// Reads after `after`, up to `until`; ends early, and quietly, when nobody takes it any more.
 async fn read_into(
     store: &dyn EventStore,
+    mut after: Position,
     until: Position,
     blocks: mpsc::Sender<Vec<RecordedEvent>>,
 ) -> Result<(), StartError> {
-    let mut after = Position::START;
     while after < until {
         let read = store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await;
         let mut block = read.map_err(|error| StartError::Log(error.to_string()))?;
@@ -132,13 +169,13 @@ struct Folding<C: Codec, P> {
     store: Arc<dyn EventStore>,
 }
 
-impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
+impl<C: Codec, P: FnMut(Progress) -> Folded> Folding<C, P> {
     fn run(
         mut self,
         mut blocks: mpsc::Receiver<Vec<RecordedEvent>>,
     ) -> Result<Rebuilt, StartError> {
         let mut overlay = Overlay::new(self.view.tables().len());
-        let mut position = Position::START;
+        let mut position = self.file.checkpoint().position;
         let mut events = 0;
         pace::give_way();
         self.file.set_pace(Pace::beside(self.store.clone()));
@@ -159,11 +196,14 @@ impl<C: Codec, P: FnMut(Progress)> Folding<C, P> {
             if overlay.bytes() > self.options.overlay_bytes_max {
                 self.file.commit(&mut overlay, position, Synced::No)?;
             }
-            (self.progress)(Progress {
+            let told = (self.progress)(Progress {
                 events,
                 position,
                 until: self.until,
             });
+            if told == Folded::Enough {
+                return Err(StartError::Stopped);
+            }
         }
         if position < self.until {
             return Err(StartError::Log(format!(

@@ -14,15 +14,18 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
+use crate::care::{Care, Maker};
 use crate::feed::{Feed, Taken};
-use crate::file::{Synced, file_path};
+use crate::file::Synced;
 use crate::follower::{Decoded, Follower, Home};
 use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
+use crate::names::{file_path, remove_unfinished};
+use crate::switch::{self, Order};
 
 use crate::{Codec, OpenedAs, TableError, View};
 
 /// Views of one runner at most: which events they want is kept in 64 bits.
-const VIEWS_MAX: usize = 64;
+pub(crate) const VIEWS_MAX: usize = 64;
 /// Batches that may wait in the feed while one is applied.
 const FEED_BATCHES: usize = 2;
 /// The cache of a file at least; a write transaction needs some pages at once.
@@ -30,7 +33,7 @@ const CACHE_BYTES_MIN: usize = 64 << 10;
 /// A batch smaller than this is not worth a second thread.
 const PARALLEL_EVENTS: usize = 512;
 /// A view that has come this near to a moving end of the log has caught up.
-const NEAR_EVENTS: u64 = 4_096;
+pub(crate) const NEAR_EVENTS: u64 = 4_096;
 /// Longest sleep of an idle runner.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -102,6 +105,9 @@ pub enum StartError {
         /// What it answered.
         cause: String,
     },
+    /// It was stopped before it was done.
+    #[error("it was stopped before it was done")]
+    Stopped,
     /// The thread that applies cannot be started, or ended early.
     #[error("the applying thread: {0}")]
     Thread(String),
@@ -129,9 +135,21 @@ impl Runner {
         let from = views.iter().map(Follower::applied).min().unwrap_or(durable);
         let feed = Feed::new(from, options.batch_events_max * FEED_BATCHES);
         let (stopped, stopping) = watch::channel(None);
+        let (orders, ordered) = std::sync::mpsc::channel();
+        let codec = Arc::new(codec);
+        let maker = Maker {
+            store: Arc::clone(&store),
+            codec: Arc::clone(&codec),
+            views: views
+                .iter()
+                .filter(|view| !view.is_previous)
+                .map(|follower| Arc::clone(&follower.view))
+                .collect(),
+        };
         let (reading, read) = watch::channel(());
         let handles = views
             .iter()
+            .filter(|view| !view.is_previous)
             .map(|view| Arc::clone(&view.shared))
             .collect::<Vec<_>>();
         let handles = handles
@@ -143,6 +161,7 @@ impl Runner {
             stopped: stopping,
             read,
             unapplied_events_max: options.unapplied_events_max,
+            care: Care::new(Box::new(maker), orders),
         };
         let running = Running {
             masks: Masks::new(&views),
@@ -151,6 +170,8 @@ impl Runner {
             store: Arc::clone(&store),
             feed: Arc::clone(&feed),
             options,
+            orders: ordered,
+            runtime: tokio::runtime::Handle::current(),
         };
         thread("views", move || {
             stopped.send_replace(Some(running.run()));
@@ -224,6 +245,7 @@ fn open<C: Codec>(
     let shares: u64 = views.iter().map(|view| u64::from(view.cache_share())).sum();
     let now = Instant::now();
     let mut followers = Vec::with_capacity(views.len());
+    let mut kept = Vec::new();
     for (index, view) in (1..).zip(views) {
         let path = options
             .dir
@@ -255,19 +277,27 @@ fn open<C: Codec>(
                 tracing::info!(view = view.name(), version = view.version(), %position, ?opened, "view opened");
             }
         }
-        followers.push(Follower::new(
-            view,
-            home,
-            file,
-            durable,
-            now + options.checkpoint_every * index / count,
-        ));
+        let due = now + options.checkpoint_every * index / count;
+        let follower = Follower::new(view, home, file, durable, due);
+        if let Some(served) = follower.path() {
+            remove_unfinished(served)?;
+            kept.extend(switch::previous(&follower, served, durable)?);
+        }
+        followers.push(follower);
+    }
+    // Behind those that are served, whose places the handles know.
+    followers.extend(kept);
+    if followers.len() > VIEWS_MAX {
+        return Err(StartError::Views(format!(
+            "{} files of views; {VIEWS_MAX} can be followed",
+            followers.len()
+        )));
     }
     Ok(followers)
 }
 
 /// Which views want events of a type, found once per type.
-struct Masks {
+pub(crate) struct Masks {
     by_type: FxHashMap<Box<str>, u64>,
 }
 
@@ -277,6 +307,11 @@ impl Masks {
         Self {
             by_type: FxHashMap::default(),
         }
+    }
+
+    /// After the views have changed.
+    pub(crate) fn forget(&mut self) {
+        self.by_type.clear();
     }
 
     fn of<C: Codec>(&mut self, views: &[Follower<C>], event_type: &str) -> u64 {
@@ -294,13 +329,16 @@ impl Masks {
 }
 
 /// The applying thread.
-struct Running<C: Codec> {
-    views: Vec<Follower<C>>,
-    masks: Masks,
-    codec: C,
-    store: Arc<dyn EventStore>,
-    feed: Arc<Feed>,
+pub(crate) struct Running<C: Codec> {
+    /// Those that are served, then those that were.
+    pub(crate) views: Vec<Follower<C>>,
+    pub(crate) masks: Masks,
+    pub(crate) codec: Arc<C>,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) feed: Arc<Feed>,
     options: RunnerOptions,
+    orders: std::sync::mpsc::Receiver<Order>,
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl<C: Codec> Running<C> {
@@ -313,6 +351,11 @@ impl<C: Codec> Running<C> {
             {
                 Taken::Events(events) => self.apply(&events),
                 Taken::Nothing => {}
+                Taken::Asked => {
+                    while let Ok(order) = self.orders.try_recv() {
+                        self.carry_out(order);
+                    }
+                }
                 Taken::Stop => break,
             }
             self.settle();

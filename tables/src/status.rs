@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use event_store::Position;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::Reader;
-use crate::file::building_path;
+use crate::names::building_path;
 
 /// What a view is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Status {
     pub bytes: u64,
     /// Why the log cannot be read at the moment, if so.
     pub reading: Option<String>,
+    /// How far the file has come that was served before the last switch, where one is kept for going back.
+    pub previous: Option<Position>,
 }
 
 /// Why a wait ended without the position, or a view cannot be read.
@@ -120,6 +123,8 @@ pub(crate) struct Shared {
     /// Where its file is served from; none in memory.
     pub(crate) path: Option<PathBuf>,
     pub(crate) published: watch::Sender<Published>,
+    /// The one that was served before, and still follows.
+    pub(crate) previous: Mutex<Option<Arc<Shared>>>,
 }
 
 impl Shared {
@@ -134,11 +139,18 @@ impl Shared {
             version,
             path,
             published: watch::Sender::new(published),
+            previous: Mutex::default(),
         })
     }
-}
 
-impl Shared {
+    /// How far the one has come that was served before.
+    pub(crate) fn previous_applied(&self) -> Option<Position> {
+        let previous = self.previous.lock();
+        previous
+            .as_ref()
+            .map(|shared| shared.published.borrow().applied)
+    }
+
     /// The bytes of its file now.
     pub(crate) fn bytes(&self, building: bool) -> u64 {
         let Some(served) = &self.path else { return 0 };

@@ -3,6 +3,7 @@
 mod crashes;
 mod files;
 mod following;
+mod switching;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,0 +1,251 @@
+//! Which of a view's files is served: the switch to one that was made anew, the way back, and the end of the earlier one.
+//!
+//! The applying thread does it between two batches, so that both files stand at the same event and whoever reads sees
+//! the one or the other, whole, and never an earlier position than before. The earlier file goes on following the log
+//! until it is dropped, over restarts too.
+
+use std::path::Path;
+
+use event_store::Position;
+use tokio::sync::oneshot;
+
+use crate::care::CareError;
+use crate::file::Synced;
+use crate::follower::Follower;
+use crate::names::{previous_path, rebuilt_path};
+use crate::runner::{NEAR_EVENTS, Running, VIEWS_MAX};
+use crate::status::distance;
+use crate::{Codec, OpenedAs, StartError, ViewFile};
+
+/// Events and bytes of one reading while the last few are caught up.
+const BLOCK_EVENTS: usize = 1_024;
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// What the applying thread is asked to do; views by their place among those that are served.
+pub(crate) enum Order {
+    /// Serve the file that was made at its [`rebuilt_path`].
+    Adopt {
+        view: usize,
+        file: Box<ViewFile>,
+        done: oneshot::Sender<Result<Position, NotAdopted>>,
+    },
+    /// Serve what was served before.
+    GoBack {
+        view: usize,
+        done: oneshot::Sender<Result<Position, CareError>>,
+    },
+    /// Give up what was served before.
+    DropPrevious {
+        view: usize,
+        done: oneshot::Sender<Result<(), CareError>>,
+    },
+}
+
+/// Why a file is not served.
+pub(crate) enum NotAdopted {
+    /// It is further behind than is caught up between two batches.
+    Behind(Box<ViewFile>),
+    Failed(CareError),
+}
+
+/// The file that was served before the last switch, where there is one that can be trusted.
+pub(crate) fn previous<C: Codec>(
+    serving: &Follower<C>,
+    served: &Path,
+    durable: Position,
+) -> Result<Option<Follower<C>>, StartError> {
+    let path = previous_path(served);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let (file, opened) = serving.open_beside(&path, durable)?;
+    if opened != OpenedAs::Existing {
+        drop(file);
+        ViewFile::discard(&path)?;
+        tracing::warn!(
+            view = serving.view.name(),
+            ?opened,
+            "there is no way back to the earlier file"
+        );
+        return Ok(None);
+    }
+    let mut kept = serving.beside(file, path);
+    kept.is_previous = true;
+    *serving.shared.previous.lock() = Some(kept.shared.clone());
+    Ok(Some(kept))
+}
+
+impl<C: Codec> Running<C> {
+    pub(crate) fn carry_out(&mut self, order: Order) {
+        // Whoever asked may have gone; what is done is done all the same.
+        match order {
+            Order::Adopt { view, file, done } => drop(done.send(self.adopt(view, *file))),
+            Order::GoBack { view, done } => drop(done.send(self.go_back(view))),
+            Order::DropPrevious { view, done } => drop(done.send(self.drop_previous(view))),
+        }
+        self.masks.forget();
+    }
+
+    fn adopt(&mut self, index: usize, file: ViewFile) -> Result<Position, NotAdopted> {
+        let Some(served) = self.views.get(index).and_then(Follower::path) else {
+            return Err(NotAdopted::Failed(CareError::Closed));
+        };
+        let (rebuilt, kept) = (rebuilt_path(served), previous_path(served));
+        let Some(serving) = self.views.get(index) else {
+            return Err(NotAdopted::Failed(CareError::Closed));
+        };
+        let target = serving.applied();
+        if distance(file.checkpoint().position, target) > NEAR_EVENTS {
+            return Err(NotAdopted::Behind(Box::new(file)));
+        }
+        let mut fresh = serving.beside(file, rebuilt);
+        if let Err(error) = self.bring_to(&mut fresh, target) {
+            fresh.discard();
+            return Err(NotAdopted::Failed(error));
+        }
+        // One file to go back to at most, and the one that is served now is it.
+        if self.previous_of(index).is_some()
+            && let Err(error) = self.drop_previous(index)
+        {
+            fresh.discard();
+            return Err(NotAdopted::Failed(error));
+        }
+        if self.views.len() >= VIEWS_MAX {
+            fresh.discard();
+            let why = format!("{VIEWS_MAX} files are followed already");
+            return Err(NotAdopted::Failed(CareError::Switch(why)));
+        }
+        let Some(serving) = self.views.get_mut(index) else {
+            return Err(NotAdopted::Failed(CareError::Closed));
+        };
+        if serving.is_dirty() && !serving.is_stopped() {
+            serving.commit(Synced::Yes);
+        }
+        let missed = serving.is_stopped();
+        if let Err(error) = serving.trade_places(&mut fresh) {
+            fresh.discard();
+            return Err(NotAdopted::Failed(error.into()));
+        }
+        std::mem::swap(serving, &mut fresh);
+        serving.publish();
+        let position = serving.applied();
+        if missed {
+            // What came since the earlier one stopped was passed over.
+            self.feed.rewind(position);
+        }
+        // Now the earlier one.
+        match fresh.rename(kept) {
+            Ok(()) => {
+                fresh.is_previous = true;
+                *serving.shared.previous.lock() = Some(fresh.shared.clone());
+                fresh.publish();
+                self.views.push(fresh);
+            }
+            Err(error) => {
+                tracing::warn!(view = serving.view.name(), %error, "the earlier file cannot be kept");
+                fresh.discard();
+            }
+        }
+        Ok(position)
+    }
+
+    /// Applies what is missing up to `target`, durably.
+    fn bring_to(&self, fresh: &mut Follower<C>, target: Position) -> Result<(), CareError> {
+        while fresh.applied() < target && !fresh.is_stopped() {
+            let read = self
+                .store
+                .read_all(fresh.applied(), BLOCK_EVENTS, BLOCK_BYTES);
+            let block = self
+                .runtime
+                .block_on(read)
+                .map_err(|error| CareError::Switch(error.to_string()))?;
+            if block.is_empty() {
+                return Err(CareError::Switch("the log ended early".to_owned()));
+            }
+            let decoded: Vec<_> = block
+                .iter()
+                .map(|event| {
+                    let wanted = fresh.view.wants(event.event_type());
+                    wanted.then(|| self.codec.decode(event))
+                })
+                .collect();
+            fresh.apply(&block, &decoded, |_| true);
+        }
+        if fresh.is_dirty() {
+            fresh.commit(Synced::Yes);
+        }
+        if let Some(cause) = fresh.stopped_by() {
+            return Err(CareError::Switch(cause));
+        }
+        fresh.catch_up(self.store.durable_position(), NEAR_EVENTS);
+        Ok(())
+    }
+
+    fn previous_of(&self, index: usize) -> Option<usize> {
+        let name = self.views.get(index)?.view.name();
+        self.views
+            .iter()
+            .position(|view| view.is_previous && view.view.name() == name)
+    }
+
+    fn name_of(&self, index: usize) -> &'static str {
+        self.views.get(index).map_or("", |view| view.view.name())
+    }
+
+    fn go_back(&mut self, index: usize) -> Result<Position, CareError> {
+        let name = self.name_of(index);
+        let at = self.previous_of(index).ok_or(CareError::NoPrevious(name))?;
+        let mut earlier = self.views.remove(at);
+        let outcome = self.serve_again(index, &mut earlier);
+        self.views.push(earlier);
+        outcome
+    }
+
+    fn serve_again(
+        &mut self,
+        index: usize,
+        earlier: &mut Follower<C>,
+    ) -> Result<Position, CareError> {
+        let serving = self.views.get_mut(index).ok_or(CareError::Closed)?;
+        if let Some(cause) = earlier.stopped_by() {
+            return Err(CareError::Switch(format!(
+                "the earlier file stopped: {cause}"
+            )));
+        }
+        if earlier.applied() < serving.applied() {
+            return Err(CareError::Switch(format!(
+                "the earlier file is at {}, the served one at {}; try again when it has caught up",
+                earlier.applied(),
+                serving.applied()
+            )));
+        }
+        for view in [&mut *earlier, &mut *serving] {
+            if view.is_dirty() && !view.is_stopped() {
+                view.commit(Synced::Yes);
+            }
+        }
+        if let Some(cause) = earlier.stopped_by() {
+            return Err(CareError::Switch(cause));
+        }
+        let kept = serving.shared.previous.lock().take();
+        if let Err(error) = serving.trade_places(earlier) {
+            *serving.shared.previous.lock() = kept;
+            return Err(error.into());
+        }
+        std::mem::swap(serving, earlier);
+        *serving.shared.previous.lock() = Some(earlier.shared.clone());
+        serving.publish();
+        earlier.publish();
+        Ok(serving.applied())
+    }
+
+    fn drop_previous(&mut self, index: usize) -> Result<(), CareError> {
+        let name = self.name_of(index);
+        let at = self.previous_of(index).ok_or(CareError::NoPrevious(name))?;
+        if let Some(serving) = self.views.get(index) {
+            serving.shared.previous.lock().take();
+        }
+        self.views.remove(at).discard();
+        Ok(())
+    }
+}
