@@ -203,6 +203,10 @@ impl Shared {
                 text: text.to_owned(),
             });
         }
+        if suspended {
+            let words = "The account was suspended when this command was decided, and is not any more; a repeated key gives the first answer. Give the command with a key of its own.";
+            return error.saying(words);
+        }
         match standing.slot_ends(now).filter(|_| of_the_day) {
             Some(end) => {
                 let wait_ms = u64::try_from(end.since_ms(now)).unwrap_or(0);

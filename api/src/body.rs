@@ -95,6 +95,16 @@ fn locate<T: DeserializeOwned>(bytes: &[u8], plain: &serde_json::Error) -> ApiEr
             "The body is empty, and has to be a JSON object.",
         );
     }
+    // A word of a list that is no text counts as wrong syntax there; as a value it is told as the wrong type that it is.
+    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        return match serde_path_to_error::deserialize::<_, T>(value) {
+            Err(error) => wrong(fields::told(
+                &error.path().to_string(),
+                &error.inner().to_string(),
+            )),
+            Ok(_) => wrong(fields::told("", &plain.to_string())),
+        };
+    }
     if plain.is_syntax() || plain.is_eof() {
         let (line, column) = (plain.line(), plain.column());
         let what = if plain.is_eof() {
@@ -248,6 +258,14 @@ mod tests {
     struct Body {
         #[expect(dead_code, reason = "only its type matters")]
         messages: Vec<u64>,
+        #[expect(dead_code, reason = "only its type matters")]
+        word: Option<Word>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        Spoken,
     }
 
     /// The field that is wrong and the words for it.
@@ -263,6 +281,11 @@ mod tests {
         assert!(refusal(r#"{"messages": [1, "two"]}"#).starts_with("messages[1]: "));
         assert!(refusal(r#"{"messages": [1], "x": 1}"#).starts_with("x: "));
         assert!(refusal("{}").starts_with("messages: "));
+        for word in ["1", "true", "[]", "{}"] {
+            let told = refusal(&format!(r#"{{"messages": [], "word": {word}}}"#));
+            assert!(told.starts_with("word: "), "{told}");
+            assert!(!told.contains("not JSON"), "{told}");
+        }
         assert!(refusal(r#"{"messages": [1]"#).contains("ends before the JSON does"));
         assert!(refusal(r#"{"messages": [1]} x"#).contains("not JSON, at line 1 column 19"));
         assert!(refusal(" ").contains("empty"));

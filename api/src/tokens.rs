@@ -191,6 +191,10 @@ impl Tokens {
             };
         }
         let principal = Arc::new(verify(&keys, token)?);
+        // The second of `exp` itself is over, whether the token was seen before or not.
+        if principal.exp_s <= now_ms().div_euclid(1000) {
+            return Err(expired());
+        }
         self.remember(keys.generation, digest, &principal);
         Ok(principal)
     }
@@ -252,7 +256,7 @@ fn verify(keys: &Keys, token: &str) -> Result<Principal, ApiError> {
                     outcome = Err(expired());
                 } else if *kind == ErrorKind::ImmatureSignature {
                     outcome = Err(invalid("The token is not valid yet: its `nbf` lies ahead."));
-                } else if *kind != ErrorKind::InvalidSignature {
+                } else if !matches!(kind, ErrorKind::InvalidSignature | ErrorKind::Base64(_)) {
                     outcome = Err(invalid(
                         "The token's claims are not what is needed: `sub`, `exp`, and `roles` as a list.",
                     ));

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::archive::{Archive, Found, Trace};
 use crate::idempotency::{Begun, Claim};
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
+use crate::pending::{Pending, settled};
 use crate::reactors::Cases;
 use crate::repeat::First;
 use crate::routing::of_command;
@@ -88,26 +89,6 @@ pub struct ReactorStatus {
     pub reached: Position,
     /// Targets whose events wait because one could not be handled.
     pub parked: usize,
-}
-
-/// A command whose place is fixed: decided, not yet durable.
-#[must_use = "an outcome counts when it is durable"]
-pub struct Pending {
-    store: Arc<dyn EventStore>,
-    decided: Decided,
-}
-
-impl Pending {
-    /// What was decided; not to be shown to anybody before it is durable.
-    pub fn decided(&self) -> &Result<Outcome, CommandError> {
-        &self.decided.result
-    }
-
-    /// Waits until everything the outcome was decided on is durable, and gives it.
-    pub async fn durable(self) -> Result<Outcome, CommandError> {
-        self.store.wait_durable(self.decided.position).await?;
-        self.decided.result
-    }
 }
 
 /// What comes of a command's id.
@@ -184,7 +165,7 @@ impl CommandHandler {
         if self.inner.shared.options.mode == Mode::Import {
             return self.submit(envelope).await?.durable().await;
         }
-        match self.begin(envelope).await? {
+        let result = match self.begin(envelope).await? {
             Known::Before(outcome) => outcome,
             Known::New(mut job) => {
                 let (caller, outcome) = oneshot::channel();
@@ -192,13 +173,18 @@ impl CommandHandler {
                 self.inner.shared.dispatch(job);
                 outcome.await.unwrap_or(Err(CommandError::OutcomeUnknown))
             }
-        }
+        };
+        settled(&self.inner.shared, &result).await;
+        result
     }
 
     /// What a command came to that was given before; none where its id is new. Decides nothing, and leaves a new id free.
     pub async fn before(&self, envelope: Envelope) -> Result<Option<Outcome>, CommandError> {
         match self.begin(envelope).await? {
-            Known::Before(outcome) => outcome.map(Some),
+            Known::Before(outcome) => {
+                settled(&self.inner.shared, &outcome).await;
+                outcome.map(Some)
+            }
             Known::New(_) => Ok(None),
         }
     }
@@ -239,10 +225,7 @@ impl CommandHandler {
                 .await?;
             self.inner.cases.drain().await?;
         }
-        Ok(Pending {
-            store: Arc::clone(&self.inner.shared.store),
-            decided,
-        })
+        Ok(Pending::new(&self.inner.shared, decided))
     }
 
     /// Where the log has a command of this actor, whatever its age; none where it left no trace. For `import`, which has

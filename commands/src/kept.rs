@@ -1,13 +1,13 @@
 //! What the write side keeps beside its view, because no event says it: snapshots of long streams, and outcomes that
 //! wrote nothing.
 //!
-//! Promise: nothing here is ahead of the log, or of another one, and everything may be lost: a snapshot costs a longer
-//! fold, an outcome a new decision. Nobody waits for anything to be kept. It is written behind, once what it rests on is
-//! durable, and synced every few seconds and at the end, so that a kill loses the last of it. Snapshots are one row a
-//! stream. Outcomes are kept for ids that a client gave, so many of a member within 24 hours and so many in all
+//! Promise: nothing here is ahead of the log, or of another one. A snapshot may be lost, which costs a longer fold: it is
+//! written behind, and synced every few seconds and at the end. An outcome is durable before it is answered: those that
+//! wait together are synced together, once what they rest on is durable. Snapshots are one row a stream. Outcomes are kept for ids that a client gave, so many of a member within 24 hours and so many in all
 //! ([`Options`]); they leave after [`WINDOW_DAYS`] by their arrival, or as the oldest of too many. How a stream is folded
 //! from a snapshot stands in `snapshots.rs`, what a repeated command gets in `handler.rs`.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use domain::ids::{CaseId, ReportId};
 use domain::policy::Audience;
 use domain::time::{DAY_MS, Timestamp};
 use event_store::{EventStore, Position, StreamName};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tables::key::{Key, Parts};
 use tables::{Order, Reader, Shelf, Span, TableError, Tx};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -56,6 +56,9 @@ pub(crate) struct Kept {
     unchanged_max: u64,
     stopping: AtomicBool,
     items: mpsc::Sender<Item>,
+    /// How many outcomes were ever given to be kept, and how many of them are.
+    given: Mutex<u64>,
+    durable: watch::Sender<u64>,
 }
 
 /// Something to keep.
@@ -159,6 +162,8 @@ impl Kept {
             unchanged_max: options.unchanged_kept_max,
             stopping: AtomicBool::new(false),
             items,
+            given: Mutex::new(0),
+            durable: watch::Sender::new(0),
         };
         Ok((kept, waiting))
     }
@@ -217,7 +222,8 @@ impl Kept {
         in_window.then(|| (kept.causation, kept.outcome()))
     }
 
-    /// Keeps an outcome of a member's that wrote nothing, in its own time, unless that member has enough kept.
+    /// Keeps an outcome of a member's that wrote nothing, unless that member has enough kept; [`Self::settled`] tells when it
+    /// is durable.
     pub(crate) fn keep_unchanged(
         &self,
         actor: &Arc<str>,
@@ -233,8 +239,21 @@ impl Kept {
             return;
         }
         let item = Item::Unchanged(id, Box::new(unchanged));
+        // Under the lock, so that they are written in the order in which they are counted.
+        let mut given = self.given.lock();
         if self.items.try_send(item).is_ok() {
+            *given += 1;
             self.unchanged.add(mark_of(id), arrived.0);
+        }
+    }
+
+    /// Waits until every outcome given so far is durable, or cannot be any more.
+    pub(crate) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let given = *self.given.lock();
+        let mut durable = self.durable.subscribe();
+        async move {
+            // Where nobody keeps anything any more, there is nothing to wait for.
+            let _ = durable.wait_for(|durable| *durable >= given).await;
         }
     }
 
@@ -245,8 +264,18 @@ impl Kept {
         let _ = self.items.send(Item::Stop).await;
     }
 
-    /// Writes what is to be kept until told to stop.
+    /// Writes what is to be kept until told to stop, or the store has ended.
     pub(crate) async fn run(
+        self: Arc<Self>,
+        store: Arc<dyn EventStore>,
+        waiting: mpsc::Receiver<Item>,
+    ) {
+        Arc::clone(&self).write_all(store, waiting).await;
+        // Nobody waits for what nobody writes any more.
+        self.durable.send_replace(u64::MAX);
+    }
+
+    async fn write_all(
         self: Arc<Self>,
         store: Arc<dyn EventStore>,
         mut waiting: mpsc::Receiver<Item>,
@@ -272,7 +301,11 @@ impl Kept {
                 () = due => {}
             }
             let stop = batch.iter().any(|item| matches!(item, Item::Stop));
-            let sync = stop || sync_at.is_some_and(|at| at <= Instant::now());
+            let outcomes = batch
+                .iter()
+                .filter(|item| matches!(item, Item::Unchanged(..)))
+                .count();
+            let sync = stop || outcomes > 0 || sync_at.is_some_and(|at| at <= Instant::now());
             let items = std::mem::take(&mut batch);
             let rests_on = items.iter().map(rests_on).max().unwrap_or(Position::START);
             if store.wait_durable(rests_on).await.is_err() {
@@ -290,11 +323,14 @@ impl Kept {
             });
             match written.await {
                 Ok(Ok(())) => {}
+                // A full disk, say: what was decided stands, and is told.
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "what the write side keeps could not be written");
+                    tracing::warn!(%error, "what the write side keeps could not be written; after a kill, what was so already is decided again");
                 }
                 Err(_) => return,
             }
+            self.durable
+                .send_modify(|durable| *durable += u64::try_from(outcomes).unwrap_or(0));
             if stop {
                 // It reads the file that another may open next.
                 let _ = filling.await;
@@ -413,6 +449,8 @@ mod spec {
             unchanged_max: 3,
             stopping: AtomicBool::new(false),
             items: mpsc::channel(1).0,
+            given: Mutex::new(0),
+            durable: watch::Sender::new(0),
         }
     }
 

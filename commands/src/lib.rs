@@ -27,6 +27,7 @@ mod messages;
 mod options;
 mod outcome;
 mod outcomes;
+mod pending;
 mod reactors;
 mod repeat;
 mod routing;
@@ -43,6 +44,7 @@ mod worker;
 
 pub use archive::Trace;
 pub use command::{Command, Envelope, Target};
-pub use handler::{CommandHandler, Pending, ReactorStatus, StartError};
+pub use handler::{CommandHandler, ReactorStatus, StartError};
 pub use options::{Clock, Mode, Options, SystemClock};
 pub use outcome::{Answer, CommandError, Kind, Outcome, Refusal, WrongTime};
+pub use pending::Pending;

@@ -14,6 +14,7 @@ mod failure;
 mod import;
 pub mod line;
 mod maintenance;
+mod out;
 mod remote;
 mod serve;
 mod settings;

@@ -16,6 +16,7 @@ use crate::care;
 use crate::cli;
 use crate::compose::{self, Asking, DataFolder};
 use crate::failure::{Done, Failure};
+use crate::out;
 use crate::remote::Service;
 
 /// Bytes of a block of a tar archive.
@@ -35,7 +36,7 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
         }
         care::report(&checked)
     };
-    println!("{report}");
+    out::line(&report)?;
     if report.get("ok").and_then(Value::as_bool) == Some(true) {
         return Ok(());
     }
@@ -55,10 +56,7 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
         serde_json::to_value(event_store::backup_at_rest(&log, &args.dest)?)?
     };
     let field = |name: &str| made.get(name).cloned().unwrap_or_default();
-    println!(
-        "{}",
-        json!({ "log_id": field("log_id"), "position": field("durable_position") })
-    );
+    out::line(json!({ "log_id": field("log_id"), "position": field("durable_position") }))?;
     Ok(())
 }
 
@@ -67,14 +65,11 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
     let folder = DataFolder::at(&args.folder.data);
     let restored = event_store::restore(&args.src, folder.path())
         .map_err(|error| restore_failed(&args.src, &folder, error))?;
-    println!(
-        "{}",
-        json!({
-            "log_id": restored.log_id.0.to_string(),
-            "copy_of": restored.copy_of.0.to_string(),
-            "position": restored.position,
-        })
-    );
+    out::line(json!({
+        "log_id": restored.log_id.0.to_string(),
+        "copy_of": restored.copy_of.0.to_string(),
+        "position": restored.position,
+    }))?;
     Ok(())
 }
 

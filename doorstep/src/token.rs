@@ -5,6 +5,7 @@ use api::{KeyError, KeySet, Role};
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
+use crate::out;
 
 /// Prints a token.
 pub(crate) fn run(args: &cli::Token) -> Done {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &cli::Token) -> Done {
             | KeyError::NoSecret { .. }
             | KeyError::Signing(_) => error.into(),
         })?;
-    println!("{token}");
+    out::line(token)?;
     Ok(())
 }
 

@@ -421,6 +421,41 @@ async fn inbox(
     (status, page["items"].as_array().map_or(0, Vec::len))
 }
 
+/// A command that was so already wrote nothing to the log; what it came to is there after a kill all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_what_was_so_already_undoes_nothing_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let client = Client::new();
+    let server = Server::start(&data, &[]);
+    register(&server, &client).await;
+    let token = server.token("member-0", "member");
+    let block = |server: &Server, method: reqwest::Method, key: &str| {
+        let request = client
+            .request(method, format!("{}/v1/me/blocks/member-1", server.url))
+            .bearer_auth(&token)
+            .header("Idempotency-Key", key);
+        async move {
+            let answer = request.send().await.expect("an answer");
+            (answer.status(), answer.text().await.expect("a body"))
+        }
+    };
+    let first = block(&server, reqwest::Method::DELETE, "unblock").await;
+    assert_eq!(first.0, StatusCode::OK);
+    let (blocked, _) = block(&server, reqwest::Method::PUT, "block").await;
+    assert_eq!(blocked, StatusCode::OK);
+    server.kill();
+
+    let server = Server::start(&data, &[]);
+    let again = block(&server, reqwest::Method::DELETE, "unblock").await;
+    assert_eq!(again, first);
+    let ended = events(&server)
+        .iter()
+        .filter(|event| event["type"] == "member-unblocked.v1")
+        .count();
+    assert_eq!(ended, 0, "the block stands");
+}
+
 /// On a full disk commands are refused, queries go on, and room made is noticed without a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_commands_and_goes_on_answering_queries() {

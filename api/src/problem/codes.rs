@@ -94,7 +94,7 @@ codes! {
     NotRestorable, "not_restorable", CONFLICT, "The request can no longer be restored",
         "It was not deleted, or longer ago than it can be restored. What its sender writes next may open it again.";
     NotAccepted, "not_accepted", CONFLICT, "The conversation is not in the inbox",
-        "Only an accepted conversation can be moved to the requests.";
+        "What was deleted or withdrawn cannot be moved to the requests.";
     RegisteredAtFixed, "registered_at_fixed", CONFLICT, "The time of registration cannot change",
         "The member is registered already, with another `registered_at`. Give the same, or leave it out.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",

@@ -195,6 +195,13 @@ impl ApiError {
         self
     }
 
+    /// The same in these words.
+    #[must_use]
+    pub(crate) fn saying(mut self, detail: &'static str) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// The same with a `Retry-After` in seconds, at least 1.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u64) -> Self {

@@ -109,12 +109,12 @@ fn named(command: &ReportMessage) -> Result<Vec<(u64, Option<&MessageFacts>)>, R
         .iter()
         .map(|message| (message.number, message.facts.as_ref()))
         .collect();
-    messages.sort_by_key(|(number, _)| *number);
-    messages.dedup_by_key(|(number, _)| *number);
     let most = command.policy.rules.report_messages_max;
     if messages.is_empty() || messages.len() > most as usize {
         return Err(invalid("messages").with_range(1, most.into()));
     }
+    messages.sort_by_key(|(number, _)| *number);
+    messages.dedup_by_key(|(number, _)| *number);
     Ok(messages)
 }
 

@@ -26,6 +26,7 @@ use self::figures::Row;
 use self::log::Filled;
 use crate::cli;
 use crate::failure::Done;
+use crate::out;
 
 /// How long and how often is measured.
 #[derive(Debug, Clone)]
@@ -110,9 +111,9 @@ pub(crate) fn run(args: &cli::Bench) -> Done {
         "rows": rows,
     });
     if !args.json {
-        println!("{}\n", figures::table(&rows));
+        out::line(format_args!("{}\n", figures::table(&rows)))?;
     }
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    out::line(serde_json::to_string_pretty(&report)?)?;
     Ok(())
 }
 

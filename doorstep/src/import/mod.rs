@@ -36,6 +36,7 @@ use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::line::Line;
+use crate::out;
 
 /// Commands that are decided but not yet known to be durable, at most.
 const PENDING_MAX: usize = 4096;
@@ -112,8 +113,7 @@ pub(crate) async fn run(args: &cli::Import) -> Done {
     handler.stop().await;
     store.close();
     let summary = result?;
-    serde_json::to_writer(std::io::stdout().lock(), &summary)?;
-    println!();
+    out::line(serde_json::to_string(&summary)?)?;
     if summary.invalid > 0 {
         Err(Failure::Told)
     } else {
