@@ -28,6 +28,8 @@ mod api_shapes;
 mod api_tokens;
 mod api_tour;
 mod architecture;
+mod audit_moments;
+mod audit_views;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;
