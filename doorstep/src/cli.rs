@@ -215,7 +215,7 @@ pub(crate) struct Events {
     /// Events after this position only.
     #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = number, allow_negative_numbers = true)]
     pub(crate) after: u64,
-    /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
+    /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-`, `act-` or `reactor-` and an id.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
     /// Events of this type only, such as `message-sent.v1`; without `.v1`, of every version.

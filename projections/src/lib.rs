@@ -30,7 +30,10 @@ mod topic;
 mod unread;
 mod views;
 
-pub use as_of::{AsOf, Bounds, Moment, Past, PastError, Subject, When};
+pub use as_of::{
+    AsOf, Bounds, Change, Decision, Diff, Moment, Outcome, PairFacts, Past, PastError, Shown,
+    SideFacts, Statement, Subject, TimelinePage, When, Which,
+};
 pub use blocked::BlockItem;
 pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;

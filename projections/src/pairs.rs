@@ -88,7 +88,8 @@ impl View<DomainCodec> for Pairs {
             | Event::Member(_)
             | Event::Case(_)
             | Event::Policy(_)
-            | Event::Reactor(_) => return Ok(()),
+            | Event::Reactor(_)
+            | Event::Act(_) => return Ok(()),
         };
         let id = conversation_of(recorded)?;
         // Of a refusal to write to oneself the two are one; its stream holds refusals alone.

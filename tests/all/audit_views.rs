@@ -11,10 +11,10 @@ use domain::member::AgeBand;
 use domain::policy::Audience;
 use domain::time::Timestamp;
 use doorstep::workload::Workload;
-use event_store::Position;
+use event_store::{Position, RecordedEvent};
 use projections::{
-    AsOf, Bounds, Cursor, Options, Page, PageRequest, Past, PastError, QueryError, ReadSide,
-    Subject, ViewName, When,
+    Bounds, Cursor, Options, Page, PageRequest, Past, PastError, QueryError, ReadSide, Subject,
+    TimelinePage, ViewName, When,
 };
 use proptest::prelude::*;
 use tests::college;
@@ -152,7 +152,6 @@ async fn compare_conversation(
         .await,
         all(until, async |page| as_of.messages(member, cid, &page).await).await,
     );
-    let _: &AsOf = &as_of;
 }
 
 /// Opens the streams of the cases that a world's reports make, as the reactor does, and names them.
@@ -213,6 +212,101 @@ proptest! {
                     compare_member(&fresh, &past, &member, until).await;
                 }
                 compare_cases(&fresh, &past, &cases, until).await;
+            }
+        });
+    }
+}
+
+/// A member's timeline, in pages, against all events that name them.
+async fn compare_timeline(world: &World, past: &Past, member: &MemberId, until: Position) {
+    let moment = past.moment(When::At(until), CLOCK).await.unwrap();
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = TimelinePage { limit: 7, before };
+        let (page, next) = past.timeline(member, moment, page).await.unwrap();
+        assert_eq!(page.position, until);
+        found.extend(page.items.iter().map(|item| item.position));
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let own = domain::member::stream(member);
+    let concerns = |event: &&RecordedEvent| {
+        event.position() <= until
+            && (event.stream() == own
+                || event.stream().starts_with("conversation-")
+                    && event.members().any(|named| named == member.as_str()))
+    };
+    let events = world.events().iter().rev().filter(concerns);
+    let expected: Vec<Position> = events.map(RecordedEvent::position).collect();
+    assert_eq!(found, expected, "the timeline of {member} as of {until}");
+}
+
+/// What changed: the same as what the two answers differ in, and every change of what no time moves has its events.
+async fn compare_diff(past: &Past, member: &MemberId, from: Position, to: Position) {
+    let from = past.moment(When::At(from), CLOCK).await.unwrap();
+    let to = past.moment(When::At(to), CLOCK).await.unwrap();
+    let subject = Subject::Member(member.clone());
+    let diff = past.diff(&subject, from, to).await.unwrap();
+    let mut inboxes = Vec::new();
+    for moment in [from, to] {
+        let as_of = past
+            .as_of(&subject, &[ViewName::Inbox], moment)
+            .await
+            .unwrap();
+        let items = all(moment.position, async |page| {
+            as_of.inbox(member, &page).await
+        })
+        .await;
+        inboxes.push(items.unwrap());
+    }
+    let differ = |one: usize, other: usize| {
+        let others = &inboxes[other];
+        let items = inboxes[one].iter().filter(|item| !others.contains(item));
+        items
+            .map(|item| item.conversation_id)
+            .collect::<BTreeSet<_>>()
+    };
+    let expected: BTreeSet<_> = differ(0, 1).union(&differ(1, 0)).copied().collect();
+    let told = diff.changes.iter().filter(|change| change.view == "inbox");
+    let told: BTreeSet<_> = told.filter_map(|change| change.conversation_id).collect();
+    assert_eq!(told, expected);
+    for change in &diff.changes {
+        assert_ne!(change.before, change.after);
+        let timeless = ["inbox", "requests", "unread", "member", "relationship"];
+        if timeless.contains(&change.view) {
+            assert!(!change.events.is_empty(), "{change:?}");
+        }
+        for event in &change.events {
+            assert!(event.position > from.position && event.position <= to.position);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn timelines_and_changes_are_those_of_the_events(steps in steps(), share in 0..100_u64) {
+        let world = run(&steps);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let reads = world.reads().await;
+            let past = reads.past(WAIT).await.unwrap();
+            let end = world.position();
+            let then = Position(end.0 * share / 100);
+            for member in MEMBERS.map(id) {
+                compare_timeline(&world, &past, &member, then).await;
+                compare_diff(&past, &member, then, end).await;
+            }
+            for pair in past.conversations(&id("ann"), end).unwrap() {
+                let from = past.moment(When::At(then), CLOCK).await.unwrap();
+                let to = past.moment(When::At(end), CLOCK).await.unwrap();
+                let subject = Subject::Conversation(pair.conversation_id);
+                let diff = past.diff(&subject, from, to).await.unwrap();
+                let named: Vec<_> = diff.changes.iter().filter(|change| change.view == "relationship").collect();
+                assert!(named.len() <= 1 && named.iter().all(|change| !change.events.is_empty()), "{diff:?}");
             }
         });
     }

@@ -6,8 +6,12 @@
 //! So the cost follows the subject's events and not the log; it is bounded by [`Bounds`], and what is beyond them is
 //! [`PastError::TooMuch`]. Who may ask, and that looking is recorded, is the interface's.
 
+mod diff;
+mod explain;
 mod gather;
+mod relationship;
 mod sources;
+mod timeline;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +31,11 @@ use crate::{
     members, pairs, registry, reports, requests, unread,
 };
 
+pub use diff::{Change, Diff, Shown};
+pub use explain::{Decision, Outcome, Which};
 pub use gather::Bounds;
+pub use relationship::{PairFacts, SideFacts};
+pub use timeline::{Statement, TimelinePage};
 
 /// Which moment is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +83,9 @@ pub enum PastError {
         .0.events_max, .0.bytes_max, .0.streams_max
     )]
     TooMuch(Bounds),
+    /// More changes than one answer tells.
+    #[error("more than {0} rows changed")]
+    TooManyChanges(usize),
     /// The index of streams or of times has not come as far as the log.
     #[error(transparent)]
     Wait(#[from] WaitError),
