@@ -41,6 +41,7 @@ mod commands_limits;
 mod commands_loading;
 mod commands_rules;
 mod program_at_rest;
+mod program_audit;
 mod program_backup;
 mod program_care;
 mod program_damage;
