@@ -13,7 +13,7 @@ use commands::{CommandError, CommandHandler, Outcome};
 use domain::evidence::Cause;
 use domain::time::Timestamp;
 use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
-use projections::{ReadSide, ViewName, WaitError};
+use projections::{Bounds, ReadSide, ViewName, WaitError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub clock_tolerance: Duration,
     /// A view further behind than this many events is not ready.
     pub lag_events_max: u64,
+    /// What one question about the past may read.
+    pub past: Bounds,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             view_wait: Duration::from_secs(5),
             clock_tolerance: Duration::from_secs(5),
             lag_events_max: 100_000,
+            past: Bounds::default(),
         }
     }
 }
@@ -137,6 +140,8 @@ pub(crate) struct Shared {
     pub(crate) document: bytes::Bytes,
     /// One verification at a time: it reads the whole log.
     pub(crate) verifying: tokio::sync::Semaphore,
+    /// Questions about the past that are answered at once, [`crate::audit::AT_ONCE`] at most.
+    pub(crate) auditing: tokio::sync::Semaphore,
     /// One backup at a time.
     pub(crate) backing_up: Arc<tokio::sync::Semaphore>,
 }
@@ -158,6 +163,7 @@ impl Shared {
             options: app.options,
             document,
             verifying: tokio::sync::Semaphore::new(1),
+            auditing: tokio::sync::Semaphore::new(crate::audit::AT_ONCE),
             backing_up: Arc::new(tokio::sync::Semaphore::new(1)),
         })
     }

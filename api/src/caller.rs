@@ -65,6 +65,8 @@ access! {
     AsService: [Service];
     /// A moderator.
     AsModerator: [Moderator];
+    /// Who audits what stood when.
+    AsAuditor: [Auditor];
     /// Who reads the log.
     AsReader: [Auditor, Service];
     /// Who runs the service.
@@ -182,6 +184,17 @@ pub(crate) struct Acting<A> {
 }
 
 impl<A> Acting<A> {
+    /// The caller with a command that they did not give themself: its id is made here.
+    pub(crate) fn unasked(caller: Caller<A>) -> Result<Self, ApiError> {
+        let (command_id, id_given) = idempotency_key(&HeaderMap::new())?;
+        Ok(Acting {
+            caller,
+            command_id,
+            id_given,
+            at: None,
+        })
+    }
+
     /// The command as the write side takes it.
     pub(crate) fn envelope(&self, command: Command) -> Envelope {
         Envelope {

@@ -10,7 +10,7 @@ use event_store::{RecordedEvent, StreamName};
 use crate::near;
 
 /// What streams are of, before the `-`; the rules have one stream of their own.
-const CATEGORIES: [&str; 4] = ["conversation", "member", "case", "reactor"];
+const CATEGORIES: [&str; 5] = ["conversation", "member", "case", "act", "reactor"];
 /// Types that are named where one is not known.
 const NEAREST: usize = 3;
 
@@ -171,6 +171,7 @@ mod spec {
             domain::conversation::stream(conversation),
             domain::member::stream(&ann),
             domain::case::stream(CaseId::of(conversation, &bob)),
+            domain::act::stream(&ann),
             domain::reactor::stream("cases"),
             domain::policy::STREAM.to_owned(),
         ] {

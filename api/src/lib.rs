@@ -7,6 +7,8 @@
 
 mod answers;
 mod app;
+mod audit;
+pub mod audit_documents;
 mod body;
 mod caller;
 mod damage;

@@ -254,6 +254,19 @@ fn errors(operation: &Operation, tag: &str, path: &str, method: &str) -> BTreeMa
             Code::StorageFull,
         ]);
     }
+    if path.starts_with("/v1/audit/") {
+        codes.extend([
+            Code::AsOfBeyondEnd,
+            Code::AuditTooLarge,
+            Code::NotFound,
+            Code::ViewBehind,
+            Code::NotReady,
+            Code::Busy,
+            Code::OutcomeUnknown,
+            Code::StorageFull,
+            Code::Damaged,
+        ]);
+    }
     if command && tag == "service" {
         codes.push(Code::InvalidTime);
     }

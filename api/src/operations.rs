@@ -181,6 +181,42 @@ operations! {
     "delete_moderation_members_id_suspension",
         "Ends the suspension before its time. Where there is none nothing changes.",
         "", REACHED, [InvalidMember, NotFound];
+    "get_audit_members_id_inbox",
+        "The inbox that the member was shown at a moment. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
+        "", r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#, [];
+    "get_audit_members_id_requests",
+        "The requests that the member was shown at a moment, without the frozen ones. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
+        "", r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "muted": false, "opened_at": "2026-11-23T07:25:21.638Z", "messages": 1, "relationship": {"you_follow": false, "follows_you": false, "suggested": false}}], "next_cursor": null}"#, [];
+    "get_audit_members_id_unread",
+        "What the member's count of unread conversations was at a moment. The look is recorded.",
+        "", r#"{"inbox": 0, "requests": 1}"#, [];
+    "get_audit_members_id_blocks",
+        "Whom the member had blocked at a moment. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
+        "", r#"{"items": [{"member": "bob", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "since": "2026-11-23T07:25:21.838Z"}], "next_cursor": null}"#, [];
+    "get_audit_members_id_dm_setting",
+        "Whom the member let write to them at a moment: what they had chosen, or the default of their age band then. The look is recorded.",
+        "", r#"{"audience": "everyone", "version": 2, "position": 10}"#, [];
+    "get_audit_members_id_timeline",
+        "The events of the member's own stream and of their conversations up to a moment, refusals too, newest first, as plain statements without any text that was written. The look is recorded, once for all pages.",
+        "", r#"{"items": [{"position": 12, "type": "message-sent.v1", "at": "2026-11-23T07:25:21.638Z", "by": "bob", "whom": "ann", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "number": 1, "statement": "bob sent message 1 to ann, as a request"}], "next_cursor": null}"#, [];
+    "get_audit_members_id_diff",
+        "Every row of the member's inbox, requests, blocks, unread counts and standing that is other at `to` than it was at `from`, before and after, with the events it came by. At most 1,000 rows. The look is recorded.",
+        "", r#"{"from": 11, "to": 13, "items": [{"view": "requests", "change": "added", "member": "ann", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "before": null, "after": {"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "muted": false, "opened_at": "2026-11-23T07:25:21.638Z", "messages": 1, "relationship": {"you_follow": false, "follows_you": false, "suggested": false}}, "events": [{"position": 12, "type": "message-sent.v1", "at": "2026-11-23T07:25:21.638Z", "by": "bob", "whom": "ann", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "number": 1, "statement": "bob sent message 1 to ann, as a request"}], "more_events": 0}]}"#, [];
+    "get_audit_conversations_cid_messages",
+        "The messages of the conversation at a moment, newest first: as `member` saw them, or all of them, whoever saw them, withheld ones too. `text` is null where it was unsent. The look is recorded, once for all pages.",
+        "", r#"{"items": [{"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z", "unsent_at": null}], "next_cursor": null}"#, [];
+    "get_audit_conversations_cid_relationship",
+        "What was known between the two at a moment, as decisions saw it: follows, suggestions, blocks, and what had become of each one's request. The look is recorded.",
+        "", r#"{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "messages": 1, "friends": false, "sides": [{"member": "ann", "follows": false, "suggested": false, "blocks": false, "request": "pending"}, {"member": "bob", "follows": true, "suggested": false, "blocks": false, "request": "none"}]}"#, [];
+    "get_audit_conversations_cid_explain",
+        "Why the message of a number, or the command of an id, went to the inbox or the requests, was withheld or refused: the rule, the versions of policy and setting, the relationship, as recorded with the decision, and the same in words. Nothing is decided again. The look is recorded.",
+        "", r#"{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "decisions": [{"command": "SendMessage", "command_id": "hello-1", "by": "bob", "towards": "ann", "outcome": "requests", "number": 1, "code": null, "rule": 12, "cause": null, "policy_version": 0, "setting_version": 2, "audience": "everyone", "relationship_class": "anyone", "sender_version": 2, "recipient_version": 1, "used": null, "limit": null, "accepted": null, "opened_request": true, "at": "2026-11-23T07:25:21.638Z", "position": 12, "version": 1, "words": "Rule 12: the audience of ann is `everyone`, and bob is anyone else to them. It opened a request on the doorstep of ann."}]}"#, [];
+    "get_audit_conversations_cid_diff",
+        "Every message that either of the two sees otherwise at `to` than at `from`, what is known between them, and their rows in inbox, requests and blocks, before and after, with the events it came by. At most 1,000 rows. The look is recorded.",
+        "", r#"{"from": 11, "to": 12, "items": [{"view": "messages", "change": "added", "member": "ann", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "before": null, "after": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z", "unsent_at": null}, "events": [{"position": 12, "type": "message-sent.v1", "at": "2026-11-23T07:25:21.638Z", "by": "bob", "whom": "ann", "conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "number": 1, "statement": "bob sent message 1 to ann, as a request"}], "more_events": 0}]}"#, [];
+    "get_audit_cases_id",
+        "A moderators' file as it stood at a moment, in the shape in which moderators read it. The look is recorded in the file's own stream, with the messages it showed.",
+        "", r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_received": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#, [];
     "get_events",
         "The log itself: a page after a position (exclusive), filtered by stream, type and member; a page looks at a bounded number of events, so that one with few matches may have fewer items and a `next_cursor` all the same. With `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Reading is noted in the access log.",
         "",

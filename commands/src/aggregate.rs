@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::event::Recorded;
 use domain::time::Timestamp;
-use domain::{Event, case, codec, conversation, member, policy, reactor};
+use domain::{Event, act, case, codec, conversation, member, policy, reactor};
 use event_store::{
     Direction, EventStore, ExpectedVersion, Position, ReadError, RecordedEvent, StreamFrom,
     StreamName,
@@ -30,6 +30,8 @@ pub(crate) enum State {
     Policy(policy::State),
     /// Of `reactor-…`.
     Reactor(reactor::State),
+    /// Of `act-…`.
+    Act(act::State),
 }
 
 /// A stream's state, and how far it is folded.
@@ -72,6 +74,7 @@ impl Aggregate {
             "case" => State::Case(Box::default()),
             "policy" => State::Policy(policy::State::default()),
             "reactor" => State::Reactor(reactor::State::default()),
+            "act" => State::Act(act::State),
             _ => return None,
         };
         Some(Self {
@@ -117,6 +120,10 @@ impl Aggregate {
                 reactor::evolve(state, recorded, event);
                 true
             }
+            (State::Act(state), Event::Act(event)) => {
+                act::evolve(state, recorded, event);
+                true
+            }
             // A refusal changes no state, on whatever stream it stands.
             (_, Event::Refused(_)) => true,
             (
@@ -124,12 +131,14 @@ impl Aggregate {
                 | State::Member(_)
                 | State::Case(_)
                 | State::Policy(_)
-                | State::Reactor(_),
+                | State::Reactor(_)
+                | State::Act(_),
                 Event::Conversation(_)
                 | Event::Member(_)
                 | Event::Case(_)
                 | Event::Policy(_)
-                | Event::Reactor(_),
+                | Event::Reactor(_)
+                | Event::Act(_),
             ) => false,
         };
         self.version = Some(version);
@@ -171,8 +180,9 @@ impl Aggregate {
         until: Option<Position>,
         mut seen: impl FnMut(&RecordedEvent) + Send,
     ) -> Result<(), LoadError> {
-        if let (State::Reactor(_), None, None) = (&self.state, self.version, until) {
-            // Its state is its last event, however many there were.
+        if let (State::Reactor(_) | State::Act(_), None, None) = (&self.state, self.version, until)
+        {
+            // Its state is its last event, or nothing, however many there were.
             for record in store
                 .read_stream(stream, StreamFrom::End, Direction::Backward, 1)
                 .await?

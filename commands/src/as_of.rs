@@ -187,7 +187,11 @@ async fn policy(shared: &Shared, as_of: Position) -> Result<PolicyFact, CommandE
 fn in_force(aggregate: &Aggregate) -> Option<PolicyFact> {
     let in_force = match &aggregate.state {
         State::Policy(state) => state.in_force()?.clone(),
-        State::Conversation(_) | State::Member(_) | State::Case(_) | State::Reactor(_) => {
+        State::Conversation(_)
+        | State::Member(_)
+        | State::Case(_)
+        | State::Reactor(_)
+        | State::Act(_) => {
             return None;
         }
     };

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use domain::act::Looked;
 use domain::case::{Category, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
@@ -65,6 +66,25 @@ impl Target {
     }
 }
 
+/// What an auditor is about to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What.
+    pub looked: Looked,
+    /// What for.
+    pub purpose: ReasonCode,
+    /// Whose; of a conversation one of the two.
+    pub member: MemberId,
+    /// The other of a conversation.
+    pub other: Option<MemberId>,
+    /// The conversation, where one is looked at.
+    pub conversation: Option<ConversationId>,
+    /// The time of the earlier moment that it is compared with.
+    pub from: Option<Timestamp>,
+    /// The time of the moment it is shown as of; none for the present one.
+    pub as_of: Option<Timestamp>,
+}
+
 /// What may be asked of the write side. The acting member is the envelope's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -115,6 +135,11 @@ pub enum Command {
         purpose: ReasonCode,
         /// Which of its messages.
         shown: ShownMessages,
+    },
+    /// An auditor is about to be shown content of others.
+    DiscloseToAuditor {
+        /// What, whose, as of when and what for.
+        look: Look,
     },
     /// The actor chooses an audience.
     ChangeDmSetting {
@@ -211,6 +236,7 @@ impl Command {
             Self::ReinstateMember { .. } => "ReinstateMember",
             Self::ChangePolicy { .. } => "ChangePolicy",
             Self::DiscloseCase { .. } => "DiscloseCase",
+            Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",
             Self::SendMessage { .. } => "SendMessage",
             Self::AcceptRequest { .. } => "AcceptRequest",
@@ -281,6 +307,16 @@ impl Command {
                 if *shown != ShownMessages::default() {
                     content.value(shown);
                 }
+            }
+            Self::DiscloseToAuditor { look } => {
+                content
+                    .value(&look.looked)
+                    .text(look.purpose.as_str())
+                    .text(look.member.as_str())
+                    .value(&look.other)
+                    .value(&look.conversation)
+                    .value(&look.from)
+                    .value(&look.as_of);
             }
             Self::ChangeDmSetting { audience } => {
                 content.value(audience);
@@ -429,6 +465,17 @@ mod spec {
                 shown: ShownMessages {
                     reported: vec![2],
                     around: vec![1, 3],
+                },
+            },
+            Command::DiscloseToAuditor {
+                look: Look {
+                    looked: Looked::Messages,
+                    purpose: reason(),
+                    member: member("ann"),
+                    other: Some(member("bob")),
+                    conversation: None,
+                    from: None,
+                    as_of: Some(Timestamp(1)),
                 },
             },
             Command::ChangeDmSetting {

@@ -191,5 +191,6 @@ fn name_of(task: &Task) -> Named {
         Task::Case(case::Command::DiscloseCase { .. }) => Named::Other("DiscloseCase"),
         Task::Policy(_) => Named::Client(CommandName::ChangePolicy),
         Task::Reactor(_) => Named::Other("Checkpoint"),
+        Task::Act(_) => Named::Other("DiscloseToAuditor"),
     }
 }

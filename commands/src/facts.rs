@@ -110,7 +110,7 @@ impl Facts {
                 );
             }
             State::Policy(state) => self.publish_policy(state, aggregate),
-            State::Conversation(_) | State::Case(_) | State::Reactor(_) => {}
+            State::Conversation(_) | State::Case(_) | State::Reactor(_) | State::Act(_) => {}
         }
     }
 

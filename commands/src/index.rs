@@ -212,6 +212,7 @@ impl View<WriteSideCodec> for WriteSide {
                 | Event::Case(_)
                 | Event::Policy(_)
                 | Event::Reactor(_)
+                | Event::Act(_)
                 | Event::Refused(_),
             )
             | None => {}

@@ -231,7 +231,11 @@ impl Origin {
         let first = aggregate.expected().next();
         let mut last_number = match &aggregate.state {
             State::Conversation(state) => Some(state.last_number()),
-            State::Member(_) | State::Case(_) | State::Policy(_) | State::Reactor(_) => None,
+            State::Member(_)
+            | State::Case(_)
+            | State::Policy(_)
+            | State::Reactor(_)
+            | State::Act(_) => None,
         };
         let stream = stream.as_str();
         let mut stored = Vec::with_capacity(events.len());

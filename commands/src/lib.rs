@@ -43,7 +43,7 @@ mod timers;
 mod worker;
 
 pub use archive::Trace;
-pub use command::{Command, Envelope, Target};
+pub use command::{Command, Envelope, Look, Target};
 pub use handler::{CommandHandler, ReactorStatus, StartError};
 pub use options::{Clock, Mode, Options, SystemClock};
 pub use outcome::{Answer, CommandError, Kind, Outcome, Refusal, WrongTime};

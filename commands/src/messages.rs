@@ -105,6 +105,7 @@ fn facts(
         | Event::Case(_)
         | Event::Policy(_)
         | Event::Reactor(_)
+        | Event::Act(_)
         | Event::Refused(_) => return Ok(None),
     };
     // A message is reported by the member it was written to, and by nobody else.
@@ -193,6 +194,7 @@ async fn marks_after(
                 | Event::Case(_)
                 | Event::Policy(_)
                 | Event::Reactor(_)
+                | Event::Act(_)
                 | Event::Refused(_) => {}
             }
         }

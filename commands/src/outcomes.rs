@@ -43,7 +43,7 @@ impl<'a> Told<'a> {
             }
             Event::Policy(policy::Event::PolicySet(_)) => self.answer = Answer::Policy { version },
             Event::Refused(refused) => self.refused(refused),
-            Event::Member(_) | Event::Case(_) | Event::Reactor(_) => {}
+            Event::Member(_) | Event::Case(_) | Event::Reactor(_) | Event::Act(_) => {}
         }
     }
 

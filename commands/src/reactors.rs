@@ -86,7 +86,11 @@ impl Cases {
             .map_err(|error| log(error.to_string()))?;
         let last = match &aggregate.state {
             State::Reactor(state) => state.last(),
-            State::Conversation(_) | State::Member(_) | State::Case(_) | State::Policy(_) => None,
+            State::Conversation(_)
+            | State::Member(_)
+            | State::Case(_)
+            | State::Policy(_)
+            | State::Act(_) => None,
         };
         let last = match last {
             Some((cause, version)) => {

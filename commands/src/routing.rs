@@ -6,11 +6,12 @@ use domain::conversation::{Count, NamedMessage, Slot, Standing};
 use domain::ids::{CommandId, ConversationId, MemberId, ReportId};
 use domain::policy::InForce;
 use domain::time::Timestamp;
-use domain::{case, conversation, member, policy};
+use domain::{act, case, conversation, member, policy};
 use event_store::StreamName;
 
 use crate::Command;
 use crate::aggregate::{policy_stream, stream_name};
+use crate::command::Look;
 use crate::facts::PolicyFact;
 use crate::task::Task;
 
@@ -101,6 +102,31 @@ pub(crate) fn of_command(
             return (
                 stream,
                 Task::Case(case::Command::DiscloseCase { by, purpose, shown }),
+            );
+        }
+        Command::DiscloseToAuditor { look } => {
+            let Look {
+                looked,
+                purpose,
+                member,
+                other,
+                conversation,
+                from,
+                as_of,
+            } = look;
+            let disclosed = act::ContentDisclosed {
+                by,
+                purpose,
+                looked,
+                member,
+                other,
+                conversation,
+                from,
+                as_of,
+            };
+            return (
+                stream_name(act::stream(actor)),
+                Task::Act(act::Command::Disclose(disclosed)),
             );
         }
         Command::RecordRelationship {

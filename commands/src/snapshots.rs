@@ -164,7 +164,7 @@ fn bytes_of(state: &State) -> Option<Vec<u8>> {
     match state {
         State::Conversation(state) => Some(state.to_snapshot()),
         State::Member(state) => state.to_snapshot(),
-        State::Case(_) | State::Policy(_) | State::Reactor(_) => None,
+        State::Case(_) | State::Policy(_) | State::Reactor(_) | State::Act(_) => None,
     }
 }
 

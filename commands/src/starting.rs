@@ -224,6 +224,10 @@ async fn append_first(
 fn in_force(aggregate: &Aggregate) -> Option<InForce> {
     match &aggregate.state {
         State::Policy(state) => state.in_force().cloned(),
-        State::Conversation(_) | State::Member(_) | State::Case(_) | State::Reactor(_) => None,
+        State::Conversation(_)
+        | State::Member(_)
+        | State::Case(_)
+        | State::Reactor(_)
+        | State::Act(_) => None,
     }
 }

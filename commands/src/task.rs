@@ -10,7 +10,7 @@ use domain::ids::{CaseId, CommandId, ConversationId, MemberId};
 use domain::policy::InForce;
 use domain::rejection::{CommandName, Rejection};
 use domain::time::Timestamp;
-use domain::{Event, case, conversation, member, policy, reactor};
+use domain::{Event, act, case, conversation, member, policy, reactor};
 use event_store::{ExpectedVersion, Position, StreamName};
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub(crate) enum Task {
     Policy(policy::Command),
     /// On a reactor's checkpoint.
     Reactor(reactor::Command),
+    /// On an auditor's acts.
+    Act(act::Command),
 }
 
 /// The facts of other streams that a decision is made on.
@@ -124,7 +126,7 @@ impl Task {
                 | member::Command::EndSuspension { .. }
                 | member::Command::ReturnRequestSlot { .. } => false,
             },
-            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) => false,
+            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => false,
         }
     }
 
@@ -183,7 +185,7 @@ impl Task {
         match self {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
-            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) => {}
+            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
 
@@ -212,17 +214,23 @@ impl Task {
                 .into_iter()
                 .map(Event::Reactor)
                 .collect()),
+            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)
+                .into_iter()
+                .map(Event::Act)
+                .collect()),
             (
                 Task::Conversation(_)
                 | Task::Member(_)
                 | Task::Case(_)
                 | Task::Policy(_)
-                | Task::Reactor(_),
+                | Task::Reactor(_)
+                | Task::Act(_),
                 State::Conversation(_)
                 | State::Member(_)
                 | State::Case(_)
                 | State::Policy(_)
-                | State::Reactor(_),
+                | State::Reactor(_)
+                | State::Act(_),
             ) => Err(Rejection::not_found()),
         }
     }
@@ -250,12 +258,14 @@ impl Task {
                 | Task::Member(_)
                 | Task::Case(_)
                 | Task::Policy(_)
-                | Task::Reactor(_),
+                | Task::Reactor(_)
+                | Task::Act(_),
                 State::Conversation(_)
                 | State::Member(_)
                 | State::Case(_)
                 | State::Policy(_)
-                | State::Reactor(_),
+                | State::Reactor(_)
+                | State::Act(_),
             ) => None,
         }
     }
@@ -280,7 +290,9 @@ impl Task {
                 | C::UnblockMember(_)
                 | C::RecordRelationship(_) => false,
             },
-            Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) => false,
+            Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {
+                false
+            }
         }
     }
 
@@ -312,7 +324,7 @@ impl Task {
             Task::Policy(policy::Command::ChangePolicy { .. }) => {
                 Some((CommandName::ChangePolicy, actor.clone(), None))
             }
-            Task::Case(_) | Task::Reactor(_) => None,
+            Task::Case(_) | Task::Reactor(_) | Task::Act(_) => None,
         }
     }
 
@@ -358,12 +370,14 @@ impl Task {
                 | Task::Member(_)
                 | Task::Case(_)
                 | Task::Policy(_)
-                | Task::Reactor(_),
+                | Task::Reactor(_)
+                | Task::Act(_),
                 State::Conversation(_)
                 | State::Member(_)
                 | State::Case(_)
                 | State::Policy(_)
-                | State::Reactor(_),
+                | State::Reactor(_)
+                | State::Act(_),
             ) => Answer::Nothing,
         }
     }

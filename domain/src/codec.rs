@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::text::Text;
-use crate::{case, conversation, member, policy, reactor};
+use crate::{act, case, conversation, member, policy, reactor};
 
 /// One stored type and version, and how it is read.
 pub struct EventType {
@@ -103,6 +103,7 @@ types! {
     "request-slot-returned.v1" => member::RequestSlotReturned in Member,
     "content-disclosed.v1" => case::ContentDisclosed in Case,
     "policy-set.v1" => policy::PolicySet in Policy,
+    "act-content-disclosed.v1" => act::ContentDisclosed in Act,
     "reactor-checkpoint.v1" => reactor::ReactorCheckpoint in Reactor,
 }
 

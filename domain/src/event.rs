@@ -4,6 +4,7 @@
 //! [`Event::into_owned`] cuts that tie. Header fields that follow from the content ([`Event::members`]) are answered
 //! here, so that the write side need not know each payload.
 
+use crate::act;
 use crate::case;
 use crate::conversation;
 use crate::ids::MemberId;
@@ -35,6 +36,8 @@ pub enum Event<'a> {
     Policy(policy::Event),
     /// Of a stream `reactor-…`.
     Reactor(reactor::Event),
+    /// Of a stream `act-…`.
+    Act(act::Event),
     /// A refusal, on any stream. It changes no aggregate's state.
     Refused(CommandRefused),
 }
@@ -48,6 +51,7 @@ impl Event<'_> {
             Event::Case(event) => Event::Case(event),
             Event::Policy(event) => Event::Policy(event),
             Event::Reactor(event) => Event::Reactor(event),
+            Event::Act(event) => Event::Act(event),
             Event::Refused(event) => Event::Refused(event),
         }
     }
@@ -58,6 +62,7 @@ impl Event<'_> {
             Event::Conversation(event) => event.members().map(Some),
             Event::Member(event) => [Some(event.member()), None],
             Event::Case(event) => event.members(),
+            Event::Act(event) => event.members(),
             Event::Policy(_) | Event::Reactor(_) => [None, None],
             Event::Refused(refused) => [Some(&refused.by), refused.other.as_ref()],
         }

@@ -4,10 +4,11 @@
 //! folded from its stream or is an input of its command. The write side (`commands`) loads streams, calls `decide` and
 //! appends; the read side (`projections`) decodes the same events into rows.
 //!
-//! One module per aggregate ([`conversation`], [`member`], [`case`], [`policy`], [`reactor`]), each with `decide` and
+//! One module per aggregate ([`conversation`], [`member`], [`case`], [`policy`], [`reactor`], [`act`]), each with `decide` and
 //! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back. A new
 //! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file.
 
+pub mod act;
 pub mod case;
 pub mod codec;
 pub mod conversation;

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use domain::ids::MemberId;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::ids::{MemberId, ReasonCode};
 use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use tracing_subscriber::EnvFilter;
 
@@ -75,6 +75,11 @@ pub(crate) enum Command {
     ///
     /// Of a data folder at rest, or of a running service with --url and a token of role auditor or service.
     Events(Events),
+    /// Prints what was known of a member or in a conversation as of a moment, or what changed between two, as JSON.
+    ///
+    /// Of a running service with --url and a token of role auditor, which records that it was looked at; or of a data folder
+    /// at rest, which reads the whole log and records nothing.
+    Audit(Audit),
     /// Checks every record of the log, and prints what it found.
     ///
     /// Of a data folder at rest, or of a running service with --url and a token of role operator or service.
@@ -215,7 +220,7 @@ pub(crate) struct Events {
     /// Events after this position only.
     #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = number, allow_negative_numbers = true)]
     pub(crate) after: u64,
-    /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
+    /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-`, `act-` or `reactor-` and an id.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
     /// Events of this type only, such as `message-sent.v1`; without `.v1`, of every version.
@@ -227,6 +232,44 @@ pub(crate) struct Events {
     /// Goes on with what is appended from now on; needs `--url`.
     #[arg(long)]
     pub(crate) follow: bool,
+}
+
+/// What `audit` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditWhat {
+    /// A member's setting, inbox, requests, unread counts and blocks.
+    Member,
+    /// What was said and known in a conversation.
+    Conversation,
+    /// What changed for a member, or in a conversation.
+    Diff,
+}
+
+/// `audit`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Audit {
+    /// What to print.
+    #[arg(value_name = "WHAT", value_enum)]
+    pub(crate) what: AuditWhat,
+    /// The member's id, or the conversation's; for `diff` either.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// The moment: a position, or a time such as `2026-01-31T12:00:00Z`; the end of the log when absent.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) as_of: Option<String>,
+    /// For `diff`: the first moment.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) from: Option<String>,
+    /// For `diff`: the second moment.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) to: Option<String>,
+    /// What for, 1-64 of `a-z 0-9 _`, which a service records with the look; `audit` when absent.
+    #[arg(long, value_name = "CODE", value_parser = purpose)]
+    pub(crate) purpose: Option<String>,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 /// `verify`.
@@ -343,6 +386,22 @@ fn member(text: &str) -> Result<String, String> {
     match MemberId::new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ : -".to_owned()),
+    }
+}
+
+/// Reads a position or a time.
+fn moment(text: &str) -> Result<String, String> {
+    match api::audit_documents::when(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("a moment is a position, or a time such as 2026-01-31T12:00:00Z".to_owned()),
+    }
+}
+
+/// Reads what something is looked at for.
+fn purpose(text: &str) -> Result<String, String> {
+    match ReasonCode::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a purpose is 1 to 64 of the characters a-z 0-9 _".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Data goes to standard output, words to standard error. What follows from a command line but not from these lines
 //! stands in a file of the subcommand's name.
 
+mod audit;
 mod bench;
 mod care;
 mod cli;
@@ -62,6 +63,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Token(args) => token::run(args),
         Command::Import(args) => block_on(import::run(args)),
         Command::Events(args) => block_on(events::run(args)),
+        Command::Audit(args) => block_on(audit::run(args)),
         Command::Verify(args) => block_on(maintenance::verify(args)),
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),

@@ -16,7 +16,8 @@ use event_store::EventStore;
 
 use crate::conversation::{self, Row};
 use crate::moderation_queue::{self, Filed, QueueItem};
-use crate::{Answer, QueryError, ReadSide, ViewName, texts};
+use crate::views::Views;
+use crate::{Answer, QueryError, ViewName, texts};
 
 /// How many messages on either side of a reported one are shown.
 const AROUND: u64 = 5;
@@ -112,7 +113,7 @@ pub struct MemberHistory {
 }
 
 /// A case with its evidence.
-pub(crate) async fn query(reads: &ReadSide, case: CaseId) -> Result<Answer<Case>, QueryError> {
+pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case>, QueryError> {
     let queue = reads.reader(ViewName::ModerationQueue)?;
     let conversation = reads.reader(ViewName::Conversation)?;
     let position = queue
@@ -128,12 +129,12 @@ pub(crate) async fn query(reads: &ReadSide, case: CaseId) -> Result<Answer<Case>
 
     let mut reports = Vec::new();
     for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
-        reports.push(report(&*reads.store, &summary, filed).await?);
+        reports.push(report(reads.log(), &summary, filed).await?);
     }
     let rows = around(&conversation, &summary, &reports)?;
     let members = conversation::members(&conversation, summary.conversation_id)?;
     let versions: Vec<u64> = rows.iter().rev().map(|(_, row)| row.version).collect();
-    let texts = texts::messages(&*reads.store, summary.conversation_id, &versions).await?;
+    let texts = texts::messages(reads.log(), summary.conversation_id, &versions).await?;
     let reported: BTreeSet<u64> = reports
         .iter()
         .flat_map(|report| &report.evidence)

@@ -20,7 +20,8 @@ use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, load, store};
 use crate::thread::{Pair, Side, Thread};
 use crate::topic::Topic;
-use crate::{Page, PageRequest, QueryError, ReadSide, ViewName, texts};
+use crate::views::Views;
+use crate::{Page, PageRequest, QueryError, ViewName, texts};
 
 const MESSAGES: &str = "messages";
 const THREADS: &str = "threads";
@@ -198,7 +199,7 @@ impl View<DomainCodec> for Conversation {
 
 /// A page of a conversation as `member` sees it at the time `now`.
 pub(crate) async fn query(
-    reads: &ReadSide,
+    reads: &dyn Views,
     member: &MemberId,
     id: ConversationId,
     page: &PageRequest,
@@ -251,26 +252,76 @@ pub(crate) async fn query(
         }
     }
     drop(merged);
-    let Page {
-        items,
-        mut next,
-        position,
-    } = Page::cut(rows, page, ViewName::Conversation, checkpoint);
-    if let (Some(place), None) = (passed_to, &next) {
-        next = Some(crate::Cursor {
+    let mut page = Page::cut(rows, page, ViewName::Conversation, checkpoint);
+    if let (Some(place), None) = (passed_to, &page.next) {
+        page.next = Some(crate::Cursor {
             log_id: checkpoint.log_id,
             view: ViewName::Conversation,
             key: place.to_vec(),
         });
     }
+    told(reads, id, &members, page).await
+}
+
+/// A page of a conversation, every message of it: withheld ones, those of a deleted part, and those that left their
+/// recipient's view, too.
+pub(crate) async fn query_all(
+    reads: &dyn Views,
+    id: ConversationId,
+    page: &PageRequest,
+) -> Result<Page<MessageItem>, QueryError> {
+    let reader = reads.reader(ViewName::Conversation)?;
+    let checkpoint = reader.checkpoint();
+    let place = page.place::<8>(ViewName::Conversation, checkpoint.log_id)?;
+    let Kept { members, .. } =
+        fetch(&reader, THREADS, id.0.as_bytes())?.ok_or(QueryError::NotFound)?;
+    let spans = Seers::ALL.map(|seers| {
+        let prefix = seers_key(id, seers);
+        let span = Span::prefix(&prefix);
+        match place {
+            Some(place) => span.after(&prefix.fixed(&place)),
+            None => span,
+        }
+    });
+    let mut merged = Merged::<8>::of(&reader, MESSAGES, &spans, Order::Ascending)?;
+    let mut rows: Vec<([u8; 8], (u64, Row))> = Vec::with_capacity(page.limit() + 1);
+    while rows.len() <= page.limit() {
+        let Some((place, value)) = merged.next()? else {
+            break;
+        };
+        let row = decode::<Row>(MESSAGES, &value)?;
+        rows.push((place, (!u64::from_be_bytes(place), row)));
+    }
+    drop(merged);
+    told(
+        reads,
+        id,
+        &members,
+        Page::cut(rows, page, ViewName::Conversation, checkpoint),
+    )
+    .await
+}
+
+/// The messages of a page, with their texts.
+async fn told(
+    reads: &dyn Views,
+    id: ConversationId,
+    members: &[MemberId; 2],
+    page: Page<(u64, Row)>,
+) -> Result<Page<MessageItem>, QueryError> {
+    let Page {
+        items,
+        next,
+        position,
+    } = page;
     let versions: Vec<u64> = items.iter().map(|(_, row)| row.version).collect();
-    let texts = texts::messages(&*reads.store, id, &versions).await?;
+    let texts = texts::messages(reads.log(), id, &versions).await?;
     let items = items
         .into_iter()
         .zip(texts)
         .map(|((number, row), sent)| MessageItem {
             number,
-            from: row.from.of(&members).clone(),
+            from: row.from.of(members).clone(),
             text: row.unsent_at.is_none().then_some(sent.text),
             sent_at: sent.sent_at,
             unsent_at: row.unsent_at.map(Timestamp),

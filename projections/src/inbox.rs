@@ -19,7 +19,8 @@ use crate::rows::{Merged, decode, load, store};
 use crate::speakers::{Block, Speakers};
 use crate::thread::{Gone, Mark, Pair, Place, Side, Thread};
 use crate::topic::Topic;
-use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
+use crate::views::Views;
+use crate::{Page, PageRequest, QueryError, ViewName};
 
 const ROWS: &str = "rows";
 const THREADS: &str = "threads";
@@ -258,7 +259,7 @@ fn row_key(member: &MemberId, position: u64) -> Key {
 
 /// A page of a member's inbox.
 pub(crate) async fn query(
-    reads: &ReadSide,
+    reads: &dyn Views,
     member: &MemberId,
     page: &PageRequest,
 ) -> Result<Page<InboxItem>, QueryError> {
@@ -289,7 +290,7 @@ pub(crate) async fn query(
     for (number, missing) in incomplete {
         if let Some(item) = page.items.get_mut(number) {
             item.last_message
-                .complete(missing, &*reads.store, item.conversation_id)
+                .complete(missing, reads.log(), item.conversation_id)
                 .await?;
         }
     }

@@ -4,6 +4,7 @@
 //! side effects; thrown away and rebuilt it has the same bytes. [`ReadSide`] opens them all on the runner of `tables`
 //! and answers the queries; texts that no row keeps are read from the log. Who may ask what is the interface's.
 
+mod as_of;
 mod blocked;
 mod case;
 mod codec;
@@ -15,6 +16,7 @@ mod last_message;
 mod members;
 mod moderation_queue;
 mod page;
+mod pairs;
 mod read_side;
 mod registry;
 mod reports;
@@ -23,9 +25,15 @@ mod rows;
 mod speakers;
 mod texts;
 mod thread;
+mod times;
 mod topic;
 mod unread;
+mod views;
 
+pub use as_of::{
+    AsOf, Bounds, Change, Decision, Diff, Moment, Outcome, PairFacts, Past, PastError, Shown,
+    SideFacts, Statement, Subject, TimelinePage, When, Which,
+};
 pub use blocked::BlockItem;
 pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;
@@ -36,6 +44,7 @@ pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};
 pub use moderation_queue::{CaseState, QueueFilter, QueueItem, QueueSort};
 pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
+pub use pairs::PairItem;
 pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
 pub use reports::{ReportItem, ReportState};

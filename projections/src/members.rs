@@ -114,9 +114,11 @@ impl View<DomainCodec> for Members {
                 }
             }
             Event::Policy(policy::Event::PolicySet(set)) => store(tx, POLICY, RULES, &*set.rules),
-            Event::Conversation(_) | Event::Case(_) | Event::Reactor(_) | Event::Refused(_) => {
-                Ok(())
-            }
+            Event::Conversation(_)
+            | Event::Case(_)
+            | Event::Reactor(_)
+            | Event::Act(_)
+            | Event::Refused(_) => Ok(()),
         }
     }
 }

@@ -260,6 +260,7 @@ impl View<DomainCodec> for ModerationQueue {
             | Event::Case(_)
             | Event::Policy(_)
             | Event::Reactor(_)
+            | Event::Act(_)
             | Event::Refused(_) => Ok(()),
         }
     }

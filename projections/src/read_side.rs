@@ -13,10 +13,12 @@ use event_store::{EventStore, LogId, Position};
 use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
 
 use crate::codec::DomainCodec;
+use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Case, InboxItem, Member, MessageItem, Page, PageRequest, QueryError,
-    QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case,
-    conversation, inbox, members, moderation_queue, registry, reports, requests, unread,
+    Answer, BlockItem, Bounds, Case, InboxItem, Member, MessageItem, Page, PageRequest, Past,
+    PastError, QueryError, QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName,
+    WaitError, blocked, case, conversation, inbox, members, moderation_queue, registry, reports,
+    requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -125,23 +127,25 @@ impl ReadSide {
         Ok(())
     }
 
+    /// The past of the log up to its durable end now, once the indexes have come there.
+    pub async fn past(&self, timeout: Duration) -> Result<Past, PastError> {
+        self.past_within(timeout, Bounds::default()).await
+    }
+
+    /// The same, with other bounds of a question.
+    pub async fn past_within(&self, timeout: Duration, bounds: Bounds) -> Result<Past, PastError> {
+        let end = self.store.durable_position();
+        for view in [ViewName::Pairs, ViewName::Times] {
+            self.wait(view, end, timeout).await?;
+        }
+        let pairs = self.reader(ViewName::Pairs)?;
+        let times = self.reader(ViewName::Times)?;
+        Ok(Past::of(Arc::clone(&self.store), end, pairs, times, bounds))
+    }
+
     /// Waits until the views are near enough to the log for writers to go on.
     pub async fn room(&self) {
         self.runner.room().await;
-    }
-
-    /// A snapshot of a view.
-    pub(crate) fn reader(&self, view: ViewName) -> Result<Reader, QueryError> {
-        let unavailable = |cause: String| QueryError::Unavailable { view, cause };
-        let handle = self
-            .runner
-            .views()
-            .iter()
-            .find(|handle| handle.name() == view.as_str());
-        handle
-            .ok_or_else(|| unavailable("no such view".to_owned()))?
-            .reader()
-            .map_err(|cause| unavailable(cause.to_string()))
     }
 
     /// A member's inbox, newest first.
@@ -224,5 +228,24 @@ impl ReadSide {
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.
     pub async fn member(&self, member: &MemberId) -> Result<Answer<Member>, QueryError> {
         members::query(&self.reader(ViewName::Members)?, member)
+    }
+}
+
+impl Views for ReadSide {
+    fn reader(&self, view: ViewName) -> Result<Reader, QueryError> {
+        let unavailable = |cause: String| QueryError::Unavailable { view, cause };
+        let handle = self
+            .runner
+            .views()
+            .iter()
+            .find(|handle| handle.name() == view.as_str());
+        handle
+            .ok_or_else(|| unavailable("no such view".to_owned()))?
+            .reader()
+            .map_err(|cause| unavailable(cause.to_string()))
+    }
+
+    fn log(&self) -> &dyn EventStore {
+        &*self.store
     }
 }

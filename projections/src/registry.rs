@@ -13,8 +13,10 @@ use crate::conversation::Conversation;
 use crate::inbox::Inbox;
 use crate::members::Members;
 use crate::moderation_queue::ModerationQueue;
+use crate::pairs::Pairs;
 use crate::reports::Reports;
 use crate::requests::Requests;
+use crate::times::Times;
 use crate::unread::UnreadCounts;
 
 /// All views, to be run or rebuilt.
@@ -28,6 +30,8 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(ModerationQueue),
         Arc::new(Reports),
         Arc::new(Members),
+        Arc::new(Pairs),
+        Arc::new(Times),
     ]
 }
 
@@ -81,6 +85,10 @@ views! {
     Reports = 7, "reports";
     /// Who is registered, and what have they chosen?
     Members = 8, "members";
+    /// Which conversations has a member, of whatever kind, and since when?
+    Pairs = 9, "pairs";
+    /// Which part of the log was there at a time?
+    Times = 10, "times";
 }
 
 impl std::fmt::Display for ViewName {

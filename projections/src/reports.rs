@@ -17,7 +17,8 @@ use tables::{ApplyError, Order, Span, Tx, View};
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, store};
 use crate::topic::Topic;
-use crate::{Answer, Page, PageRequest, QueryError, ReadSide, ViewName, texts};
+use crate::views::Views;
+use crate::{Answer, Page, PageRequest, QueryError, ViewName, texts};
 
 const ROWS: &str = "rows";
 const BY_ID: &str = "by_id";
@@ -154,7 +155,7 @@ impl Row {
 
 /// A page of what a member has reported.
 pub(crate) async fn query(
-    reads: &ReadSide,
+    reads: &dyn Views,
     member: &MemberId,
     page: &PageRequest,
 ) -> Result<Page<ReportItem>, QueryError> {
@@ -177,7 +178,7 @@ pub(crate) async fn query(
     } = page;
     let mut answers = Vec::with_capacity(items.len());
     for row in items {
-        answers.push(row.into_item(&*reads.store).await?);
+        answers.push(row.into_item(reads.log()).await?);
     }
     Ok(Page {
         items: answers,
@@ -188,7 +189,7 @@ pub(crate) async fn query(
 
 /// One report, for its reporter.
 pub(crate) async fn query_one(
-    reads: &ReadSide,
+    reads: &dyn Views,
     member: &MemberId,
     report: ReportId,
 ) -> Result<Answer<ReportItem>, QueryError> {
@@ -202,7 +203,7 @@ pub(crate) async fn query_one(
         .ok_or(QueryError::NotFound)?;
     let row: Row = fetch(&reader, ROWS, &key)?.ok_or(QueryError::NotFound)?;
     Ok(Answer {
-        value: row.into_item(&*reads.store).await?,
+        value: row.into_item(reads.log()).await?,
         position: reader.checkpoint().position,
     })
 }

@@ -19,7 +19,8 @@ use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, fetch, load, store};
 use crate::thread::{Mark, Side};
 use crate::topic::Topic;
-use crate::{Page, PageRequest, QueryError, ReadSide, ViewName};
+use crate::views::Views;
+use crate::{Page, PageRequest, QueryError, ViewName};
 
 const ROWS: &str = "rows";
 const COUNTS: &str = "counts";
@@ -218,7 +219,7 @@ fn row_key(member: &MemberId, group: u8, order: u64) -> Key {
 
 /// A page of a member's requests, without the frozen ones.
 pub(crate) async fn query(
-    reads: &ReadSide,
+    reads: &dyn Views,
     member: &MemberId,
     page: &PageRequest,
 ) -> Result<Page<RequestItem>, QueryError> {
@@ -262,7 +263,7 @@ pub(crate) async fn query(
     for (number, missing) in incomplete {
         if let Some(item) = page.items.get_mut(number) {
             item.last_message
-                .complete(missing, &*reads.store, item.conversation_id)
+                .complete(missing, reads.log(), item.conversation_id)
                 .await?;
         }
     }

@@ -28,7 +28,7 @@ pub(crate) enum Topic {
     Case,
     /// The rules in force.
     Policy,
-    /// What concerns no view: refusals and the checkpoints of reactors.
+    /// What concerns no view: refusals, the checkpoints of reactors, the acts of auditors.
     Nothing,
     /// Not known here.
     Unknown,
@@ -54,7 +54,7 @@ impl Topic {
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "report-joined" | "content-disclosed" => Self::Case,
             "policy-set" => Self::Policy,
-            "command-refused" | "reactor-checkpoint" => Self::Nothing,
+            "command-refused" | "reactor-checkpoint" | "act-content-disclosed" => Self::Nothing,
             _ => Self::Unknown,
         }
     }

@@ -63,6 +63,11 @@ impl<'v, C: Codec> Fold<'v, C> {
         Ok(())
     }
 
+    /// Notes that no event up to `position` concerns the view beyond those applied.
+    pub fn came_to(&mut self, position: Position) {
+        self.position = self.position.max(position);
+    }
+
     /// The last event applied.
     pub fn position(&self) -> Position {
         self.position

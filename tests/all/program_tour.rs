@@ -32,7 +32,7 @@ fn every_line_of_the_readme_tour_does_what_it_says() {
     let blocks = blocks(&readme);
     assert_eq!(
         blocks.len(),
-        7,
+        8,
         "the tour has other blocks than this test knows"
     );
 
@@ -91,6 +91,14 @@ fn every_line_of_the_readme_tour_does_what_it_says() {
         &[
             "\"type\":\"messages-reported.v1\"",
             "\"type\":\"request-accepted.v1\"",
+        ],
+    );
+    has(
+        7,
+        &[
+            "Rule 12: the audience of ann is `everyone`",
+            "\"statement\":\"ann deleted the request of cat, quietly\"",
+            "\"dm_setting\":",
         ],
     );
     assert!(server.stop().success());

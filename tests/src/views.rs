@@ -24,9 +24,12 @@ use event_store::{LogId, Members, NewEvent, Position, RecordedEvent, StreamName}
 use projections::{DomainCodec, Options, ReadSide, ViewName};
 use uuid::Uuid;
 
+pub mod acts;
+mod counting;
 mod log;
 pub mod model;
 
+pub use counting::Counting;
 pub use log::Log;
 
 /// The id of such a world's log.

@@ -61,6 +61,8 @@ codes! {
         "An `Idempotency-Key` that is not 1-128 bytes of text without control characters, a `Doorstep-At` that is no time, or one of them given twice.";
     InvalidTime, "invalid_time", BAD_REQUEST, "The command's time cannot be taken",
         "The command's time (`Doorstep-At`, or `at` of a line) is more than 5 seconds ahead of the service's clock, or before the last event of what it concerns. `errors` says which of the two. Give the time at which it happened, in the order in which things happened, or none.";
+    AsOfBeyondEnd, "as_of_beyond_end", BAD_REQUEST, "The moment has not come",
+        "The position is beyond the end of the log, or the time is later than now; `errors` names the parameter. What is to come is not known.";
     Unauthenticated, "unauthenticated", UNAUTHORIZED, "A bearer token is needed",
         "The request has no `Authorization: Bearer` header. Send a token with it; `doorstep token` makes one.";
     TokenInvalid, "token_invalid", UNAUTHORIZED, "The token does not verify",
@@ -115,6 +117,8 @@ codes! {
         "It is over before it begins, or its text is too long; `errors` names the field.";
     InvalidPolicy, "invalid_policy", UNPROCESSABLE_ENTITY, "The policy has a value that none may have",
         "`errors` names the field, and the least and the most that it may be. Nothing was changed.";
+    AuditTooLarge, "audit_too_large", UNPROCESSABLE_ENTITY, "The answer depends on too much",
+        "A question about the past reads the streams that concern it, at most 200,000 events, 64 MiB of them and 20,000 streams; what changed tells at most 1,000 rows. Ask for one conversation, an earlier moment or a shorter span.";
     LimitReached, "limit_reached", TOO_MANY_REQUESTS, "A limit of messages was reached",
         "`limit` says which: `request_messages`, as many as may wait for this member's answer, or `requests_per_day`, as many new requests as may be opened within 24 hours, whoever is addressed; then `Retry-After` says when the first of them ends.";
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Too many requests",

@@ -9,7 +9,7 @@ use domain::evidence::Cause;
 use domain::policy::{COOLDOWNS_MAX, DAYS_MAX};
 use domain::rejection::{Code as Refused, Rejection};
 use domain::text::TextProblem;
-use projections::QueryError;
+use projections::{PastError, QueryError, WaitError};
 
 use super::{ApiError, Code, FieldCode, Limit};
 use crate::caller::DOORSTEP_AT;
@@ -232,6 +232,22 @@ fn of_text(problem: TextProblem) -> (FieldCode, String) {
             FieldCode::ForbiddenCharacter,
             "It holds a U+0000.".to_owned(),
         ),
+    }
+}
+
+impl From<PastError> for ApiError {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::BeyondEnd { .. } => Code::AsOfBeyondEnd.into(),
+            PastError::TooMuch(_) | PastError::TooManyChanges(_) => Code::AuditTooLarge.into(),
+            PastError::Wait(WaitError::Behind(_)) => {
+                ApiError::new(Code::ViewBehind).retry_after_s(1)
+            }
+            PastError::Wait(WaitError::Stopped(_)) => {
+                ApiError::new(Code::NotReady).retry_after_s(1)
+            }
+            PastError::Query(error) => error.into(),
+        }
     }
 }
 

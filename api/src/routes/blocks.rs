@@ -46,7 +46,7 @@ async fn unblock(
 
 /// A blocked member.
 #[derive(Debug, Serialize, ToSchema)]
-struct Block {
+pub(crate) struct Block {
     member: String,
     /// Their conversation, if it holds a message that the caller sees.
     #[schema(format = Uuid)]

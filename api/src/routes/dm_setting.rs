@@ -29,12 +29,23 @@ struct Choice {
 
 /// The setting in force.
 #[derive(Debug, Serialize, ToSchema)]
-struct DmSetting {
+pub(crate) struct DmSetting {
     audience: Audience,
     /// How often what it says was set, from 1; the default of the age band is a setting too.
     version: u64,
     /// The position of the event that set it so.
     position: ShownPosition,
+}
+
+impl DmSetting {
+    /// The setting, with its position as a caller is shown it.
+    pub(crate) fn shown(setting: &projections::DmSetting, position: ShownPosition) -> Self {
+        DmSetting {
+            audience: setting.audience.into(),
+            version: setting.version,
+            position,
+        }
+    }
 }
 
 /// Whom the caller lets write to them.
@@ -49,11 +60,7 @@ async fn show(
         .await?;
     let answer = shared.reads.member(caller.sub()).await?;
     let setting = answer.value.dm_setting;
-    let body = DmSetting {
-        audience: setting.audience.into(),
-        version: setting.version,
-        position: caller.shows(&shared, setting.position),
-    };
+    let body = DmSetting::shown(&setting, caller.shows(&shared, setting.position));
     Ok(shared.standing_at(&caller, answer.position, body))
 }
 

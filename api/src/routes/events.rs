@@ -49,7 +49,7 @@ struct Asked {
     /// Items of a page, 1-200, 50 when absent. For `application/x-ndjson`: events at most, all when absent.
     #[param(minimum = 1)]
     limit: Option<usize>,
-    /// Of this stream alone: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
+    /// Of this stream alone: `policy`, or `conversation-`, `member-`, `case-`, `act-` or `reactor-` and an id.
     stream: Option<String>,
     /// Of this type alone, such as `message-sent.v1`; without `.v1`, of every version.
     r#type: Option<String>,

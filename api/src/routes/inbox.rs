@@ -20,7 +20,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 
 /// A conversation in the caller's inbox.
 #[derive(Debug, Serialize, ToSchema)]
-struct InboxEntry {
+pub(crate) struct InboxEntry {
     #[schema(format = Uuid)]
     conversation_id: String,
     /// The other member.

@@ -151,7 +151,7 @@ async fn unsend(
 
 /// A message of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
-struct ShownMessage {
+pub(crate) struct ShownMessage {
     number: u64,
     from: String,
     /// Null once unsent.

@@ -6,22 +6,23 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
-mod blocks;
+pub(crate) mod audit;
+pub(crate) mod blocks;
 mod conversations;
-mod dm_setting;
+pub(crate) mod dm_setting;
 mod events;
 mod health;
-mod inbox;
+pub(crate) mod inbox;
 mod members;
-mod messages;
+pub(crate) mod messages;
 mod moderation;
 mod policy;
 mod relationships;
 mod reports;
-mod requests;
+pub(crate) mod requests;
 mod store;
 mod suspensions;
-mod unread;
+pub(crate) mod unread;
 mod views;
 
 /// All routes with their documents.
@@ -40,6 +41,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(unread::router())
         .merge(moderation::router())
         .merge(suspensions::router())
+        .merge(audit::router())
         .merge(events::router())
         .merge(views::router())
         .merge(store::router())

@@ -213,7 +213,7 @@ struct Reading {
 
 /// A case with its evidence.
 #[derive(Debug, Serialize, ToSchema)]
-struct ShownCase {
+pub(crate) struct ShownCase {
     #[schema(format = Uuid)]
     case_id: String,
     #[schema(format = Uuid)]
@@ -405,7 +405,7 @@ async fn case(
 }
 
 /// The messages that a case shows, each once: those of its reports, and those around them.
-fn shown_messages(case: &Case) -> ShownMessages {
+pub(crate) fn shown_messages(case: &Case) -> ShownMessages {
     let evidence = case.reports.iter().flat_map(|report| &report.evidence);
     let reported: BTreeSet<u64> = evidence.map(|item| item.number).collect();
     let around = case.messages.iter().map(|message| message.number);
@@ -417,21 +417,25 @@ fn shown_messages(case: &Case) -> ShownMessages {
 
 /// Records that the case is about to be shown. The view shows a case from its first report on; its own stream begins a
 /// moment later, by the reactor, which is waited for.
-async fn disclose(
+pub(crate) async fn disclose<A>(
     shared: &State,
-    acting: &Acting<AsModerator>,
+    acting: &Acting<A>,
     command: Command,
 ) -> Result<(), ApiError> {
     match shared.carry_out(acting, command.clone()).await {
         Err(error) if error.code() == Code::NotFound => {
-            match tokio::time::timeout(shared.options.view_wait, shared.commands.drain_reactors())
-                .await
-            {
-                Ok(drained) => drained?,
-                Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
-            }
+            caught_up(shared).await?;
             shared.carry_out(acting, command).await.map(drop)
         }
         outcome => outcome.map(drop),
+    }
+}
+
+/// Waits until the reactors have brought every report into its case.
+pub(crate) async fn caught_up(shared: &State) -> Result<(), ApiError> {
+    let drained = shared.commands.drain_reactors();
+    match tokio::time::timeout(shared.options.view_wait, drained).await {
+        Ok(drained) => Ok(drained?),
+        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
     }
 }

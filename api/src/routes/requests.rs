@@ -70,7 +70,7 @@ struct Relationship {
 
 /// A request that waits for the caller.
 #[derive(Debug, Serialize, ToSchema)]
-struct Request {
+pub(crate) struct Request {
     #[schema(format = Uuid)]
     conversation_id: String,
     /// Who knocks.

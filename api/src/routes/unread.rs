@@ -19,9 +19,18 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 
 /// In how many conversations something unread waits.
 #[derive(Debug, Serialize, ToSchema)]
-struct Unread {
+pub(crate) struct Unread {
     inbox: u64,
     requests: u64,
+}
+
+impl From<projections::Unread> for Unread {
+    fn from(unread: projections::Unread) -> Self {
+        Unread {
+            inbox: unread.inbox,
+            requests: unread.requests,
+        }
+    }
 }
 
 /// In how many conversations something unread waits.
@@ -35,9 +44,5 @@ async fn count(
         .reached(&caller, ViewName::Unread, asked.min_position.as_deref())
         .await?;
     let answer = shared.reads.unread(caller.sub()).await?;
-    let body = Unread {
-        inbox: answer.value.inbox,
-        requests: answer.value.requests,
-    };
-    Ok(shared.standing_at(&caller, answer.position, body))
+    Ok(shared.standing_at(&caller, answer.position, answer.value.into()))
 }
