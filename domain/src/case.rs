@@ -9,6 +9,7 @@
 //! appeal, reverse, and the reopening of a decided case by a newly reported message) extend `Event`, `State` and
 //! `Command` here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -22,7 +23,9 @@ pub fn stream(case: CaseId) -> String {
 }
 
 /// What a report complains of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum Category {
@@ -135,8 +138,8 @@ pub enum Event {
     ContentDisclosed(ContentDisclosed),
 }
 
-/// `case-opened.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `case-opened.v1`: the moderators' file on a reported member is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseOpened {
     /// The case itself.
     pub case: CaseId,
@@ -149,8 +152,8 @@ pub struct CaseOpened {
     pub reporter: Option<MemberId>,
 }
 
-/// `report-joined.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `report-joined.v1`: a report belongs to the case; the first, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportJoined {
     /// The report.
     pub report_id: ReportId,
@@ -171,8 +174,8 @@ pub struct ReportJoined {
     pub reporters: u32,
 }
 
-/// `content-disclosed.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `content-disclosed.v1`: the case's content was shown to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContentDisclosed {
     /// Who read.
     pub by: MemberId,
@@ -193,7 +196,7 @@ pub struct ContentDisclosed {
 
 /// The messages of a case that somebody is shown, by number, ascending. A case shows a bounded number of reports, a
 /// report names a bounded number of messages, and around each are few.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownMessages {
     /// The reported ones, as they were sent.
     pub reported: Vec<u64>,

@@ -7,9 +7,11 @@
 //!
 //! This is also the one place where personal content (`crate::text::Text`) will be sealed.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::rejection::CommandRefused;
 use crate::text::Text;
 use crate::{case, conversation, member, policy, reactor};
 
@@ -17,8 +19,19 @@ use crate::{case, conversation, member, policy, reactor};
 pub struct EventType {
     /// The name in the record's header, with the schema version.
     pub name: &'static str,
+    /// The streams it stands on.
+    pub stream: &'static str,
     /// Reads `data` of this type.
     decode: for<'a> fn(&'a [u8]) -> Result<Event<'a>, serde_json::Error>,
+    /// The shape of `data`.
+    shape: fn(&mut SchemaGenerator) -> serde_json::Value,
+}
+
+impl EventType {
+    /// The shape of its `data`; what it shares with others is left to the generator.
+    pub(crate) fn shape(&self, generator: &mut SchemaGenerator) -> serde_json::Value {
+        (self.shape)(generator)
+    }
 }
 
 /// An event that cannot be read.
@@ -38,6 +51,25 @@ pub enum DecodeError {
     },
 }
 
+/// The streams that events of an aggregate stand on.
+macro_rules! stream {
+    (Conversation) => {
+        "conversation-{uuid}"
+    };
+    (Member) => {
+        "member-{id}"
+    };
+    (Case) => {
+        "case-{uuid}"
+    };
+    (Policy) => {
+        "policy"
+    };
+    (Reactor) => {
+        "reactor-{name}"
+    };
+}
+
 /// The stored name of each payload, and the table of how to read it. The most frequent types come first, because the
 /// table is searched in order.
 macro_rules! types {
@@ -46,11 +78,18 @@ macro_rules! types {
         pub const TYPES: &[EventType] = &[
             $(EventType {
                 name: $name,
+                stream: stream!($sum),
                 decode: |data| {
                     serde_json::from_slice(data).map(|event| Event::$sum($aggregate::Event::$variant(event)))
                 },
+                shape: |generator| <$aggregate::$variant as JsonSchema>::json_schema(generator).to_value(),
             },)*
-            EventType { name: COMMAND_REFUSED, decode: |data| serde_json::from_slice(data).map(Event::Refused) },
+            EventType {
+                name: COMMAND_REFUSED,
+                stream: "the stream the command was decided on",
+                decode: |data| serde_json::from_slice(data).map(Event::Refused),
+                shape: |generator| CommandRefused::json_schema(generator).to_value(),
+            },
         ];
 
         /// The type under which an event is stored.

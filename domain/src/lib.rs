@@ -5,10 +5,12 @@
 //! appends; the read side (`projections`) decodes the same events into rows.
 //!
 //! One module per aggregate ([`conversation`], [`member`], [`case`], [`policy`], [`reactor`]), each with `decide` and
-//! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back. A new
+//! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back,
+//! and [`catalogue`] says what those bytes are. A new
 //! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file.
 
 pub mod case;
+pub mod catalogue;
 pub mod codec;
 pub mod conversation;
 pub mod event;

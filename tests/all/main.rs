@@ -35,6 +35,7 @@ mod commands_kept;
 mod commands_limits;
 mod commands_loading;
 mod commands_rules;
+mod event_catalogue;
 mod program_at_rest;
 mod program_backup;
 mod program_care;
