@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
 use crate::ids::{CaseId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::policy::REPORT_MESSAGES_MAX;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -94,17 +95,15 @@ impl PriorityInputs {
     #[must_use]
     pub fn at_report(
         before: Option<PriorityInputs>,
-        category: Category,
+        severity: u8,
         over_limit: bool,
         reporters: u32,
         upheld: u32,
     ) -> PriorityInputs {
         let severity = match before {
-            Some(before) if before.over_limit == over_limit => {
-                before.severity.max(category.severity())
-            }
+            Some(before) if before.over_limit == over_limit => before.severity.max(severity),
             Some(before) if over_limit => before.severity,
-            Some(_) | None => category.severity(),
+            Some(_) | None => severity,
         };
         PriorityInputs {
             severity,
@@ -152,7 +151,7 @@ pub struct CaseOpened {
     pub reporter: Option<MemberId>,
 }
 
-/// `report-joined.v1`: a report belongs to the case; the first, too.
+/// `report-joined.v2`: a report belongs to the case; the first, too. It records what the case's priority follows from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportJoined {
     /// The report.
@@ -165,13 +164,19 @@ pub struct ReportJoined {
     pub reported: MemberId,
     /// What for.
     pub category: Category,
+    /// How urgent a report of this category was held to be, 1 to 5.
+    #[schemars(range(min = 1, max = 5))]
+    pub severity: u8,
     /// How many messages it newly names.
+    #[schemars(range(min = 1, max = REPORT_MESSAGES_MAX))]
     pub messages: u32,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
     /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
     /// their reporters' daily limit do not count.
     pub reporters: u32,
+    /// Earlier cases against this member that were upheld, when it joined.
+    pub upheld: u32,
 }
 
 /// `content-disclosed.v1`: the case's content was shown to somebody.
@@ -295,6 +300,8 @@ pub struct JoinReport {
     pub over_limit: bool,
     /// Different members who reported this member within 90 days, this one among them.
     pub reporters: u32,
+    /// Earlier cases against this member that were upheld.
+    pub upheld: u32,
 }
 
 /// The events that carry a command out; none when the report has joined already. Every disclosure is an event of its
@@ -340,13 +347,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
             state.reports = state.reports.saturating_add(1);
-            // No case was decided yet, so none was upheld before this one.
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
-                joined.category,
+                joined.severity,
                 joined.over_limit,
                 joined.reporters,
-                0,
+                joined.upheld,
             ));
             let conversation_version = state
                 .joined_up_to
@@ -383,9 +389,11 @@ fn join(state: &State, report: &JoinReport) -> Vec<Event> {
         reporter: report.reporter.clone(),
         reported: report.reported.clone(),
         category: report.category,
+        severity: report.category.severity(),
         messages: report.messages,
         over_limit: report.over_limit,
         reporters: report.reporters,
+        upheld: report.upheld,
     }));
     events
 }
@@ -413,6 +421,7 @@ mod spec {
             messages: 1,
             over_limit: false,
             reporters: 1,
+            upheld: 0,
         })
     }
 

@@ -58,6 +58,12 @@ pub fn document() -> Value {
     for (known, mut shape) in shapes {
         close(&mut shape);
         plain_words(&mut shape);
+        if let Value::Object(shape) = &mut shape {
+            shape.insert("x-since-level".to_owned(), known.since.into());
+            if known.superseded_by.is_some() {
+                shape.insert("deprecated".to_owned(), true.into());
+            }
+        }
         any.push(json!({
             "properties": {
                 "type": { "const": known.name },
@@ -70,7 +76,8 @@ pub fn document() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,
         "title": "The events of Doorstep",
-        "description": "Every type and version ever stored, made from the code. `x-personal` marks texts that people wrote.",
+        "description": "Every type and version ever stored, made from the code. `x-personal` marks texts that people wrote, \
+            `x-since-level` the schema level of logs from which on a type is written, `deprecated` what a newer version says.",
         "type": "object",
         "required": ["type", "data"],
         "oneOf": any,

@@ -7,7 +7,8 @@
 //! One module per aggregate ([`conversation`], [`member`], [`case`], [`policy`], [`reactor`]), each with `decide` and
 //! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back,
 //! and [`catalogue`] says what those bytes are. A new
-//! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file.
+//! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file; the
+//! versions of before are in `superseded`.
 
 pub mod case;
 pub mod catalogue;
@@ -20,6 +21,7 @@ pub mod member;
 pub mod policy;
 pub mod reactor;
 pub mod rejection;
+mod superseded;
 pub mod text;
 pub mod time;
 

@@ -86,6 +86,11 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Brings a backup back into a data folder without a log, as a log of its own.
     Restore(Restore),
+    /// Raises the schema level of a log to the newest that this program knows.
+    ///
+    /// From then on it is written in the newest types and versions, and programs that know less refuse it: do it when none
+    /// of them will read the log again. There is no way back. No service may run over the data folder meanwhile.
+    RaiseLevel(RaiseLevel),
     /// Prints every setting with its value and where that comes from, secrets hidden.
     ///
     /// It takes the flags of all other commands, and refuses what they would.
@@ -256,6 +261,13 @@ pub(crate) struct Restore {
     /// The folder that `backup` wrote.
     #[arg(value_name = "SRC")]
     pub(crate) src: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+}
+
+/// `raise-level`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RaiseLevel {
     #[command(flatten)]
     pub(crate) folder: Folder,
 }

@@ -9,7 +9,8 @@ pub fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), Strin
     let words = schema.as_object().ok_or("a schema is an object")?;
     for (word, said) in words {
         let holds = match word.as_str() {
-            "$schema" | "$id" | "$defs" | "title" | "description" | "x-personal" => Ok(()),
+            "$schema" | "$id" | "$defs" | "title" | "description" | "deprecated" | "x-personal"
+            | "x-since-level" => Ok(()),
             "$ref" => {
                 let path = text(said)
                     .strip_prefix('#')

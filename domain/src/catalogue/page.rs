@@ -18,7 +18,9 @@ it by a test, as is the same in JSON Schema, [events.schema.json](events.schema.
 times, ids, actor, members) is the same for all types: [the log over HTTP](http.md#the-log-auditor-service).
 
 - A type and version never changes its shape, not by an optional field or a word of a list either: that is a new version.
-  Old versions stay here, because they stay in logs.
+  Old versions stay here, because they stay in logs; this program reads them as the newest one.
+- A log has a *schema level*. A type is written into logs of its level or above, and a log below it goes on in the version
+  before, until [`doorstep raise-level`](program.md#the-schema-level); a program refuses a log above its own level.
 - `data` has the fields of its version and no others, always in the same order. A field that *may be absent* is left out,
   never null. Read on over fields that you do not know all the same: your copy of this page may be the older one.
 - Numbers are whole, up to 2^64-1: take care where a language reads them as floating point. Times are whole milliseconds
@@ -48,10 +50,12 @@ pub fn page() -> String {
         let shape = definitions.get(known.name).unwrap_or(&Value::Null);
         let _ = write!(
             page,
-            "\n## `{}`\n\n{} On {}.\n",
+            "\n## `{}`\n\n{} On {}; since schema level {}{}.\n",
             known.name,
             words(shape),
-            stream(known)
+            stream(known),
+            known.since,
+            superseded(known)
         );
         fields(shape, definitions, &mut page);
         if let Some(example) = super::example(known.name) {
@@ -86,6 +90,16 @@ fn stream(known: &EventType) -> String {
     } else {
         format!("`{}`", known.stream)
     }
+}
+
+/// What is written instead, where something is.
+fn superseded(known: &EventType) -> String {
+    known.superseded_by.map_or_else(String::new, |newer| {
+        format!(
+            "; superseded by [`{newer}`](#{}), as which it is read",
+            anchor(newer)
+        )
+    })
 }
 
 /// How the page's reader names a heading in a link.
