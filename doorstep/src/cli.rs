@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::ids::MemberId;
 use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use tracing_subscriber::EnvFilter;
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Run again after a stop or a kill, it goes on where it was and does nothing twice. No service may run over the data
     /// folder meanwhile.
     Import(Import),
-    /// Prints events, one JSON object a line.
+    /// Prints events, one JSON object a line, or writes them to a file.
     ///
     /// Of a data folder at rest, or of a running service with --url and a token of role auditor or service.
     Events(Events),
@@ -220,6 +220,9 @@ pub(crate) struct Events {
     /// Events after this position only.
     #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = number, allow_negative_numbers = true)]
     pub(crate) after: u64,
+    /// Events up to this position only, itself included; to the end of the log as it is, unless given.
+    #[arg(long, value_name = "POSITION", value_parser = number, allow_negative_numbers = true)]
+    pub(crate) until: Option<u64>,
     /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-` or `reactor-` and an id.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
@@ -232,6 +235,25 @@ pub(crate) struct Events {
     /// Goes on with what is appended from now on; needs `--url`.
     #[arg(long)]
     pub(crate) follow: bool,
+    /// The form of what is written: lines of JSON, or a Parquet file, which needs `--out`.
+    #[arg(long, value_name = "FORM", default_value = "json")]
+    pub(crate) format: Format,
+    /// Writes to this file instead of standard output, which then tells how many events it has. The file is there when it
+    /// is whole, and not before.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Writes over the file of `--out` where it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// The form of events that are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object a line.
+    Json,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// `verify`.
