@@ -79,7 +79,7 @@ impl EventFilter {
             .as_ref()
             .is_none_or(|stream| event.stream() == stream.as_str())
             && self.event_type.as_ref().is_none_or(|wanted| {
-                event.event_type() == wanted || without_version(event.event_type()) == wanted
+                event.event_type() == wanted || codec::name(event.event_type()) == wanted
             })
             && self.member.as_ref().is_none_or(|wanted| {
                 event.actor() == wanted || event.members().any(|member| member == wanted)
@@ -87,21 +87,20 @@ impl EventFilter {
     }
 }
 
-/// A type's name without its schema version.
-fn without_version(name: &str) -> &str {
-    name.rsplit_once(".v").map_or(name, |(name, _)| name)
-}
-
 fn check_type(name: &str) -> Result<(), String> {
     let names = || codec::TYPES.iter().map(|known| known.name);
-    if names().any(|known| known == name || without_version(known) == name) {
+    if names().any(|known| known == name || codec::name(known) == name) {
         return Ok(());
     }
     // Likeness is of the names: a version that all share would make all alike.
-    let nearest = near::nearest(without_version(name), names().map(without_version), NEAREST);
+    let current = codec::TYPES
+        .iter()
+        .filter(|known| known.superseded_by.is_none());
+    let current = current.map(|known| codec::name(known.name));
+    let nearest = near::nearest(codec::name(name), current, NEAREST);
     let nearest: Vec<&str> = nearest
         .into_iter()
-        .filter_map(|near| names().find(|known| without_version(known) == near))
+        .flat_map(|near| names().filter(move |known| codec::name(known) == near))
         .collect();
     Err(format!(
         "No event is of the type `{name}`; the nearest are {}.",
@@ -144,7 +143,7 @@ mod spec {
     fn every_type_is_known_with_its_version_and_without() {
         for known in domain::codec::TYPES {
             assert_eq!(of_type(known.name), Ok(()));
-            assert_eq!(of_type(super::without_version(known.name)), Ok(()));
+            assert_eq!(of_type(domain::codec::name(known.name)), Ok(()));
         }
     }
 

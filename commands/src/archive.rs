@@ -5,6 +5,7 @@
 //! on the way to a command stands in front of its first event and belongs to it; at the end of the log it belongs to a
 //! command that a killed run did not come to.
 
+use domain::codec;
 use event_store::{EventStore, Position, ReadError, RecordedEvent, StreamName};
 use uuid::Uuid;
 
@@ -15,8 +16,8 @@ use crate::index::is_clients;
 const PAGE_EVENTS: usize = 8192;
 const PAGE_BYTES: usize = 8 << 20;
 
-/// What timers append.
-pub(crate) const TIMED: &str = "suspension-ended.v1";
+/// What timers append, in whatever version.
+pub(crate) const TIMED: &str = "suspension-ended";
 
 /// The ids, sorted.
 pub(crate) struct Archive {
@@ -129,7 +130,7 @@ impl Archive {
 /// Whether events of this type lead to the command after them: what time ended, or a step.
 fn comes_before(event_type: &str) -> bool {
     matches!(
-        event_type,
-        TIMED | "request-slot-taken.v1" | "report-counted.v1"
+        codec::name(event_type),
+        TIMED | "request-slot-taken" | "report-counted"
     )
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use domain::codec;
 use domain::ids::MemberId;
 use domain::member;
 use domain::rejection::Code;
@@ -120,7 +121,7 @@ async fn after_timers(
             return Ok(position);
         }
         for record in &page {
-            if record.event_type() != TIMED || record.at_ms() > time.0 {
+            if codec::name(record.event_type()) != TIMED || record.at_ms() > time.0 {
                 return Ok(position);
             }
             position = record.position();

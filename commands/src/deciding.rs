@@ -177,9 +177,17 @@ impl Desk<'_> {
         facts: &FactsInHand,
         decided_on: Position,
     ) -> bool {
+        let level = self.shared.store.schema_level();
         let stored = job
             .origin
-            .new_events(&job.stream, &entry.aggregate, at, &events);
+            .new_events(&job.stream, &entry.aggregate, at, &events, level);
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(above) => {
+                self.conclude(job, Err(CommandError::AboveLevel(above)), decided_on);
+                return false;
+            }
+        };
         let first_id = stored.first().map_or(Uuid::nil(), |event| event.event_id);
         let append = Append {
             stream: job.stream.clone(),

@@ -32,13 +32,15 @@ const SUSPENSIONS: &str = "suspensions";
 const CAUSES: &str = "causes";
 const SLOTS: &str = "slots";
 
+// Types are told by their names, of whatever version.
+
 /// What a command does to its slot; the headers of the first two say all.
-const SLOT_TAKEN: &str = "request-slot-taken.v1";
-const REQUEST_OPENED: &str = "request-opened.v1";
-const SLOT_RETURNED: &str = "request-slot-returned.v1";
+const SLOT_TAKEN: &str = "request-slot-taken";
+const REQUEST_OPENED: &str = "request-opened";
+const SLOT_RETURNED: &str = "request-slot-returned";
 
 /// What the reactor `cases` is there for.
-const CAUSE: &str = "messages-reported.v1";
+const CAUSE: &str = "messages-reported";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -62,13 +64,13 @@ impl Codec for WriteSideCodec {
 /// Types whose content the view reads.
 fn matters(event_type: &str) -> bool {
     matches!(
-        event_type,
-        "message-unsent.v1"
-            | "messages-reported.v1"
-            | "member-suspended.v1"
-            | "member-reinstated.v1"
-            | "suspension-ended.v1"
-            | "reactor-checkpoint.v1"
+        codec::name(event_type),
+        "message-unsent"
+            | "messages-reported"
+            | "member-suspended"
+            | "member-reinstated"
+            | "suspension-ended"
+            | "reactor-checkpoint"
             | SLOT_RETURNED
     )
 }
@@ -76,14 +78,14 @@ fn matters(event_type: &str) -> bool {
 /// Whether events of this type are a client's command's own: not a step on its way, nor what follows from it.
 pub(crate) fn is_clients(event_type: &str) -> bool {
     !matches!(
-        event_type,
-        "request-slot-taken.v1"
-            | "request-slot-returned.v1"
-            | "report-counted.v1"
-            | "case-opened.v1"
-            | "report-joined.v1"
-            | "suspension-ended.v1"
-            | "reactor-checkpoint.v1"
+        codec::name(event_type),
+        "request-slot-taken"
+            | "request-slot-returned"
+            | "report-counted"
+            | "case-opened"
+            | "report-joined"
+            | "suspension-ended"
+            | "reactor-checkpoint"
     )
 }
 
@@ -121,7 +123,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        is_clients(event_type) || matters(event_type) || event_type == SLOT_TAKEN
+        is_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
     }
 
     fn apply(
@@ -135,14 +137,15 @@ impl View<WriteSideCodec> for WriteSide {
                 .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
             ids::add(tx, event)?;
         }
-        if event.event_type() == CAUSE {
+        let name = codec::name(event.event_type());
+        if name == CAUSE {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
         }
-        if event.event_type() == SLOT_TAKEN {
+        if name == SLOT_TAKEN {
             slot_taken(tx, event)?;
-        } else if event.event_type() == REQUEST_OPENED {
+        } else if name == REQUEST_OPENED {
             tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
         }
         match decoded {

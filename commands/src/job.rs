@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::codec::AboveLevel;
 use domain::conversation::Event as ConversationEvent;
 use domain::ids::{CommandId, MemberId, event_id, reactor_event_id};
 use domain::rejection::CommandName;
@@ -220,14 +221,15 @@ impl Origin {
         }
     }
 
-    /// The events as they are stored, for an append to this aggregate.
+    /// The events as they are stored in a log of this schema level, for an append to this aggregate.
     pub(crate) fn new_events(
         &self,
         stream: &StreamName,
         aggregate: &Aggregate,
         at: Timestamp,
         events: &[Event<'_>],
-    ) -> Vec<NewEvent> {
+        level: u32,
+    ) -> Result<Vec<NewEvent>, AboveLevel> {
         let first = aggregate.expected().next();
         let mut last_number = match &aggregate.state {
             State::Conversation(state) => Some(state.last_number()),
@@ -289,9 +291,10 @@ impl Origin {
                     *cause,
                 ),
             };
+            let (event_type, data) = codec::encode_at(event, level)?;
             stored.push(NewEvent {
                 event_id,
-                event_type: Cow::Borrowed(codec::event_type(event)),
+                event_type: Cow::Borrowed(event_type),
                 at_ms: at.0,
                 command_id,
                 correlation_id,
@@ -299,10 +302,10 @@ impl Origin {
                 actor,
                 members,
                 last_number,
-                data: codec::encode(event).into(),
+                data: data.into(),
             });
         }
-        stored
+        Ok(stored)
     }
 }
 

@@ -86,7 +86,8 @@ async fn last_of_unsending(
         return Ok(unsent);
     }
     let record = store.read_one(stream, next).await?;
-    let withdrawn = record.is_some_and(|record| record.event_type() == "request-withdrawn.v1");
+    let withdrawn =
+        record.is_some_and(|record| codec::name(record.event_type()) == "request-withdrawn");
     Ok(if withdrawn { next } else { unsent })
 }
 
@@ -174,8 +175,8 @@ async fn marks_after(
                 return Ok(marks);
             }
             if !matches!(
-                record.event_type(),
-                "message-unsent.v1" | "messages-reported.v1"
+                codec::name(record.event_type()),
+                "message-unsent" | "messages-reported"
             ) {
                 continue;
             }

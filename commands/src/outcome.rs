@@ -3,6 +3,7 @@
 //! Promise: an outcome, a refusal and *unchanged* included, is given only when everything it was decided on is
 //! durable. A repeated command gives the first outcome again, with `repeated` set.
 
+use domain::codec::AboveLevel;
 use domain::conversation::AlsoOutcome;
 use domain::ids::{CaseId, ConversationId, ReportId};
 use domain::policy::Audience;
@@ -120,6 +121,9 @@ pub enum CommandError {
     /// The store ended before the outcome was durable. Repeat with the same id.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
+    /// The log's schema level is below what it would write; it is raised by hand. Nothing was written.
+    #[error(transparent)]
+    AboveLevel(#[from] AboveLevel),
     /// What is stored cannot be read.
     #[error("the log cannot be read: {0}")]
     Unreadable(String),

@@ -287,6 +287,8 @@ impl Cases {
             messages: u32::try_from(reported.messages.len()).unwrap_or(u32::MAX),
             over_limit: reported.over_limit,
             reporters: self.reporters(&reported.reported, at)?,
+            // No case can be decided yet, so none was upheld.
+            upheld: 0,
             reported: reported.reported,
         };
         let case = CaseId::of(conversation, &join.reported);
@@ -303,8 +305,10 @@ impl Cases {
             Ok(_) => Ok(decided.position),
             Err(CommandError::Unreadable(what)) => Err(Trouble::Lasting(what)),
             Err(
-                error
-                @ (CommandError::TooLarge | CommandError::NotFound | CommandError::Refused(_)),
+                error @ (CommandError::TooLarge
+                | CommandError::AboveLevel(_)
+                | CommandError::NotFound
+                | CommandError::Refused(_)),
             ) => Err(lasting(&error)),
             Err(
                 error @ (CommandError::Busy

@@ -215,7 +215,15 @@ async fn append_first(
     let append = Append {
         stream: stream.clone(),
         expected: aggregate.expected(),
-        events: origin.new_events(stream, aggregate, Timestamp::EPOCH, &events),
+        events: origin
+            .new_events(
+                stream,
+                aggregate,
+                Timestamp::EPOCH,
+                &events,
+                store.schema_level(),
+            )
+            .map_err(|above| PolicyError::Rules(above.to_string()))?,
         reads: Vec::new(),
     };
     store.append(append).await.map_err(PolicyError::Append)

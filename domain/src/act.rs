@@ -5,6 +5,7 @@
 //! tell from an answer that it happened. Disclosures of a moderators' file stand in the file's own stream
 //! ([`crate::case::ContentDisclosed`]). State is empty: every look is an event of its own, however often.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -17,7 +18,7 @@ pub fn stream(auditor: &MemberId) -> String {
 }
 
 /// What was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Looked {
     /// A member's inbox.
@@ -49,8 +50,8 @@ pub enum Event {
     ContentDisclosed(ContentDisclosed),
 }
 
-/// `act-content-disclosed.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `act-content-disclosed.v1`: content of others was shown to an auditor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContentDisclosed {
     /// The auditor.
     pub by: MemberId,

@@ -9,10 +9,12 @@
 //! appeal, reverse, and the reopening of a decided case by a newly reported message) extend `Event`, `State` and
 //! `Command` here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
 use crate::ids::{CaseId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::policy::REPORT_MESSAGES_MAX;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -22,7 +24,9 @@ pub fn stream(case: CaseId) -> String {
 }
 
 /// What a report complains of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum Category {
@@ -91,17 +95,15 @@ impl PriorityInputs {
     #[must_use]
     pub fn at_report(
         before: Option<PriorityInputs>,
-        category: Category,
+        severity: u8,
         over_limit: bool,
         reporters: u32,
         upheld: u32,
     ) -> PriorityInputs {
         let severity = match before {
-            Some(before) if before.over_limit == over_limit => {
-                before.severity.max(category.severity())
-            }
+            Some(before) if before.over_limit == over_limit => before.severity.max(severity),
             Some(before) if over_limit => before.severity,
-            Some(_) | None => category.severity(),
+            Some(_) | None => severity,
         };
         PriorityInputs {
             severity,
@@ -135,8 +137,8 @@ pub enum Event {
     ContentDisclosed(ContentDisclosed),
 }
 
-/// `case-opened.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `case-opened.v1`: the moderators' file on a reported member is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseOpened {
     /// The case itself.
     pub case: CaseId,
@@ -149,8 +151,8 @@ pub struct CaseOpened {
     pub reporter: Option<MemberId>,
 }
 
-/// `report-joined.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `report-joined.v2`: a report belongs to the case; the first, too. It records what the case's priority follows from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportJoined {
     /// The report.
     pub report_id: ReportId,
@@ -162,17 +164,23 @@ pub struct ReportJoined {
     pub reported: MemberId,
     /// What for.
     pub category: Category,
+    /// How urgent a report of this category was held to be, 1 to 5.
+    #[schemars(range(min = 1, max = 5))]
+    pub severity: u8,
     /// How many messages it newly names.
+    #[schemars(range(min = 1, max = REPORT_MESSAGES_MAX))]
     pub messages: u32,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
     /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
     /// their reporters' daily limit do not count.
     pub reporters: u32,
+    /// Earlier cases against this member that were upheld, when it joined.
+    pub upheld: u32,
 }
 
-/// `content-disclosed.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `content-disclosed.v1`: the case's content was shown to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContentDisclosed {
     /// Who read.
     pub by: MemberId,
@@ -193,7 +201,7 @@ pub struct ContentDisclosed {
 
 /// The messages of a case that somebody is shown, by number, ascending. A case shows a bounded number of reports, a
 /// report names a bounded number of messages, and around each are few.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownMessages {
     /// The reported ones, as they were sent.
     pub reported: Vec<u64>,
@@ -292,6 +300,8 @@ pub struct JoinReport {
     pub over_limit: bool,
     /// Different members who reported this member within 90 days, this one among them.
     pub reporters: u32,
+    /// Earlier cases against this member that were upheld.
+    pub upheld: u32,
 }
 
 /// The events that carry a command out; none when the report has joined already. Every disclosure is an event of its
@@ -337,13 +347,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event) {
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
             state.reports = state.reports.saturating_add(1);
-            // No case was decided yet, so none was upheld before this one.
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
-                joined.category,
+                joined.severity,
                 joined.over_limit,
                 joined.reporters,
-                0,
+                joined.upheld,
             ));
             let conversation_version = state
                 .joined_up_to
@@ -380,9 +389,11 @@ fn join(state: &State, report: &JoinReport) -> Vec<Event> {
         reporter: report.reporter.clone(),
         reported: report.reported.clone(),
         category: report.category,
+        severity: report.category.severity(),
         messages: report.messages,
         over_limit: report.over_limit,
         reporters: report.reporters,
+        upheld: report.upheld,
     }));
     events
 }
@@ -410,6 +421,7 @@ mod spec {
             messages: 1,
             over_limit: false,
             reporters: 1,
+            upheld: 0,
         })
     }
 

@@ -4,15 +4,17 @@
 //! saw, by their versions. Only what was looked at is there: a field is absent where its rule was not reached. Auditors
 //! read it; no member ever does, because [`Cause`] tells apart what their answers must not.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Audience, Class};
 
 /// The facts and the rule of one decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// The rule of `SendMessage` that matched, 1 to 12. Absent for other commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 12))]
     pub rule: Option<u8>,
     /// What exactly matched, where the rule has several reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +45,7 @@ pub struct Evidence {
 }
 
 /// What exactly stood in the way, finer than any answer to a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The sender is not registered.

@@ -8,6 +8,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::{Uuid, uuid};
 
@@ -34,9 +35,10 @@ pub const REASON_CODE_BYTES_MAX: usize = 64;
 #[error("not a {0}")]
 pub struct InvalidId(pub &'static str);
 
-/// The host's id of a member: 1-128 bytes of `[A-Za-z0-9._:-]`. Cheap to clone; ordered by bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId(Arc<str>);
+/// The host's id of a member: 1-128 bytes of `[A-Za-z0-9._:-]`.
+// Cheap to clone; ordered by bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+pub struct MemberId(#[schemars(regex(pattern = r"^[A-Za-z0-9._:-]{1,128}$"))] Arc<str>);
 
 impl MemberId {
     /// Checks and takes an id.
@@ -63,8 +65,9 @@ const fn is_member_byte(byte: u8) -> bool {
 }
 
 /// A command's id, made by its client: 1-128 bytes of UTF-8 without control characters, unique to the acting member.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommandId(Arc<str>);
+/// That of an item of a bulk call is longer by `/` and a number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+pub struct CommandId(#[schemars(length(min = 1))] Arc<str>);
 
 impl CommandId {
     /// Checks and takes an id.
@@ -100,8 +103,8 @@ impl CommandId {
 }
 
 /// A short machine-readable reason or purpose: 1-64 bytes of `[a-z0-9_]`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReasonCode(Arc<str>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+pub struct ReasonCode(#[schemars(regex(pattern = r"^[a-z0-9_]{1,64}$"))] Arc<str>);
 
 impl ReasonCode {
     /// Checks and takes a code.
@@ -180,7 +183,9 @@ text_id!(CommandId, "a command id", |id: &str| {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 

@@ -5,11 +5,14 @@
 //! appends; the read side (`projections`) decodes the same events into rows.
 //!
 //! One module per aggregate ([`conversation`], [`member`], [`case`], [`policy`], [`reactor`], [`act`]), each with `decide` and
-//! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back. A new
-//! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file.
+//! `evolve`; [`event`] holds what all events share, [`codec`] turns them into the bytes of the log and back,
+//! and [`catalogue`] says what those bytes are. A new
+//! event type is a payload in its aggregate, a variant, a row of the codec's table and a line of the golden file; the
+//! versions of before are in `superseded`.
 
 pub mod act;
 pub mod case;
+pub mod catalogue;
 pub mod codec;
 pub mod conversation;
 pub mod event;
@@ -19,6 +22,7 @@ pub mod member;
 pub mod policy;
 pub mod reactor;
 pub mod rejection;
+mod superseded;
 pub mod text;
 pub mod time;
 

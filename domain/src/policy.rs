@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -36,7 +37,7 @@ pub const COOLDOWNS_MAX: usize = 16;
 pub const DAYS_MAX: u32 = 3_650;
 
 /// Whom a member lets write to them: the value of the DM setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Anyone; who is not followed knocks.
@@ -52,7 +53,7 @@ pub enum Audience {
 }
 
 /// What a sender is to the recipient: the column of the audience table that decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The recipient follows the sender.
@@ -66,7 +67,9 @@ pub enum Class {
 }
 
 /// Where the audience table lets a message go, from closed to open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Admission {
     /// Nowhere.
@@ -78,7 +81,7 @@ pub enum Admission {
 }
 
 /// One row of the audience table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AudienceRow {
     /// Where the sender goes whom the recipient follows.
     pub recipient_follows: Admission,
@@ -91,22 +94,22 @@ pub struct AudienceRow {
 }
 
 /// The audience table, a row per value of the setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AudienceTable {
-    /// The row of [`Audience::Everyone`].
+    /// The row of the setting `everyone`.
     pub everyone: AudienceRow,
-    /// The row of [`Audience::Following`].
+    /// The row of the setting `following`.
     pub following: AudienceRow,
-    /// The row of [`Audience::FriendsAndSuggested`].
+    /// The row of the setting `friends_and_suggested`.
     pub friends_and_suggested: AudienceRow,
-    /// The row of [`Audience::Friends`].
+    /// The row of the setting `friends`.
     pub friends: AudienceRow,
-    /// The row of [`Audience::NoOne`]: refused throughout, in every policy.
+    /// The row of the setting `no_one`: refused throughout, in every policy.
     pub no_one: AudienceRow,
 }
 
 /// What is known between sender and recipient when a message is routed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Relationship {
     /// The recipient follows the sender.
     pub recipient_follows: bool,
@@ -152,33 +155,45 @@ impl AudienceTable {
 }
 
 /// Everything a policy fixes. As data of an event it is read with the default of any field it lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Rules {
     /// Most graphemes of a message.
+    #[schemars(range(min = 1, max = TEXT_BYTES_MAX))]
     pub text_graphemes_max: u32,
     /// Most bytes of a message.
+    #[schemars(range(min = 1, max = TEXT_BYTES_MAX))]
     pub text_bytes_max: u32,
     /// Requests a member may open within 24 h.
+    #[schemars(range(max = REQUESTS_PER_DAY_MAX))]
     pub requests_per_day: u32,
     /// The same for a member registered less than `new_member_days` ago.
+    #[schemars(range(max = REQUESTS_PER_DAY_MAX))]
     pub requests_per_day_new: u32,
     /// How long a member is new, in days of 24 h.
+    #[schemars(range(max = DAYS_MAX))]
     pub new_member_days: u32,
     /// Messages in a direction before its recipient accepts.
+    #[schemars(range(min = 1, max = 1_000))]
     pub request_messages_max: u32,
     /// Cooldown after the first quiet delete, the second, and so on, in days of 24 h; after the last entry it runs
     /// until the recipient acts.
+    #[schemars(length(max = COOLDOWNS_MAX), inner(range(max = DAYS_MAX)))]
     pub cooldown_days: Vec<u32>,
     /// How long a deleted request can be restored, in days of 24 h.
+    #[schemars(range(max = DAYS_MAX))]
     pub restore_days: u32,
     /// Reports of one member within 24 h before further ones are marked.
+    #[schemars(range(min = 1, max = REPORTS_PER_DAY_MAX))]
     pub reports_per_day: u32,
     /// Most messages one report names.
+    #[schemars(range(min = 1, max = REPORT_MESSAGES_MAX))]
     pub report_messages_max: u32,
     /// Most graphemes of a report's comment.
+    #[schemars(range(max = COMMENT_BYTES_MAX))]
     pub comment_graphemes_max: u32,
     /// Most bytes of a report's comment.
+    #[schemars(range(max = COMMENT_BYTES_MAX))]
     pub comment_bytes_max: u32,
     /// The setting of an adult who has not chosen.
     pub default_audience_adult: Audience,
@@ -339,8 +354,8 @@ pub enum Event {
     PolicySet(PolicySet),
 }
 
-/// `policy-set.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `policy-set.v1`: these rules are in force from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicySet {
     /// All the rules, not only what changed.
     pub rules: Arc<Rules>,

@@ -6,6 +6,7 @@
 //! A checkpoint names the event that was handled last by its stream and version, which every copy of a log keeps; a
 //! position means something in one log only.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -22,8 +23,8 @@ pub enum Event {
     ReactorCheckpoint(ReactorCheckpoint),
 }
 
-/// `reactor-checkpoint.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `reactor-checkpoint.v1`: a reactor has handled everything in the log up to an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReactorCheckpoint {
     /// The stream of the event that was handled last.
     pub stream: String,

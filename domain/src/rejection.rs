@@ -5,6 +5,7 @@
 //! depends on the command alone is not recorded, nor is *not found*: who has no standing in a stream writes nothing to
 //! it. HTTP statuses are left to `api`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Cause, Evidence};
@@ -13,7 +14,7 @@ use crate::text::TextProblem;
 use crate::time::Timestamp;
 
 /// The stable code of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The acting member may not do this, or not now, whoever it concerns.
@@ -261,7 +262,7 @@ fn recorded_field(code: Code) -> Option<&'static str> {
 }
 
 /// The commands by their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each is named like the command it names")]
 pub enum CommandName {
     SendMessage,
@@ -284,8 +285,8 @@ pub enum CommandName {
     ReinstateMember,
 }
 
-/// `command-refused.v1`: on the stream that the command was decided on, whichever that is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `command-refused.v1`: a command was refused for what was so then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRefused {
     /// Which command.
     pub command: CommandName,

@@ -7,13 +7,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A text written by a member, as it was sent. Borrowed from the log's bytes where it holds no JSON escapes.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+use crate::policy::TEXT_BYTES_MAX;
+
+/// A text that somebody wrote, as it was sent: personal content.
+// Borrowed from the log's bytes where it holds no JSON escapes. Its bound in the catalogue is of bytes, under any
+// policy; JSON Schema counts characters, of which there are never more.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+#[schemars(extend("x-personal" = true))]
+pub struct Text<'a>(
+    #[serde(borrow)]
+    #[schemars(length(max = TEXT_BYTES_MAX))]
+    Cow<'a, str>,
+);
 
 impl<'a> Text<'a> {
     /// The text itself.

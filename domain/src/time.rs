@@ -3,6 +3,7 @@
 //! A [`Timestamp`] is the command's `at`, in milliseconds since the Unix epoch. Arithmetic saturates, so that folding
 //! any log whatever cannot panic. Reading and printing RFC 3339 is left to the outermost crates.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One hour in milliseconds.
@@ -12,7 +13,18 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A moment: milliseconds since the Unix epoch, leap seconds not counted.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Run again after a stop or a kill, it goes on where it was and does nothing twice. No service may run over the data
     /// folder meanwhile.
     Import(Import),
-    /// Prints events, one JSON object a line.
+    /// Prints events, one JSON object a line, or writes them to a file.
     ///
     /// Of a data folder at rest, or of a running service with --url and a token of role auditor or service.
     Events(Events),
@@ -91,6 +91,11 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Brings a backup back into a data folder without a log, as a log of its own.
     Restore(Restore),
+    /// Raises the schema level of a log to the newest that this program knows.
+    ///
+    /// From then on it is written in the newest types and versions, and programs that know less refuse it: do it when none
+    /// of them will read the log again. There is no way back. No service may run over the data folder meanwhile.
+    RaiseLevel(RaiseLevel),
     /// Prints every setting with its value and where that comes from, secrets hidden.
     ///
     /// It takes the flags of all other commands, and refuses what they would.
@@ -220,6 +225,9 @@ pub(crate) struct Events {
     /// Events after this position only.
     #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = number, allow_negative_numbers = true)]
     pub(crate) after: u64,
+    /// Events up to this position only, itself included; to the end of the log as it is, unless given.
+    #[arg(long, value_name = "POSITION", value_parser = number, allow_negative_numbers = true)]
+    pub(crate) until: Option<u64>,
     /// Events of this stream only: `policy`, or `conversation-`, `member-`, `case-`, `act-` or `reactor-` and an id.
     #[arg(long, value_name = "STREAM")]
     pub(crate) stream: Option<String>,
@@ -232,6 +240,25 @@ pub(crate) struct Events {
     /// Goes on with what is appended from now on; needs `--url`.
     #[arg(long)]
     pub(crate) follow: bool,
+    /// The form of what is written: lines of JSON, or a Parquet file, which needs `--out`.
+    #[arg(long, value_name = "FORM", default_value = "json")]
+    pub(crate) format: Format,
+    /// Writes to this file instead of standard output, which then tells how many events it has. The file is there when it
+    /// is whole, and not before.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Writes over the file of `--out` where it is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// The form of events that are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object a line.
+    Json,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// What `audit` prints.
@@ -299,6 +326,13 @@ pub(crate) struct Restore {
     /// The folder that `backup` wrote.
     #[arg(value_name = "SRC")]
     pub(crate) src: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+}
+
+/// `raise-level`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RaiseLevel {
     #[command(flatten)]
     pub(crate) folder: Folder,
 }

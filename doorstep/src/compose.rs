@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use api::KeySet;
 use clap::CommandFactory as _;
 use commands::{CommandHandler, Mode};
+use domain::codec::LEVEL;
 use domain::policy::Rules;
 use event_store::backend::{Backend as _, RealBackend};
 use event_store::{EmbeddedStore, EventStore, LogAtRest, OpenError};
@@ -128,7 +129,11 @@ fn room_to_begin(folder: &DataFolder, reserve_bytes: u64) -> Result<(), Failure>
 /// Opens the log of a data folder that has one, or of a backup, to read it; the folder stays as it is.
 pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
     folder.existing()?;
-    let opened = LogAtRest::open(folder.path(), &event_store::Options::default());
+    let options = event_store::Options {
+        schema_level: LEVEL,
+        ..event_store::Options::default()
+    };
+    let opened = LogAtRest::open(folder.path(), &options);
     Ok(opened.map_err(|error| open_failed(folder, &error, Asking::ToRead))?)
 }
 
@@ -144,8 +149,9 @@ pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_sto
 /// Opens the engine, and takes away what a killed backup left; what the engine's errors need is said here.
 pub(crate) fn open_embedded(
     folder: &DataFolder,
-    options: event_store::Options,
+    mut options: event_store::Options,
 ) -> anyhow::Result<EmbeddedStore> {
+    options.schema_level = LEVEL;
     let store = EmbeddedStore::open(folder.path(), options)
         .map_err(|error| open_failed(folder, &error, Asking::ToWrite))?;
     // The folder is this process's now: nobody sends what is there.

@@ -1,19 +1,24 @@
-//! `events`: the log as newline-delimited JSON, from a data folder at rest or from a running service.
+//! `events`: the log as newline-delimited JSON or as a Parquet file, from a data folder at rest or a running service.
 //!
 //! Both print the same bytes for the same event, and where the log is damaged what stands before it. Following is for a
-//! running service: nothing is appended to a folder at rest.
+//! running service: nothing is appended to a folder at rest. Where the events go, and that a file is there whole or not at
+//! all, is the outlet's matter.
 
-use std::io::{BufWriter, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use api::event_filter::EventFilter;
 use event_store::{Direction, EventStore, Position, ReadError, StreamFrom, damage};
+use serde::Deserialize;
 
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::remote::Service;
+use outlet::Outlet;
+
+mod outlet;
+mod table;
 
 /// Events and bytes of one reading.
 const BLOCK_EVENTS: usize = 4096;
@@ -21,34 +26,54 @@ const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// How often a service that is followed is asked for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
-/// Prints events.
+/// Prints events, or writes them to a file.
 pub(crate) async fn run(args: &cli::Events) -> Done {
-    let result = match Service::of(&args.remote)? {
+    let service = Service::of(&args.remote)?;
+    check(args, service.is_some())?;
+    let result = if let Some(service) = service {
         // A service of another version may know other types: it says so itself.
-        Some(service) => remote(args, &service).await,
-        None if args.follow => {
-            return Err(Failure::usage(
-                "--follow needs --url: a folder at rest does not grow",
-            ));
-        }
-        None => {
-            let filter = EventFilter::of(
-                args.stream.as_deref(),
-                args.event_type.as_deref(),
-                args.member.as_deref(),
-            )
-            .map_err(|none| Failure::usage(format!("--{}: {}", none.field, none.detail)))?;
-            let folder = DataFolder::at(&args.folder.data);
-            let store = compose::open_at_rest(&folder)?;
-            let result = at_rest(args.after, &filter, &store).await;
-            result.map_err(Failure::from)
-        }
+        remote(args, &service, Outlet::open(args)?).await
+    } else {
+        let filter = EventFilter::of(
+            args.stream.as_deref(),
+            args.event_type.as_deref(),
+            args.member.as_deref(),
+        )
+        .map_err(|none| Failure::usage(format!("--{}: {}", none.field, none.detail)))?;
+        let folder = DataFolder::at(&args.folder.data);
+        let store = compose::open_at_rest(&folder)?;
+        let result = at_rest(args, &filter, &store, Outlet::open(args)?).await;
+        result.map_err(Failure::from)
     };
     match result {
         // Whoever reads has enough.
-        Err(Failure::Failed(error)) if is_closed_pipe(&error) => Ok(()),
+        Err(Failure::Failed(error)) if args.out.is_none() && is_closed_pipe(&error) => Ok(()),
         result => result,
     }
+}
+
+/// Refuses flags that mean nothing together.
+fn check(args: &cli::Events, asks_service: bool) -> Done {
+    if args.follow && !asks_service {
+        return Err(Failure::usage(
+            "--follow needs --url: a folder at rest does not grow",
+        ));
+    }
+    if args.follow && (args.until.is_some() || args.out.is_some()) {
+        return Err(Failure::usage(
+            "--follow has no end, which --until and --out need",
+        ));
+    }
+    if args.force && args.out.is_none() {
+        return Err(Failure::usage("--force needs --out"));
+    }
+    if let Some(until) = args.until.filter(|until| *until <= args.after) {
+        let after = args.after;
+        return Err(Failure::usage(format!(
+            "there is nothing after position {after} (--after) and up to position {until} (--until)"
+        )));
+    }
+    Ok(())
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -58,16 +83,18 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 async fn at_rest(
-    after_asked: u64,
+    args: &cli::Events,
     filter: &EventFilter,
     store: &dyn EventStore,
+    mut out: Outlet,
 ) -> anyhow::Result<()> {
-    let mut out = BufWriter::with_capacity(256 * 1024, std::io::stdout().lock());
+    let until = args.until.unwrap_or(u64::MAX);
+    out.until(store.durable_position().0.min(until));
     let mut line = Vec::with_capacity(4096);
-    let mut after = Position(after_asked);
+    let mut after = Position(args.after);
     let mut version = 0;
     let mut at_once = BLOCK_EVENTS;
-    loop {
+    while after.0 < until {
         let read = match filter.stream() {
             Some(name) => {
                 let from = StreamFrom::Version(version);
@@ -97,21 +124,24 @@ async fn at_rest(
         version = last.version().saturating_add(1);
         for event in events
             .iter()
-            .filter(|event| event.position().0 > after_asked && filter.takes(event))
+            .filter(|event| {
+                let position = event.position().0;
+                position > args.after && position <= until
+            })
+            .filter(|event| filter.takes(event))
         {
             line.clear();
             api::event_json::write(store.log_id(), event, &mut line);
             line.push(b'\n');
-            out.write_all(&line)?;
+            out.take(event.position().0, &line)?;
         }
+        out.at(after.0);
     }
-    out.flush()?;
-    Ok(())
+    out.finish()
 }
 
-async fn remote(args: &cli::Events, service: &Service) -> Done {
+async fn remote(args: &cli::Events, service: &Service, mut out: Outlet) -> Done {
     let mut after = args.after;
-    let mut out = std::io::stdout().lock();
     loop {
         let mut query = vec![("after", after.to_string())];
         for (name, value) in [
@@ -129,29 +159,50 @@ async fn remote(args: &cli::Events, service: &Service) -> Done {
             .get("doorstep-position")
             .and_then(|position| position.to_str().ok()?.parse().ok())
             .context("the service did not say how far its log goes")?;
-        let mut lines = Lines::default();
+        out.until(after.min(args.until.unwrap_or(u64::MAX)));
+        let mut lines = Lines::until(args.until);
         while let Some(chunk) = answer.chunk().await.context("the events broke off")? {
             lines.take(&chunk, &mut out)?;
+            if lines.enough {
+                break;
+            }
         }
         out.flush()?;
         lines.end()?;
         if !args.follow {
-            return Ok(());
+            return Ok(out.finish()?);
         }
         tokio::time::sleep(FOLLOW_EVERY).await;
     }
 }
 
 /// The lines of an answer: events, which are passed on, and the one that may end it and says why.
-#[derive(Default)]
 struct Lines {
+    until: Option<u64>,
     /// The beginning of a line whose end is still to come.
     part: Vec<u8>,
+    /// An event beyond the last one asked for came.
+    enough: bool,
     error: Option<String>,
 }
 
+/// Where the event of a line stands.
+#[derive(Deserialize)]
+struct Place {
+    position: u64,
+}
+
 impl Lines {
-    fn take(&mut self, mut chunk: &[u8], out: &mut impl Write) -> std::io::Result<()> {
+    fn until(until: Option<u64>) -> Self {
+        Self {
+            until,
+            part: Vec::new(),
+            enough: false,
+            error: None,
+        }
+    }
+
+    fn take(&mut self, mut chunk: &[u8], out: &mut Outlet) -> anyhow::Result<()> {
         while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = chunk.split_at(end + 1);
             chunk = rest;
@@ -162,12 +213,31 @@ impl Lines {
                 let detail = told.pointer("/error/detail").and_then(|told| told.as_str());
                 self.error = Some(detail.unwrap_or("the service failed").to_owned());
             } else {
-                out.write_all(&self.part)?;
+                self.event(out)?;
             }
             self.part.clear();
+            if self.enough {
+                return Ok(());
+            }
         }
         self.part.extend_from_slice(chunk);
         Ok(())
+    }
+
+    /// Passes on the event of the line that is whole now.
+    fn event(&mut self, out: &mut Outlet) -> anyhow::Result<()> {
+        let mut position = 0;
+        if self.until.is_some() || out.counts() {
+            let place: Place = serde_json::from_slice(&self.part)
+                .context("the service answered with a line that is no event")?;
+            position = place.position;
+            if self.until.is_some_and(|until| position > until) {
+                self.enough = true;
+                return Ok(());
+            }
+            out.at(position);
+        }
+        out.take(position, &self.part)
     }
 
     /// Says whether the events were whole.

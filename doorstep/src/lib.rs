@@ -67,6 +67,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Verify(args) => block_on(maintenance::verify(args)),
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),
+        Command::RaiseLevel(args) => maintenance::raise_level(args),
         Command::Config(_) => print_lines(&settings.lines()),
         Command::Bench(args) => bench::run(args),
         Command::Workload(args) => {

@@ -1,4 +1,5 @@
-//! `verify`, `backup` and `restore`: the care of the log, for a folder at rest or a running service.
+//! `verify`, `backup`, `restore` and `raise-level`: the care of the log, for a folder at rest; the first two for a running
+//! service, too.
 //!
 //! A backup of a running service comes as a tar archive and is unpacked as it arrives; both ways leave the same folder,
 //! which `restore` takes. What was checked or made is printed as one JSON object.
@@ -9,6 +10,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use domain::codec::LEVEL;
 use event_store::{BackupError, OpenError};
 use serde_json::{Value, json};
 
@@ -70,6 +72,23 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
         "copy_of": restored.copy_of.0.to_string(),
         "position": restored.position,
     }))?;
+    Ok(())
+}
+
+/// Raises the log's schema level to the newest that this program knows.
+pub(crate) fn raise_level(args: &cli::RaiseLevel) -> Done {
+    let folder = DataFolder::at(&args.folder.data);
+    folder.existing()?;
+    let raised = event_store::raise_level(folder.path(), LEVEL)
+        .map_err(|error| compose::open_failed(&folder, &error, Asking::ToWrite))?;
+    println!(
+        "{}",
+        json!({
+            "log_id": raised.log_id.0.to_string(),
+            "before": raised.before,
+            "schema_level": raised.level,
+        })
+    );
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::{SecondsFormat, Utc};
 use commands::Mode;
+use domain::codec::LEVEL;
 use event_store::{EventStore, Position};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,6 +47,13 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
         tracing::warn!(
             keys = %folder.keys().display(),
             "the log has no keys beside it and gets new ones: tokens, positions and cursors that were signed before are void"
+        );
+    }
+    if store.schema_level() < LEVEL {
+        tracing::info!(
+            schema_level = store.schema_level(),
+            newest = LEVEL,
+            "the log is written as older programs read it; `doorstep raise-level` ends that, when none reads it any more"
         );
     }
     let keys = Arc::new(compose::open_keys(&folder, &args.key)?);

@@ -40,6 +40,7 @@ struct Held {
     backend: Arc<dyn Backend>,
     dir: PathBuf,
     log_id: LogId,
+    schema_level: u32,
     reader: Reader,
     end: End,
     durable: Position,
@@ -72,6 +73,7 @@ impl LogAtRest {
                 backend,
                 dir,
                 log_id: found.log_id,
+                schema_level: found.schema_level,
                 reader,
                 end: found.end,
                 durable: found.durable,
@@ -92,6 +94,7 @@ impl LogAtRest {
 /// What a log at rest is.
 struct Found {
     log_id: LogId,
+    schema_level: u32,
     catalog: Catalog,
     end: End,
     durable: Position,
@@ -202,6 +205,7 @@ fn find(backend: &dyn Backend, dir: &Path, schema_level: u32) -> Result<Found, O
     }
     Ok(Found {
         log_id,
+        schema_level: identity.schema_level,
         catalog,
         end,
         durable: Position(durable),
@@ -238,6 +242,10 @@ fn mark_of(
 impl EventStore for LogAtRest {
     fn log_id(&self) -> LogId {
         self.held.log_id
+    }
+
+    fn schema_level(&self) -> u32 {
+        self.held.schema_level
     }
 
     fn grade(&self) -> Grade {

@@ -78,7 +78,7 @@ pub struct Options {
     /// Stream heads kept for the check of appends.
     pub heads_max: usize,
     /// The schema level of events that this program knows; a log above it is refused, a new log gets
-    /// it.
+    /// it, an older one keeps its own until it is raised.
     pub schema_level: u32,
     /// The file system.
     pub backend: Arc<dyn Backend>,
@@ -185,6 +185,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared {
             dir: log_dir,
             log_id: opened.identity.log_id,
+            schema_level: opened.identity.schema_level,
             order: Mutex::new(order),
             work: Condvar::new(),
             has_work: AtomicBool::new(false),
@@ -507,6 +508,10 @@ impl Drop for Handle {
 impl EventStore for EmbeddedStore {
     fn log_id(&self) -> LogId {
         self.shared().log_id
+    }
+
+    fn schema_level(&self) -> u32 {
+        self.shared().schema_level
     }
 
     fn grade(&self) -> Grade {

@@ -27,6 +27,7 @@ mod mark;
 mod memory;
 mod order;
 mod paged;
+mod raising;
 mod reader;
 mod record;
 mod recovery;
@@ -50,6 +51,7 @@ pub use embedded::{
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
+pub use raising::{Raised, raise_level, raise_level_with};
 pub use record::{RecordError, RecordedEvent};
 pub use recovery::{Recovery, TornTail};
 pub use store::{Durable, EventStore, Grade, Source, Subscription, Ticket};

@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     /// The folder of the log's files.
     pub(crate) dir: PathBuf,
     pub(crate) log_id: LogId,
+    pub(crate) schema_level: u32,
     pub(crate) options: Options,
     pub(crate) order: Mutex<Order>,
     /// The batch has events, or the store is to stop.

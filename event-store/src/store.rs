@@ -32,6 +32,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// The log's identity.
     fn log_id(&self) -> LogId;
 
+    /// The log's schema level: what is appended is of a type and version that programs of this level read.
+    fn schema_level(&self) -> u32;
+
     /// What an append checks.
     fn grade(&self) -> Grade;
 

@@ -306,7 +306,7 @@ fn report(
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
         before.as_ref().map(CaseRow::priority),
-        reported.category,
+        reported.category.severity(),
         reported.over_limit,
         member.reporters,
         member.cases_upheld,

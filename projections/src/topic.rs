@@ -37,10 +37,7 @@ pub(crate) enum Topic {
 impl Topic {
     /// The topic of a stored type, of whatever version.
     pub(crate) fn of(event_type: &str) -> Self {
-        let name = event_type
-            .rsplit_once('.')
-            .map_or(event_type, |(name, _)| name);
-        match name {
+        match domain::codec::name(event_type) {
             "message-sent" | "message-withheld" | "message-unsent" => Self::Message,
             "request-opened" | "request-accepted" | "request-deleted" | "request-restored"
             | "request-withdrawn" | "moved-to-requests" => Self::Request,

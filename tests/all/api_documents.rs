@@ -8,7 +8,7 @@ use api::problem::Code;
 use serde_json::Value;
 use tests::api::Door;
 
-fn compare(path: &str, made: &str) {
+pub(crate) fn compare(path: &str, made: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if std::env::var_os("DOORSTEP_UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -145,7 +145,7 @@ async fn a_report_whose_reactor_was_killed_reaches_its_case_after_the_start() {
     let cut = cut.reopen().await;
     cut.handler.drain_reactors().await.unwrap();
     assert_eq!(cut.count("case-opened.v1").await, 1);
-    assert_eq!(cut.count("report-joined.v1").await, 1);
+    assert_eq!(cut.count("report-joined.v2").await, 1);
     let status = cut.handler.reactors();
     assert_eq!((status[0].name, status[0].parked), ("cases", 0));
     cut.handler.stop().await;
@@ -467,7 +467,7 @@ async fn a_report_that_cannot_be_read_parks_its_conversation_and_no_other() {
     desk.send("ann", report("eve", vec![1])).await.unwrap();
     desk.handler.drain_reactors().await.unwrap();
     assert_eq!(desk.handler.reactors()[0].parked, 1);
-    assert_eq!(desk.count("report-joined.v1").await, 1);
+    assert_eq!(desk.count("report-joined.v2").await, 1);
     assert_eq!(
         desk.count("reactor-checkpoint.v1").await,
         0,
@@ -477,7 +477,7 @@ async fn a_report_that_cannot_be_read_parks_its_conversation_and_no_other() {
     let desk = desk.reopen().await;
     desk.handler.drain_reactors().await.unwrap();
     assert_eq!(desk.handler.reactors()[0].parked, 1);
-    assert_eq!(desk.count("report-joined.v1").await, 1);
+    assert_eq!(desk.count("report-joined.v2").await, 1);
     desk.handler.stop().await;
     other.handler.stop().await;
 }

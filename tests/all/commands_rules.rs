@@ -162,7 +162,7 @@ async fn a_report_copies_its_evidence_and_opens_a_case_once() {
     let desk = desk.reopen().await;
     desk.handler.drain_reactors().await.unwrap();
     assert_eq!(desk.count("case-opened.v1").await, 1);
-    assert_eq!(desk.count("report-joined.v1").await, 2);
+    assert_eq!(desk.count("report-joined.v2").await, 2);
     desk.handler.stop().await;
 }
 

@@ -82,11 +82,12 @@ pub fn with(other: &str) -> Target {
     Target::With(member(other))
 }
 
-/// Store options for tests: small segments, no reserve of free disk.
+/// Store options for tests: small segments, no reserve of free disk, the newest schema level.
 pub fn store_options() -> event_store::Options {
     event_store::Options {
         segment_bytes: 1024 * 1024,
         reserve_bytes: 0,
+        schema_level: domain::codec::LEVEL,
         ..event_store::Options::default()
     }
 }

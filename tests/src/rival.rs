@@ -60,6 +60,10 @@ impl EventStore for Rival {
         self.store.log_id()
     }
 
+    fn schema_level(&self) -> u32 {
+        self.store.schema_level()
+    }
+
     fn grade(&self) -> Grade {
         self.store.grade()
     }

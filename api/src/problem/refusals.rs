@@ -49,6 +49,9 @@ impl From<CommandError> for ApiError {
             ),
             CommandError::StorageFull => ApiError::new(Code::StorageFull).retry_after_s(10),
             CommandError::OutcomeUnknown => ApiError::new(Code::OutcomeUnknown).retry_after_s(1),
+            CommandError::AboveLevel(above) => {
+                ApiError::with_detail(Code::Internal, above.to_string())
+            }
             CommandError::Unreadable(what) => ApiError::with_detail(Code::Internal, what),
         }
     }

@@ -3,12 +3,13 @@
 //! `from` is always the sender of a direction and `to` or `by` its recipient, as the event's doc says. Numbers name
 //! messages of this conversation. Times other than the event's own `at` are milliseconds since the Unix epoch.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Category;
 use crate::evidence::Evidence;
 use crate::ids::{MemberId, ReportId};
-use crate::policy::Relationship;
+use crate::policy::{REPORT_MESSAGES_MAX, Relationship};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -50,7 +51,7 @@ pub enum Event<'a> {
 }
 
 /// Where a sent message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// The recipient's inbox.
@@ -59,10 +60,11 @@ pub enum Route {
     Request,
 }
 
-/// `message-sent.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `message-sent.v1`: a message reached its recipient: their inbox, or their doorstep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageSent<'a> {
     /// The message's number, dense from 1 in its conversation.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// Who wrote.
     pub from: MemberId,
@@ -77,10 +79,11 @@ pub struct MessageSent<'a> {
     pub evidence: Evidence,
 }
 
-/// `message-withheld.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `message-withheld.v1`: a message was taken, and is shown to nobody but its sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageWithheld<'a> {
     /// The message's number: it takes the next one like any other.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// Who wrote.
     pub from: MemberId,
@@ -93,14 +96,15 @@ pub struct MessageWithheld<'a> {
     pub evidence: Evidence,
 }
 
-/// `request-opened.v1`: followed in the same append by the `message-sent` that opens it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-opened.v1`: a request waits from here on. Followed in the same append by the `message-sent` that opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestOpened {
     /// Who knocks.
     pub from: MemberId,
     /// At whose door.
     pub to: MemberId,
     /// Number of the message that opens it. A reopened request shows only what came since.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// After a deletion or a withdrawal.
     pub reopened: bool,
@@ -109,7 +113,7 @@ pub struct RequestOpened {
 }
 
 /// What made a direction accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptMethod {
     /// The recipient said so.
@@ -122,8 +126,9 @@ pub enum AcceptMethod {
     Relationship,
 }
 
-/// `request-accepted.v1`: everything that was sent and not withheld is visible again, a deleted part too.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-accepted.v1`: the recipient, or what is between the two, accepted the sender. Everything that was sent and not
+/// withheld is visible again, a deleted part too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestAccepted {
     /// The recipient, whose consent it is.
     pub by: MemberId,
@@ -137,7 +142,7 @@ pub struct RequestAccepted {
 }
 
 /// How a request is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteMode {
     /// The sender may knock again after a while.
@@ -146,8 +151,8 @@ pub enum DeleteMode {
     Final,
 }
 
-/// `request-deleted.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-deleted.v1`: the recipient deleted the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestDeleted {
     /// The recipient.
     pub by: MemberId,
@@ -168,8 +173,8 @@ pub struct RequestDeleted {
     pub policy_version: u64,
 }
 
-/// `request-restored.v1`: pending again, with the part that was deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-restored.v1`: the recipient took a deletion back. Pending again, with the part that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRestored {
     /// The recipient.
     pub by: MemberId,
@@ -183,8 +188,8 @@ pub struct RequestRestored {
     pub evidence: Evidence,
 }
 
-/// `request-withdrawn.v1`: follows the `message-unsent` of the last message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-withdrawn.v1`: the sender unsent the last message of the request. Follows the `message-unsent` of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestWithdrawn {
     /// The sender.
     pub from: MemberId,
@@ -192,8 +197,9 @@ pub struct RequestWithdrawn {
     pub to: MemberId,
 }
 
-/// `moved-to-requests.v1`: pending, with an empty count; the thread shows whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `moved-to-requests.v1`: the recipient moved an accepted thread back to the doorstep. Pending, with an empty count; the
+/// thread shows whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MovedToRequests {
     /// The recipient.
     pub by: MemberId,
@@ -205,10 +211,11 @@ pub struct MovedToRequests {
     pub relationship: Relationship,
 }
 
-/// `message-unsent.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `message-unsent.v1`: the sender took a message back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageUnsent {
     /// Which message.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// Its sender.
     pub by: MemberId,
@@ -218,8 +225,8 @@ pub struct MessageUnsent {
     pub withheld: bool,
 }
 
-/// `read-marked.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `read-marked.v1`: a member has read up to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadMarked {
     /// Who read.
     pub by: MemberId,
@@ -229,8 +236,8 @@ pub struct ReadMarked {
     pub up_to: u64,
 }
 
-/// `conversation-muted.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `conversation-muted.v1`: a member wants no notices of this conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationMuted {
     /// Who mutes.
     pub by: MemberId,
@@ -238,8 +245,8 @@ pub struct ConversationMuted {
     pub other: MemberId,
 }
 
-/// `conversation-unmuted.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `conversation-unmuted.v1`: a member wants notices of this conversation again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConversationUnmuted {
     /// Who unmutes.
     pub by: MemberId,
@@ -247,8 +254,8 @@ pub struct ConversationUnmuted {
     pub other: MemberId,
 }
 
-/// `member-blocked.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `member-blocked.v1`: one blocks the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberBlocked {
     /// Who blocks.
     pub by: MemberId,
@@ -256,8 +263,8 @@ pub struct MemberBlocked {
     pub other: MemberId,
 }
 
-/// `member-unblocked.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `member-unblocked.v1`: one no longer blocks the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberUnblocked {
     /// Who unblocks.
     pub by: MemberId,
@@ -266,7 +273,7 @@ pub struct MemberUnblocked {
 }
 
 /// A relationship that begins or ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelationshipKind {
     /// `member` follows `other`.
@@ -279,8 +286,8 @@ pub enum RelationshipKind {
     Unsuggest,
 }
 
-/// `relationship-recorded.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `relationship-recorded.v1`: the host knows a relationship otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RelationshipRecorded {
     /// What begins or ends.
     pub kind: RelationshipKind,
@@ -291,7 +298,7 @@ pub struct RelationshipRecorded {
 }
 
 /// What a reporter wants done in the same append.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Also {
     /// Nothing.
@@ -304,7 +311,7 @@ pub enum Also {
 }
 
 /// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlsoOutcome {
     /// Done in this append.
@@ -315,8 +322,8 @@ pub enum AlsoOutcome {
     Skipped,
 }
 
-/// `messages-reported.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `messages-reported.v1`: one reported messages of the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessagesReported<'a> {
     /// The report.
     pub report_id: ReportId,
@@ -331,6 +338,7 @@ pub struct MessagesReported<'a> {
     pub comment: Text<'a>,
     /// The messages this member had not reported before, as they were sent, by number.
     #[serde(borrow)]
+    #[schemars(length(min = 1, max = REPORT_MESSAGES_MAX))]
     pub messages: Vec<ReportedMessage<'a>>,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
@@ -344,9 +352,10 @@ pub struct MessagesReported<'a> {
 }
 
 /// A message in a report: a copy, which nothing that the sender does afterwards changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportedMessage<'a> {
     /// Which message.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// When it was sent.
     pub sent_at: Timestamp,

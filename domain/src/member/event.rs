@@ -3,6 +3,7 @@
 //! `member` is always the one whose stream it is. Times other than the event's own `at` are milliseconds since the Unix
 //! epoch. The text of a suspension is personal content, and has the type for it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
@@ -11,7 +12,7 @@ use crate::text::Text;
 use crate::time::Timestamp;
 
 /// How old a member is, as the host knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum AgeBand {
     /// Under 16: may not send, and nothing reaches them.
     #[serde(rename = "under_16")]
@@ -47,8 +48,8 @@ pub enum Event<'a> {
     ReportCounted(ReportCounted),
 }
 
-/// `member-registered.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `member-registered.v1`: the host made a member known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberRegistered {
     /// Who.
     pub member: MemberId,
@@ -58,8 +59,8 @@ pub struct MemberRegistered {
     pub registered_at: Timestamp,
 }
 
-/// `age-band-changed.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `age-band-changed.v1`: the host knows a member's age otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgeBandChanged {
     /// Who.
     pub member: MemberId,
@@ -67,19 +68,20 @@ pub struct AgeBandChanged {
     pub age_band: AgeBand,
 }
 
-/// `dm-setting-changed.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `dm-setting-changed.v1`: a member chose an audience.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DmSettingChanged {
     /// Who.
     pub member: MemberId,
     /// Whom they let write to them from here on.
     pub audience: Audience,
     /// The setting's own version.
+    #[schemars(range(min = 1))]
     pub version: u64,
 }
 
-/// `member-suspended.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `member-suspended.v1`: a moderator suspended a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberSuspended<'a> {
     /// Who.
     pub member: MemberId,
@@ -95,8 +97,8 @@ pub struct MemberSuspended<'a> {
     pub text: Text<'a>,
 }
 
-/// `member-reinstated.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `member-reinstated.v1`: a moderator ended a member's suspension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberReinstated {
     /// Who.
     pub member: MemberId,
@@ -104,8 +106,8 @@ pub struct MemberReinstated {
     pub by: MemberId,
 }
 
-/// `suspension-ended.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `suspension-ended.v1`: a member's suspension came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SuspensionEnded {
     /// Who.
     pub member: MemberId,
@@ -113,8 +115,8 @@ pub struct SuspensionEnded {
     pub until: Timestamp,
 }
 
-/// `request-slot-taken.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-slot-taken.v1`: a member is about to open a request, which counts against their daily limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSlotTaken {
     /// Who.
     pub member: MemberId,
@@ -124,8 +126,8 @@ pub struct RequestSlotTaken {
     pub command_id: CommandId,
 }
 
-/// `request-slot-returned.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `request-slot-returned.v1`: a member opened no request after all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSlotReturned {
     /// Who.
     pub member: MemberId,
@@ -135,8 +137,8 @@ pub struct RequestSlotReturned {
     pub command_id: CommandId,
 }
 
-/// `report-counted.v1`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `report-counted.v1`: a member is about to report, which counts against their daily limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportCounted {
     /// Who.
     pub member: MemberId,

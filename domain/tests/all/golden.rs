@@ -1,7 +1,7 @@
 //! The stored contract: every event type and version ever stored decodes, for ever.
 //!
 //! `golden/events.ndjson` holds at least one sample of each, its `data` byte for byte as the log holds it. Lines are
-//! added, never changed. A type that is written today must also encode to the very same bytes.
+//! added, never changed. Each must also encode to the very same bytes, in a log of the schema level that it is of.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -25,14 +25,24 @@ pub(crate) fn samples() -> impl Iterator<Item = Sample<'static>> {
         .map(|line| serde_json::from_str(line).expect("a sample per line"))
 }
 
+fn known(event_type: &str) -> &'static codec::EventType {
+    let mut types = codec::TYPES.iter();
+    types
+        .find(|known| known.name == event_type)
+        .expect("a known type")
+}
+
 #[test]
 fn decodes_every_sample_and_encodes_it_to_the_same_bytes() {
     for sample in samples() {
         let data = sample.data.get();
         let event = codec::decode(sample.event_type, data.as_bytes()).expect(data);
-        assert_eq!(codec::event_type(&event), sample.event_type);
-        let encoded = String::from_utf8(codec::encode(&event)).expect("JSON is UTF-8");
-        assert_eq!(encoded, data);
+        let known = known(sample.event_type);
+        let (event_type, encoded) = codec::encode_at(&event, known.since).expect("its level");
+        assert_eq!(event_type, sample.event_type);
+        assert_eq!(String::from_utf8(encoded).expect("JSON is UTF-8"), data);
+        let newest = known.superseded_by.unwrap_or(known.name);
+        assert_eq!(codec::event_type(&event), newest);
         let owned = event.clone().into_owned();
         assert_eq!(owned, event);
     }
@@ -66,6 +76,89 @@ fn has_a_sample_of_every_type_and_no_other() {
     let known: BTreeSet<&str> = codec::TYPES.iter().map(|known| known.name).collect();
     assert_eq!(sampled, known);
     assert_eq!(known.len(), codec::TYPES.len(), "a type is listed twice");
+}
+
+/// An old event is today's event: what it did not record is what was so for all of its version.
+#[test]
+fn reads_a_report_that_joined_its_case_before_severities_were_recorded() {
+    use domain::Event;
+    use domain::case::Event::ReportJoined;
+
+    let data = br#"{"report_id":"d94492e7-72dc-56dd-84db-8778dddb51bd","conversation_version":4,"reporter":"ann","reported":"bob","category":"minor_safety","messages":2,"over_limit":false,"reporters":1}"#;
+    let event = codec::decode("report-joined.v1", data).expect("old bytes");
+    let Event::Case(ReportJoined(joined)) = &event else {
+        panic!("another event");
+    };
+    assert_eq!((joined.severity, joined.upheld), (5, 0));
+    assert_eq!((joined.messages, joined.reporters), (2, 1));
+    // Written today it is the new version, which says the same.
+    let (event_type, bytes) = codec::encode_at(&event, codec::LEVEL).expect("the newest level");
+    assert_eq!(event_type, "report-joined.v2");
+    assert_eq!(codec::decode(event_type, &bytes).expect("new bytes"), event);
+}
+
+#[test]
+fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
+    for sample in samples() {
+        let data = sample.data.get();
+        let event = codec::decode(sample.event_type, data.as_bytes()).expect(data);
+        for level in 0..=codec::LEVEL {
+            match codec::encode_at(&event, level) {
+                Ok((event_type, bytes)) => {
+                    assert!(known(event_type).since <= level, "{event_type}");
+                    assert_eq!(codec::decode(event_type, &bytes).expect("it reads"), event);
+                }
+                Err(above) => {
+                    assert!(above.needed > level && above.level == level, "{above}");
+                    assert!(
+                        above.to_string().contains("doorstep raise-level"),
+                        "{above}"
+                    );
+                }
+            }
+        }
+        assert!(codec::encode_at(&event, 0).is_err(), "there is no level 0");
+    }
+    // One of the golden events says what version 1 cannot; looks of auditors are of level 2 altogether.
+    let of_level_1 = |sample: &Sample<'_>| {
+        let data = sample.data.get().as_bytes();
+        codec::encode_at(
+            &codec::decode(sample.event_type, data).expect("a sample"),
+            1,
+        )
+        .is_err()
+    };
+    let above: Vec<_> = samples()
+        .filter(of_level_1)
+        .map(|sample| sample.event_type)
+        .collect();
+    assert_eq!(
+        above,
+        [&["act-content-disclosed.v1"; 3][..], &["report-joined.v2"]].concat()
+    );
+}
+
+#[test]
+fn the_newest_level_is_that_of_the_newest_type_and_versions_follow_one_another() {
+    let newest = codec::TYPES.iter().map(|known| known.since).max();
+    assert_eq!(newest, Some(codec::LEVEL));
+    for known in codec::TYPES {
+        let (name, version) = known.name.rsplit_once(".v").expect("a version");
+        assert_eq!(codec::name(known.name), name);
+        let version: u32 = version.parse().expect("a number");
+        let of_name = || {
+            codec::TYPES
+                .iter()
+                .filter(|other| codec::name(other.name) == name)
+        };
+        let last = format!("{name}.v{}", of_name().count());
+        let newer = (known.name != last).then_some(last.as_str());
+        assert_eq!(known.superseded_by, newer, "{}", known.name);
+        let before = format!("{name}.v{}", version - 1);
+        for older in of_name().filter(|older| older.name == before) {
+            assert!(older.since < known.since, "{}", known.name);
+        }
+    }
 }
 
 #[test]
@@ -113,10 +206,8 @@ fn ignores_fields_it_does_not_know() {
             data.trim_start_matches('{')
         );
         let event = codec::decode(sample.event_type, extended.as_bytes()).expect(&extended);
-        assert_eq!(
-            String::from_utf8(codec::encode(&event)).expect("JSON is UTF-8"),
-            data
-        );
+        let (_, encoded) = codec::encode_at(&event, known(sample.event_type).since).expect(data);
+        assert_eq!(String::from_utf8(encoded).expect("JSON is UTF-8"), data);
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and asks of few variants"
 )]
 
+mod frozen;
 mod golden;
 mod history;
 mod members;

@@ -48,6 +48,10 @@ impl EventStore for Log {
         self.id
     }
 
+    fn schema_level(&self) -> u32 {
+        1
+    }
+
     fn grade(&self) -> Grade {
         Grade::Serializable
     }

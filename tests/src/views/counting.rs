@@ -45,6 +45,10 @@ impl EventStore for Counting {
         self.store.grade()
     }
 
+    fn schema_level(&self) -> u32 {
+        self.store.schema_level()
+    }
+
     async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
         self.store.append(append).await
     }

@@ -49,6 +49,10 @@ impl EventStore for Log {
         LOG_ID
     }
 
+    fn schema_level(&self) -> u32 {
+        1
+    }
+
     fn grade(&self) -> Grade {
         Grade::Serializable
     }
