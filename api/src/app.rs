@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::caller::{Acting, Caller, ShownPosition};
 use crate::damage::Found;
+use crate::following::FollowOptions;
+use crate::following::hub::Hub;
 use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
 use crate::problem::{ApiError, Code, Suspended};
@@ -40,6 +42,8 @@ pub struct Options {
     pub clock_tolerance: Duration,
     /// A view further behind than this many events is not ready.
     pub lag_events_max: u64,
+    /// The bounds of streams that go on.
+    pub follow: FollowOptions,
 }
 
 impl Default for Options {
@@ -50,6 +54,7 @@ impl Default for Options {
             view_wait: Duration::from_secs(5),
             clock_tolerance: Duration::from_secs(5),
             lag_events_max: 100_000,
+            follow: FollowOptions::default(),
         }
     }
 }
@@ -123,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) reads: ReadSide,
     /// The log.
     pub(crate) store: Arc<dyn EventStore>,
+    /// Who follows.
+    pub(crate) following: Arc<Hub>,
     /// Verification and backup.
     pub(crate) care: Arc<dyn StoreCare>,
     /// Damage of the log that was met.
@@ -150,6 +157,7 @@ impl Shared {
         Arc::new(Shared {
             commands: app.commands,
             reads: app.reads,
+            following: Hub::new(Arc::clone(&app.store), app.options.follow),
             store: app.store,
             care: app.care,
             damage: Arc::default(),

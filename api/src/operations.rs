@@ -164,6 +164,9 @@ operations! {
     "get_unread",
         "In how many conversations of the inbox, and in how many requests, something unread waits.",
         "", r#"{"inbox": 1, "requests": 0}"#, [];
+    "get_me_feed",
+        "Tells what changes of the caller's own views as it does: an event of the view's name (`inbox`, `requests`, `conversation`, `unread`, `blocked`, `dm_setting`, `reports`), with the conversation where there is one, and the `position` that a query gives as `min_position` to see it. Of a view without a conversation all may have changed. What one command changed is told together, the last of it with an `id`; `Last-Event-ID` goes on after it, also over restarts, `after` after the `Doorstep-Position` of a query, and without either what comes from now on is told. Who was away is told of each view and conversation once. A heartbeat is a comment; `end` and `error` (`{\"code\", \"detail\"}`) say why a feed is over. 8 feeds of one member at once (429), and only so many of all (503); a reader who takes nothing for 30 seconds is cut off.",
+        "", "", [OtherLog, NotAcceptable, NotReady, Busy];
     "get_moderation_queue",
         "The cases that wait, the most urgent first; without `state` all but closed ones. A cursor is for one filter and order.",
         "",
@@ -182,10 +185,10 @@ operations! {
         "Ends the suspension before its time. Where there is none nothing changes.",
         "", REACHED, [InvalidMember, NotFound];
     "get_events",
-        "The log itself: a page after a position (exclusive), filtered by stream, type and member; a page looks at a bounded number of events, so that one with few matches may have fewer items and a `next_cursor` all the same. With `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Reading is noted in the access log.",
+        "The log itself: a page after a position (exclusive), filtered by stream, type and member; a page looks at a bounded number of events, so that one with few matches may have fewer items and a `next_cursor` all the same. With `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. `Accept: text/event-stream`, or `follow=true` (with `Accept: application/x-ndjson` as lines), goes on with what comes, without a gap: each event has its position as `id`, its type as `event` and as `data` what a line has; after a break `Last-Event-ID` goes on. `reached` (as a line `{\"reached\": {\"position\"}}`) tells how far was looked, once at the end of the log and with every heartbeat; `end` and `error` (`{\"end\": {\"code\", \"detail\"}}`, `{\"error\": …}`) say why a stream is over. A reader who takes nothing for 30 seconds is cut off. Reading is noted in the access log.",
         "",
         r#"{"items": [{"log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "position": 10, "stream": "member-ann", "version": 1, "event_id": "797023bf-e61c-5f32-8e86-8f8e16084a5e", "type": "dm-setting-changed.v1", "at": "2026-11-23T07:25:21.548Z", "recorded_at": "2026-11-23T07:25:21.548Z", "command_id": "k1", "correlation_id": "f771ccf7-c721-565f-ba77-ea6ecd5c8b59", "causation_id": "3c7cd505-0e69-5776-a826-3372302e161e", "actor": "ann", "members": ["ann"], "data": {"member": "ann", "audience": "everyone", "version": 2}}], "next_cursor": null}"#,
-        [OtherLog, NotAcceptable, Damaged];
+        [OtherLog, NotAcceptable, Damaged, Busy];
     "get_views",
         "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, and the size of its file.",
         "",

@@ -14,9 +14,10 @@ use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
 
 use crate::codec::DomainCodec;
 use crate::{
-    Answer, BlockItem, Case, InboxItem, Member, MessageItem, Page, PageRequest, QueryError,
-    QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case,
-    conversation, inbox, members, moderation_queue, registry, reports, requests, unread,
+    Answer, BlockItem, Case, Changes, InboxItem, Member, MessageItem, Page, PageRequest,
+    QueryError, QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError,
+    blocked, case, conversation, feed, inbox, members, moderation_queue, registry, reports,
+    requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -224,5 +225,10 @@ impl ReadSide {
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.
     pub async fn member(&self, member: &MemberId) -> Result<Answer<Member>, QueryError> {
         members::query(&self.reader(ViewName::Members)?, member)
+    }
+
+    /// What changed of a member's own views after a position, each change as it is last, oldest first.
+    pub async fn changes(&self, member: &MemberId, after: Position) -> Result<Changes, QueryError> {
+        feed::query(self, member, after).await
     }
 }

@@ -10,6 +10,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
 use crate::moderation_queue::ModerationQueue;
@@ -28,6 +29,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(ModerationQueue),
         Arc::new(Reports),
         Arc::new(Members),
+        Arc::new(Feed),
     ]
 }
 
@@ -81,6 +83,8 @@ views! {
     Reports = 7, "reports";
     /// Who is registered, and what have they chosen?
     Members = 8, "members";
+    /// What changed of a member's own views, and where?
+    Feed = 9, "feed";
 }
 
 impl std::fmt::Display for ViewName {

@@ -22,11 +22,11 @@ use tests::commands::Desk;
 use tests::views::model::{self, Pair, Place};
 use tests::views::{World, id};
 
-const MEMBERS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
+pub(crate) const MEMBERS: [&str; 4] = ["ann", "bob", "cleo", "dan"];
 
 /// Something that a member does to another.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     Send,
     Accept,
     Delete(DeleteMode),
@@ -91,13 +91,13 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 /// Who does what to whom.
-fn steps() -> impl Strategy<Value = Vec<(usize, usize, Act)>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<(usize, usize, Act)>> {
     // Two of the four do most, so that their conversation gets far.
     let who = || prop_oneof![6 => 0..2_usize, 1 => 0..4_usize];
     prop::collection::vec((who(), who(), act()), 1..80)
 }
 
-fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
+pub(crate) fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
     let counted =
         |world: &World, back: u64| (world.state(by, other).last_number() + 1).saturating_sub(back);
     // What is refused leaves no trace in the views, and that is the point of trying it.
@@ -161,7 +161,7 @@ fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
 }
 
 /// All pages of a list, two items at a time.
-async fn all<T>(
+pub(crate) async fn all<T>(
     page: impl AsyncFn(PageRequest) -> Result<Page<T>, QueryError>,
 ) -> Result<Vec<T>, QueryError> {
     let (mut items, mut cursor): (_, Option<Cursor>) = (Vec::new(), None);

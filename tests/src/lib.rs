@@ -12,7 +12,9 @@
 pub mod api;
 pub mod college;
 pub mod commands;
+pub mod counted;
 pub mod program;
 pub mod rival;
+pub mod sse;
 pub mod store;
 pub mod views;

@@ -10,6 +10,7 @@ mod blocks;
 mod conversations;
 mod dm_setting;
 mod events;
+mod feed;
 mod health;
 mod inbox;
 mod members;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(reports::router())
         .merge(inbox::router())
         .merge(unread::router())
+        .merge(feed::router())
         .merge(moderation::router())
         .merge(suspensions::router())
         .merge(events::router())
