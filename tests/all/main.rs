@@ -43,6 +43,7 @@ mod program_care;
 mod program_damage;
 mod program_errors;
 mod program_events;
+mod program_follow;
 mod program_full_disk;
 mod program_import;
 mod program_import_again;
