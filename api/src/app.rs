@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::caller::{Acting, Caller, ShownPosition};
 use crate::damage::Found;
+use crate::following::FollowOptions;
+use crate::following::hub::Hub;
 use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
 use crate::problem::{ApiError, Code, Suspended};
@@ -42,6 +44,8 @@ pub struct Options {
     pub lag_events_max: u64,
     /// What one question about the past may read.
     pub past: Bounds,
+    /// The bounds of streams that go on.
+    pub follow: FollowOptions,
 }
 
 impl Default for Options {
@@ -53,6 +57,7 @@ impl Default for Options {
             clock_tolerance: Duration::from_secs(5),
             lag_events_max: 100_000,
             past: Bounds::default(),
+            follow: FollowOptions::default(),
         }
     }
 }
@@ -126,6 +131,8 @@ pub(crate) struct Shared {
     pub(crate) reads: ReadSide,
     /// The log.
     pub(crate) store: Arc<dyn EventStore>,
+    /// Who follows.
+    pub(crate) following: Arc<Hub>,
     /// Verification and backup.
     pub(crate) care: Arc<dyn StoreCare>,
     /// Damage of the log that was met.
@@ -155,6 +162,7 @@ impl Shared {
         Arc::new(Shared {
             commands: app.commands,
             reads: app.reads,
+            following: Hub::new(Arc::clone(&app.store), app.options.follow),
             store: app.store,
             care: app.care,
             damage: Arc::default(),

@@ -154,7 +154,8 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+/// The token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(Code::Unauthenticated)?;
     if values.next().is_some() {
@@ -229,6 +230,26 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub(crate) const DOORSTEP_AT: &str = "doorstep-at";
 /// The header with the position that an answer reached or stands at.
 pub(crate) const DOORSTEP_POSITION: &str = "doorstep-position";
+
+/// The header with which a stream that broke off is asked to go on.
+pub(crate) const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Where the stream before ended, if there was one.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(LAST_EVENT_ID).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(ApiError::at_field(
+            Code::InvalidQuery,
+            LAST_EVENT_ID,
+            FieldCode::Repeated,
+            "It is given more than once.",
+        ));
+    }
+    // What is no text is no position.
+    let text = first.map(|value| value.to_str().unwrap_or("-"));
+    Ok(text.filter(|text| !text.is_empty()))
+}
 
 fn single<'a>(
     headers: &'a HeaderMap,

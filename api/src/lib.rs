@@ -15,6 +15,7 @@ mod damage;
 pub mod event_filter;
 pub mod event_json;
 pub mod fields;
+mod following;
 pub mod keys;
 pub mod limits;
 pub mod metering;
@@ -48,6 +49,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 
 pub use app::{App, BackupPart, Options, StoreCare, StoreState};
+pub use following::FollowOptions;
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};
 pub use tokens::Role;
@@ -65,8 +67,13 @@ pub fn document() -> String {
     text
 }
 
-/// All routes over an app. Installs the recorder of metrics where the program has not.
+/// All routes over an app. Installs the recorder of metrics where the program has not. Streams that go on end when their
+/// connections do; [`serve`] ends them when it is told to stop.
 pub fn router(app: App) -> Router {
+    routed(app).0
+}
+
+fn routed(app: App) -> (Router, State) {
     metering::install();
     let document = document();
     let (routes, documented) = routes::all().split_for_parts();
@@ -75,7 +82,8 @@ pub fn router(app: App) -> Router {
     let shared = Shared::new(app, Bytes::from(document));
     let damage = Arc::clone(&shared.damage);
     let layer = Outermost::new(&documented.paths, &undocumented, body_timeout, damage);
-    routes
+    let state = Arc::clone(&shared);
+    let router = routes
         .route(openapi::DOCUMENT_PATH, get(served_document))
         .merge(openapi::page())
         .fallback(|| async {
@@ -89,7 +97,8 @@ pub fn router(app: App) -> Router {
             layer,
             middleware::outermost,
         ))
-        .with_state(shared)
+        .with_state(shared);
+    (router, state)
 }
 
 async fn served_document(Extract(shared): Extract<State>) -> Response {
@@ -101,12 +110,17 @@ async fn served_document(Extract(shared): Extract<State>) -> Response {
     response
 }
 
-/// Serves an app until `shutdown` is done and everything accepted is answered.
+/// Serves an app until `shutdown` is done and everything accepted is answered; streams that go on are ended then.
 pub async fn serve(
     listener: TcpListener,
     app: App,
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    serve_router(listener, router(app), options, shutdown).await
+    let (router, state) = routed(app);
+    let stopping = async move {
+        shutdown.await;
+        state.following.stop();
+    };
+    serve_router(listener, router, options, stopping).await
 }

@@ -63,6 +63,8 @@ const VIEW: (&str, &str) = (
     "the read views' names, and `write_side`, the write side's own table",
 );
 
+const FOLLOWED: (&str, &str) = ("followed", "`log`, `feed`");
+
 /// Declares a list of metrics: name, kind, labels, meaning.
 macro_rules! catalogue {
     ($($name:literal, $kind:expr, [$($label:expr),*], $help:literal;)+) => {
@@ -83,6 +85,12 @@ catalogue! {
         "Time from a request's head to its answer's: of commands, of queries (both below `/v1`), of everything else.";
     "doorstep_http_connections_count", Kind::Gauge, [],
         "Connections that are open.";
+    "doorstep_follow_open_count", Kind::Gauge, [FOLLOWED],
+        "Streams that go on and are open: of the log, and feeds of members.";
+    "doorstep_follow_dropped_total", Kind::Counter, [FOLLOWED],
+        "Streams that were cut off because their reader took nothing of them.";
+    "doorstep_follow_blocks_read_total", Kind::Counter, [],
+        "Readings of the log for all who follow it; each is shared by those who are at its place.";
     "doorstep_commands_decided_total", Kind::Counter, [COMMAND, OUTCOME],
         "Commands and steps that were decided, by outcome. A series begins with its first.";
     "doorstep_commands_repeated_total", Kind::Counter, [],
@@ -247,6 +255,11 @@ pub(crate) async fn render(shared: &Shared) -> String {
     if let Some(bytes) = shared.care.free_bytes() {
         gauge!("doorstep_store_free_bytes").set(approximately(bytes));
     }
+    for (followed, open) in shared.following.open() {
+        gauge!("doorstep_follow_open_count", "followed" => followed)
+            .set(approximately(open as u64));
+        counter!("doorstep_follow_dropped_total", "followed" => followed).increment(0);
+    }
     for (status, lag_s) in views {
         let view = status.view;
         let stopped = if status.state.name() == "stopped" {
@@ -325,7 +338,7 @@ pub fn document() -> String {
     }
     page.push_str("\n| label | values |\n| --- | --- |\n");
     for (label, values) in [
-        ROUTE, METHOD, STATUS, KIND, COMMAND, OUTCOME, WORKER, REACTOR, VIEW,
+        ROUTE, METHOD, STATUS, KIND, FOLLOWED, COMMAND, OUTCOME, WORKER, REACTOR, VIEW,
     ] {
         let _ = writeln!(page, "| `{label}` | {values} |");
     }
@@ -350,7 +363,7 @@ mod tests {
                     parts[..],
                     [
                         "doorstep",
-                        "http" | "commands" | "timers" | "reactor" | "view" | "store",
+                        "http" | "follow" | "commands" | "timers" | "reactor" | "view" | "store",
                         ..
                     ]
                 ),

@@ -2,7 +2,8 @@
 //!
 //! At most so many connections are open; the next ones wait in the listen queue. A connection that sends no whole
 //! request head in time is closed; a head that is no HTTP, too long, or of too many headers is answered 400, 414 or 431
-//! without a body, before any route. When asked to stop, nothing new is accepted, every request that was accepted is
+//! without a body, before any route. Each request carries a [`Cut`], by which whoever answers it can end the connection
+//! where the client takes nothing any more. When asked to stop, nothing new is accepted, every request that was accepted is
 //! answered, and whatever has not ended after the time for draining is cut off.
 
 use std::future::Future;
@@ -12,15 +13,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tower::ServiceExt as _;
 
 /// Bytes of a request's head at most, and of what one connection reads ahead.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Ends a connection at once, whatever is on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut(Arc<Notify>);
+
+impl Cut {
+    /// Ends it.
+    pub(crate) fn now(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// The bounds of serving.
 #[derive(Clone, Copy, Debug)]
@@ -75,14 +90,22 @@ pub async fn serve_router(
             }
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let cut = Cut(Arc::default());
+        let (router, handle) = (router.clone(), cut.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(handle.clone());
+            router.clone().oneshot(request)
+        });
         let connection =
             graceful.watch(connections.serve_connection(TokioIo::new(stream), service));
         let open = open.clone();
         tokio::spawn(async move {
             open.increment(1);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = cut.0.notified() => {}
             }
             open.decrement(1);
             drop(permit);

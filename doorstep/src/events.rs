@@ -2,9 +2,7 @@
 //!
 //! Both print the same bytes for the same event, and where the log is damaged what stands before it. Following is for a
 //! running service: nothing is appended to a folder at rest. Where the events go, and that a file is there whole or not at
-//! all, is the outlet's matter.
-
-use std::time::Duration;
+//! all, is the outlet's matter, and how a service is followed that of `follow`.
 
 use anyhow::{Context as _, bail};
 use api::event_filter::EventFilter;
@@ -17,14 +15,15 @@ use crate::failure::{Done, Failure};
 use crate::remote::Service;
 use outlet::Outlet;
 
+mod follow;
 mod outlet;
 mod table;
 
 /// Events and bytes of one reading.
 const BLOCK_EVENTS: usize = 4096;
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
-/// How often a service that is followed is asked for more.
-const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+/// The form in which a service is asked for events.
+const LINES: &str = "application/x-ndjson";
 
 /// Prints events, or writes them to a file.
 pub(crate) async fn run(args: &cli::Events) -> Done {
@@ -32,7 +31,11 @@ pub(crate) async fn run(args: &cli::Events) -> Done {
     check(args, service.is_some())?;
     let result = if let Some(service) = service {
         // A service of another version may know other types: it says so itself.
-        remote(args, &service, Outlet::open(args)?).await
+        if args.follow {
+            follow::follow(args, &service).await
+        } else {
+            remote(args, &service, Outlet::open(args)?).await
+        }
     } else {
         let filter = EventFilter::of(
             args.stream.as_deref(),
@@ -141,39 +144,38 @@ async fn at_rest(
 }
 
 async fn remote(args: &cli::Events, service: &Service, mut out: Outlet) -> Done {
-    let mut after = args.after;
-    loop {
-        let mut query = vec![("after", after.to_string())];
-        for (name, value) in [
-            ("stream", &args.stream),
-            ("type", &args.event_type),
-            ("member", &args.member),
-        ] {
-            query.extend(value.iter().map(|value| (name, value.clone())));
+    let mut answer = service
+        .get("/v1/events", &query(args, args.after), LINES)
+        .await?;
+    let end: u64 = answer
+        .headers()
+        .get("doorstep-position")
+        .and_then(|position| position.to_str().ok()?.parse().ok())
+        .context("the service did not say how far its log goes")?;
+    out.until(end.min(args.until.unwrap_or(u64::MAX)));
+    let mut lines = Lines::until(args.until);
+    while let Some(chunk) = answer.chunk().await.context("the events broke off")? {
+        lines.take(&chunk, &mut out)?;
+        if lines.enough {
+            break;
         }
-        let mut answer = service
-            .get("/v1/events", &query, "application/x-ndjson")
-            .await?;
-        after = answer
-            .headers()
-            .get("doorstep-position")
-            .and_then(|position| position.to_str().ok()?.parse().ok())
-            .context("the service did not say how far its log goes")?;
-        out.until(after.min(args.until.unwrap_or(u64::MAX)));
-        let mut lines = Lines::until(args.until);
-        while let Some(chunk) = answer.chunk().await.context("the events broke off")? {
-            lines.take(&chunk, &mut out)?;
-            if lines.enough {
-                break;
-            }
-        }
-        out.flush()?;
-        lines.end()?;
-        if !args.follow {
-            return Ok(out.finish()?);
-        }
-        tokio::time::sleep(FOLLOW_EVERY).await;
     }
+    out.flush()?;
+    lines.end()?;
+    Ok(out.finish()?)
+}
+
+/// What is asked for after a position.
+fn query(args: &cli::Events, after: u64) -> Vec<(&'static str, String)> {
+    let mut query = vec![("after", after.to_string())];
+    for (name, value) in [
+        ("stream", &args.stream),
+        ("type", &args.event_type),
+        ("member", &args.member),
+    ] {
+        query.extend(value.iter().map(|value| (name, value.clone())));
+    }
+    query
 }
 
 /// The lines of an answer: events, which are passed on, and the one that may end it and says why.

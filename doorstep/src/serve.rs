@@ -1,7 +1,7 @@
 //! `serve`: the service, from an opened data folder to an orderly end.
 //!
 //! Opening goes from the log upward, stopping from the interface downward: nothing new is accepted, what was accepted
-//! is answered, the views' checkpoints are made durable, and the log gets its mark of a clean stop.
+//! is answered, streams are ended, the views' checkpoints are made durable, and the log gets its mark of a clean stop.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -80,13 +80,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     if args.demo {
         demo::print(&keys, &url)?;
     }
-    let served = api::serve_router(
-        listener,
-        api::router(app),
-        api::ServeOptions::default(),
-        stop,
-    )
-    .await;
+    let served = api::serve(listener, app, api::ServeOptions::default(), stop).await;
     tracing::info!("stopping");
     commands.stop().await;
     let views = reads.stop().await;

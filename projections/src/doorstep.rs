@@ -44,7 +44,7 @@ pub(crate) struct Doorstep {
 
 /// What the rules in force let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Admitted {
+pub(crate) struct Admitted {
     /// Per audience, a bit per group that it does not refuse.
     groups: [u8; 5],
     default_adult: Audience,
@@ -70,10 +70,18 @@ impl Admitted {
         }
     }
 
-    /// A bit per group that this member's audience lets in.
-    fn to(self, standing: Standing) -> u8 {
+    /// The audience of a member.
+    pub(crate) fn audience(self, standing: Standing) -> Audience {
         let defaults = (self.default_adult, self.default_16_17);
-        let audience = audience_of(standing.chosen, standing.age_band, defaults);
+        audience_of(standing.chosen, standing.age_band, defaults)
+    }
+
+    /// A bit per group that this member's audience lets in; none where an age forbids it.
+    pub(crate) fn to(self, standing: Standing) -> u8 {
+        if standing.age_band == AgeBand::Under16 {
+            return 0;
+        }
+        let audience = self.audience(standing);
         let of = AUDIENCES.iter().position(|known| *known == audience);
         of.and_then(|at| self.groups.get(at)).copied().unwrap_or(0)
     }
@@ -90,9 +98,9 @@ const AUDIENCES: [Audience; 5] = [
 
 /// What of a member freezes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Standing {
+pub(crate) struct Standing {
     age_band: AgeBand,
-    chosen: Option<Audience>,
+    pub(crate) chosen: Option<Audience>,
     suspended: bool,
 }
 
@@ -174,28 +182,29 @@ impl Kept {
     }
 }
 
-/// A conversation before and after an event.
-pub(crate) struct Change<'a> {
+/// A conversation before and after an event; of before what a view looks at.
+pub(crate) struct Change<'a, S> {
     pub(crate) id: ConversationId,
     pub(crate) pair: Pair<'a>,
     pub(crate) kept: &'a Kept,
-    pub(crate) before: [Stand; 2],
+    pub(crate) before: [S; 2],
     /// The event, if it is the conversation's own.
     pub(crate) event: Option<(&'a RecordedEvent, &'a conversation::Event<'a>)>,
 }
 
 impl Doorstep {
-    /// Takes an event in, and tells `follow` of each conversation that it concerns.
-    pub(crate) fn apply(
+    /// Takes an event in, and tells `follow` of each conversation that it concerns, with what `stand` said of it before.
+    pub(crate) fn apply<S>(
         &self,
         tx: &mut Tx<'_>,
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
-        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+        stand: impl Fn(&Kept, Side) -> S,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_, S>) -> Result<(), ApplyError>,
     ) -> Result<(), ApplyError> {
         match decoded {
-            Event::Conversation(event) => self.conversation(tx, recorded, event, follow),
-            Event::Member(event) => self.member(tx, event, follow),
+            Event::Conversation(event) => self.conversation(tx, recorded, event, stand, follow),
+            Event::Member(event) => self.member(tx, event, stand, follow),
             Event::Policy(policy::Event::PolicySet(set)) => {
                 store(tx, self.policy, RULES, &Admitted::by(&set.rules))
             }
@@ -203,12 +212,13 @@ impl Doorstep {
         }
     }
 
-    fn conversation(
+    fn conversation<S>(
         &self,
         tx: &mut Tx<'_>,
         recorded: &RecordedEvent,
         event: &conversation::Event<'_>,
-        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+        stand: impl Fn(&Kept, Side) -> S,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_, S>) -> Result<(), ApplyError>,
     ) -> Result<(), ApplyError> {
         let id = conversation_of(recorded)?;
         let (pair, _) = Pair::acting(event);
@@ -220,7 +230,7 @@ impl Doorstep {
                 silenced: [false, false],
             },
         };
-        let before = Side::BOTH.map(|side| kept.stand(side));
+        let before = Side::BOTH.map(|side| stand(&kept, side));
         let waited = Side::BOTH.map(|side| kept.thread.seen(side).is_pending());
         kept.thread.apply(recorded, event);
         for side in Side::BOTH {
@@ -263,11 +273,12 @@ impl Doorstep {
         Ok(standing.is_some_and(Standing::may_send))
     }
 
-    fn member(
+    fn member<S>(
         &self,
         tx: &mut Tx<'_>,
         event: &member::Event<'_>,
-        follow: impl Fn(&mut Tx<'_>, &Change<'_>) -> Result<(), ApplyError>,
+        stand: impl Fn(&Kept, Side) -> S,
+        follow: impl Fn(&mut Tx<'_>, &Change<'_, S>) -> Result<(), ApplyError>,
     ) -> Result<(), ApplyError> {
         let member = event.member();
         let before: Option<Standing> = load(tx, self.members, member.as_str().as_bytes())?;
@@ -295,7 +306,7 @@ impl Doorstep {
                 continue;
             };
             let pair = Pair::of(member, &recipient);
-            let before = Side::BOTH.map(|side| kept.stand(side));
+            let before = Side::BOTH.map(|side| stand(&kept, side));
             if let Some(side) = pair.side(&recipient) {
                 *side.of_mut(&mut kept.silenced) = !after.may_send();
             }
@@ -315,16 +326,49 @@ impl Doorstep {
 
     /// A bit per group of a recipient's requests that their audience lets in.
     pub(crate) fn open_groups(&self, reader: &Reader, recipient: &MemberId) -> anyhow::Result<u8> {
-        let standing: Option<Standing> =
-            fetch(reader, self.members, recipient.as_str().as_bytes())?;
-        let Some(standing) = standing.filter(|standing| standing.age_band != AgeBand::Under16)
-        else {
-            return Ok(0);
-        };
         let admitted: Option<Admitted> = fetch(reader, self.policy, RULES)?;
-        let admitted = admitted.unwrap_or_else(|| Admitted::by(&Rules::default()));
-        Ok(admitted.to(standing))
+        let standing = self.standing(reader, recipient)?;
+        Ok(open(admitted, standing))
     }
+
+    /// The same while events are applied.
+    pub(crate) fn open_groups_now(
+        &self,
+        tx: &Tx<'_>,
+        recipient: &MemberId,
+    ) -> Result<u8, ApplyError> {
+        let admitted: Option<Admitted> = load(tx, self.policy, RULES)?;
+        Ok(open(admitted, self.standing_now(tx, recipient)?))
+    }
+
+    /// What is known of a member; none before they are registered.
+    pub(crate) fn standing(
+        &self,
+        reader: &Reader,
+        member: &MemberId,
+    ) -> anyhow::Result<Option<Standing>> {
+        fetch(reader, self.members, member.as_str().as_bytes())
+    }
+
+    /// The same while events are applied.
+    pub(crate) fn standing_now(
+        &self,
+        tx: &Tx<'_>,
+        member: &MemberId,
+    ) -> Result<Option<Standing>, ApplyError> {
+        load(tx, self.members, member.as_str().as_bytes())
+    }
+
+    /// What the rules in force let in, while events are applied.
+    pub(crate) fn admitted_now(&self, tx: &Tx<'_>) -> Result<Admitted, ApplyError> {
+        let admitted = load(tx, self.policy, RULES)?;
+        Ok(admitted.unwrap_or_else(|| Admitted::by(&Rules::default())))
+    }
+}
+
+fn open(admitted: Option<Admitted>, standing: Option<Standing>) -> u8 {
+    let admitted = admitted.unwrap_or_else(|| Admitted::by(&Rules::default()));
+    standing.map_or(0, |standing| admitted.to(standing))
 }
 
 /// What a member's standing is after an event; none where it does not concern it.

@@ -11,6 +11,7 @@ mod codec;
 mod conversation;
 mod doorstep;
 mod error;
+mod feed;
 mod inbox;
 mod last_message;
 mod members;
@@ -31,7 +32,7 @@ mod unread;
 mod views;
 
 pub use as_of::{
-    AsOf, Bounds, Change, Decision, Diff, Moment, Outcome, PairFacts, Past, PastError, Shown,
+    AsOf, Bounds, Decision, Diff, Moment, Outcome, PairFacts, Past, PastError, RowChange, Shown,
     SideFacts, Statement, Subject, TimelinePage, When, Which,
 };
 pub use blocked::BlockItem;
@@ -39,6 +40,7 @@ pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
 pub use error::{QueryError, WaitError};
+pub use feed::{Change, Changed, Changes};
 pub use inbox::InboxItem;
 pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};

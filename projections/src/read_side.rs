@@ -15,10 +15,10 @@ use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, InboxItem, Member, MessageItem, Page, PageRequest, Past,
-    PastError, QueryError, QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName,
-    WaitError, blocked, case, conversation, inbox, members, moderation_queue, registry, reports,
-    requests, unread,
+    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Page, PageRequest,
+    Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName,
+    WaitError, blocked, case, conversation, feed, inbox, members, moderation_queue, registry,
+    reports, requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -228,6 +228,11 @@ impl ReadSide {
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.
     pub async fn member(&self, member: &MemberId) -> Result<Answer<Member>, QueryError> {
         members::query(&self.reader(ViewName::Members)?, member)
+    }
+
+    /// What changed of a member's own views after a position, each change as it is last, oldest first.
+    pub async fn changes(&self, member: &MemberId, after: Position) -> Result<Changes, QueryError> {
+        feed::query(self, member, after).await
     }
 }
 

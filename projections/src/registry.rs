@@ -10,6 +10,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
 use crate::moderation_queue::ModerationQueue;
@@ -32,6 +33,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Members),
         Arc::new(Pairs),
         Arc::new(Times),
+        Arc::new(Feed),
     ]
 }
 
@@ -89,6 +91,8 @@ views! {
     Pairs = 9, "pairs";
     /// Which part of the log was there at a time?
     Times = 10, "times";
+    /// What changed of a member's own views, and where?
+    Feed = 11, "feed";
 }
 
 impl std::fmt::Display for ViewName {

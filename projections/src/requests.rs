@@ -14,7 +14,7 @@ use tables::key::Key;
 use tables::{ApplyError, Order, Span, Tx, View};
 
 use crate::codec::DomainCodec;
-use crate::doorstep::{Change, Doorstep, GROUPS};
+use crate::doorstep::{Change, Doorstep, GROUPS, Kept, Stand};
 use crate::last_message::{Content, LastMessage, Shown};
 use crate::rows::{Merged, decode, fetch, load, store};
 use crate::thread::{Mark, Side};
@@ -131,7 +131,7 @@ impl View<DomainCodec> for Requests {
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
-        DOORSTEP.apply(tx, recorded, decoded, |tx, change| {
+        DOORSTEP.apply(tx, recorded, decoded, Kept::stand, |tx, change| {
             follow(tx, change, Side::Lower)?;
             follow(tx, change, Side::Higher)
         })
@@ -139,7 +139,7 @@ impl View<DomainCodec> for Requests {
 }
 
 /// Brings the row of one side to where the conversation stands now.
-fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyError> {
+fn follow(tx: &mut Tx<'_>, change: &Change<'_, Stand>, side: Side) -> Result<(), ApplyError> {
     let (before, after) = (*side.of(&change.before), change.kept.stand(side));
     if before == after {
         return Ok(());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tables::{ApplyError, Reader, Tx, View};
 
 use crate::codec::DomainCodec;
-use crate::doorstep::{Change, Doorstep, GROUPS, Stand};
+use crate::doorstep::{Change, Doorstep, GROUPS, Kept, Stand};
 use crate::rows::{fetch, load, store};
 use crate::thread::Side;
 use crate::topic::Topic;
@@ -110,14 +110,14 @@ impl View<DomainCodec> for UnreadCounts {
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
-        DOORSTEP.apply(tx, recorded, decoded, |tx, change| {
+        DOORSTEP.apply(tx, recorded, decoded, Kept::stand, |tx, change| {
             follow(tx, change, Side::Lower)?;
             follow(tx, change, Side::Higher)
         })
     }
 }
 
-fn follow(tx: &mut Tx<'_>, change: &Change<'_>, side: Side) -> Result<(), ApplyError> {
+fn follow(tx: &mut Tx<'_>, change: &Change<'_, Stand>, side: Side) -> Result<(), ApplyError> {
     let (before, after) = (
         Counts::of(*side.of(&change.before)),
         Counts::of(change.kept.stand(side)),

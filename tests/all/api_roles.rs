@@ -39,6 +39,7 @@ GET    /v1/me/reports                                  m
 GET    /v1/reports/{id}                                m
 GET    /v1/inbox                                       m
 GET    /v1/unread                                      m
+GET    /v1/me/feed                                     m
 GET    /v1/moderation/queue                            o
 GET    /v1/moderation/cases/{id}                       o
 PUT    /v1/moderation/members/{id}/suspension          o
@@ -82,9 +83,10 @@ fn letter(role: Role) -> char {
     }
 }
 
-/// The route with something in its segments that cannot do harm.
+/// The route with something in its segments that cannot do harm, and that does not go on.
 fn path(route: &str) -> String {
     route
+        .replace("/feed", "/feed?after=none")
         .replace("{cid}", "c")
         .replace("{n}", "1")
         .replace("{id}", "zed")
@@ -199,7 +201,7 @@ async fn what_is_not_built_yet_is_not_there() {
     let door = Door::open().await;
     door.register("ann").await;
     let ann = door.member("ann");
-    for path in ["/v1/me/feed", "/v1/me/decisions", "/v1/nothing", "/"] {
+    for path in ["/v1/me/decisions", "/v1/nothing", "/"] {
         assert_eq!(
             door.get(path, &ann).await.failure(),
             (404, "not_found".to_owned()),

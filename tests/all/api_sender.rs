@@ -1,5 +1,6 @@
 //! What a sender can count: nothing. Whether a message was delivered, waits as a request, opened one again or was withheld,
-//! everything that its sender, or anybody without a token, can ask for before and after reads alike.
+//! everything that its sender, or anybody without a token, can ask for before and after reads alike, and so does the
+//! sender's feed, from before the first message on.
 //!
 //! Each way a message can go is a service of its own, with the same members. What is compared are whole answers, line by
 //! line, as they stand on the wire; times are left out, and each position is named by the order in which it was first
@@ -11,6 +12,7 @@ use api::{Options, Role};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::api::{Door, Reply, Setting, reply};
+use tests::sse::Stream;
 
 /// What ann does, or has done, about bob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,52 +31,71 @@ struct Told {
     door: Door,
     seen: Vec<String>,
     lines: Vec<String>,
+    /// Bob's feed, followed all the time.
+    feed: Stream,
+    muted: bool,
 }
 
 impl Told {
     async fn open() -> Self {
-        let told = Told {
-            door: Door::open_with(Setting {
-                api: Options {
-                    rate_limits: RateLimits {
-                        member_per_second: 0,
-                        ..RateLimits::default()
-                    },
-                    ..Options::default()
+        let door = Door::open_with(Setting {
+            api: Options {
+                rate_limits: RateLimits {
+                    member_per_second: 0,
+                    ..RateLimits::default()
                 },
-                ..Setting::default()
-            })
-            .await,
-            seen: Vec::new(),
-            lines: Vec::new(),
-        };
-        for member in ["ann", "bob"] {
+                ..Options::default()
+            },
+            ..Setting::default()
+        })
+        .await;
+        for member in ["ann", "bob", "zed"] {
             let path = format!("/v1/members/{member}");
             let body = json!({"age_band": "adult", "registered_at": "2024-01-01T00:00:00Z"});
-            told.past(30, "host", Method::PUT, &path, body).await;
+            past(&door, 30, "host", Method::PUT, &path, body).await;
             let body = json!({"audience": "everyone"});
-            told.past(29, member, Method::PUT, "/v1/me/dm-setting", body)
-                .await;
+            past(&door, 29, member, Method::PUT, "/v1/me/dm-setting", body).await;
         }
-        told
+        let body = json!({"to": "zed", "text": "hi"});
+        past(&door, 28, "bob", Method::POST, "/v1/messages", body).await;
+        let feed = door.request(Method::GET, "/v1/me/feed");
+        Told {
+            feed: Stream::of(feed.bearer_auth(door.member("bob"))).await,
+            door,
+            seen: Vec::new(),
+            lines: Vec::new(),
+            muted: false,
+        }
     }
 
     /// What somebody did so many days ago.
-    async fn past(&self, days: i64, who: &str, method: Method, path: &str, body: Value) -> Reply {
-        let at = chrono::Utc::now() - chrono::Duration::days(days);
-        let request = self
-            .door
-            .request(method, path)
-            .bearer_auth(self.door.token(who, &[Role::Member, Role::Service]))
-            .header("doorstep-at", at.to_rfc3339());
-        let answer = reply(if body.is_null() {
-            request
+    async fn past(&self, days: i64, who: &str, method: Method, path: &str, body: Value) {
+        past(&self.door, days, who, method, path, body).await;
+    }
+
+    /// Keeps what the feed told until now: up to the next thing that bob does elsewhere.
+    async fn feeds(&mut self) {
+        let zed = of("bob", "zed");
+        let mute = format!("/v1/conversations/{zed}/mute");
+        let method = if self.muted {
+            Method::DELETE
         } else {
-            request.json(&body)
-        })
-        .await;
-        assert!((200..300).contains(&answer.status), "{}", answer.json());
-        answer
+            Method::PUT
+        };
+        self.muted = !self.muted;
+        let bob = self.door.member("bob");
+        let muted = self.door.call(method, &mute, &bob, Value::Null).await;
+        let marked = muted.expect(200).position();
+        loop {
+            let said = self.feed.next().await.expect("the feed goes on");
+            let position = said.json()["position"] == json!(marked);
+            let data = self.named("", &said.json());
+            let id = said.id.map(|id| self.named("position", &json!(id)));
+            self.lines.push(format!("{} {id:?}: {data}", said.event));
+            if position && id.is_some() {
+                return;
+            }
+        }
     }
 
     /// Sends a request as bob, or without a token, and keeps the answer.
@@ -127,7 +148,12 @@ impl Told {
                 });
                 json!(format!("position {at}"))
             }
-            Value::String(text) if field.ends_with("_at") || field == "since" => json!(text.len()),
+            // A cursor is of its service's keys.
+            Value::String(text)
+                if field.ends_with("_at") || field == "since" || field == "next_cursor" =>
+            {
+                json!(text.len())
+            }
             Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
@@ -135,6 +161,7 @@ impl Told {
     /// Reads everything that there is to read, once everything that follows has happened.
     async fn reads(&mut self, conversation: &str, reached: Option<&str>) {
         self.door.commands.drain_reactors().await.unwrap();
+        self.feeds().await;
         self.door.views_at_the_end().await;
         let bob = self.door.member("bob");
         let messages = format!("/v1/conversations/{conversation}/messages");
@@ -233,10 +260,31 @@ impl Told {
     }
 }
 
-/// The id of the conversation of ann and bob, the same everywhere.
-fn of_the_two() -> String {
+/// What somebody did so many days ago.
+async fn past(door: &Door, days: i64, who: &str, method: Method, path: &str, body: Value) {
+    let at = chrono::Utc::now() - chrono::Duration::days(days);
+    let request = door
+        .request(method, path)
+        .bearer_auth(door.token(who, &[Role::Member, Role::Service]))
+        .header("doorstep-at", at.to_rfc3339());
+    let answer = reply(if body.is_null() {
+        request
+    } else {
+        request.json(&body)
+    })
+    .await;
+    assert!((200..300).contains(&answer.status), "{}", answer.json());
+}
+
+/// The id of the conversation of two, the same everywhere.
+fn of(one: &str, other: &str) -> String {
     let member = |id| domain::ids::MemberId::new(id).unwrap();
-    domain::ids::ConversationId::of(&member("ann"), &member("bob")).to_string()
+    domain::ids::ConversationId::of(&member(one), &member(other)).to_string()
+}
+
+/// That of ann and bob.
+fn of_the_two() -> String {
+    of("ann", "bob")
 }
 
 /// Compares what was read, line by line, so that a failure shows where.

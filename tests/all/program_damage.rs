@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tests::program::{self, Server};
+use tests::sse::Stream;
 
 use crate::program_care::{filled, flip, on};
 
@@ -129,6 +130,39 @@ async fn lines_end_with_the_error_after_every_event_that_stands_before_the_damag
     // Behind it one goes on.
     let rest = damaged.lines(&format!("?after={}", damaged.position)).await;
     assert!(rest.len() > 90 && rest.iter().all(|event| event["error"].is_null()));
+    assert!(damaged.server.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_is_told_what_stands_before_the_damage_then_the_damage_and_goes_on_behind_it() {
+    let damaged = Damaged::start().await;
+    let auditor = damaged.server.token("ada", "auditor");
+    let follow = async |query: &str| {
+        let url = format!("{}/v1/events?follow=true{query}", damaged.server.url);
+        Stream::of(damaged.client.get(url).bearer_auth(&auditor)).await
+    };
+    for of_a_stream in ["", &format!("&stream={}", damaged.stream)] {
+        let mut said = follow(of_a_stream).await.rest().await;
+        let last = said.pop().expect("an end");
+        assert_eq!(last.event, "error");
+        assert_eq!(last.json()["code"], json!("damaged"));
+        assert_eq!(last.json()["position"], json!(damaged.position));
+        assert_eq!(last.id, None);
+        let ids: Vec<u64> = said
+            .iter()
+            .filter_map(|said| said.id.as_ref()?.parse().ok())
+            .collect();
+        assert_eq!(ids.len(), said.len());
+        if of_a_stream.is_empty() {
+            assert_eq!(ids, (1..damaged.position).collect::<Vec<_>>());
+        } else {
+            assert!(ids.len() > 90 && ids.iter().all(|id| *id < damaged.position));
+        }
+    }
+    damaged.unready().await;
+    let mut behind = follow(&format!("&after={}", damaged.position)).await;
+    let said = behind.take(90).await;
+    assert!(said.iter().all(|said| said.event != "error"));
     assert!(damaged.server.stop().success());
 }
 

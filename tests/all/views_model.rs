@@ -21,7 +21,7 @@ use tests::views::model::{self, Pair, Place};
 use tests::views::{World, id};
 
 /// All pages of a list, two items at a time.
-async fn all<T>(
+pub(crate) async fn all<T>(
     page: impl AsyncFn(PageRequest) -> Result<Page<T>, QueryError>,
 ) -> Result<Vec<T>, QueryError> {
     let (mut items, mut cursor): (_, Option<Cursor>) = (Vec::new(), None);

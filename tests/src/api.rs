@@ -24,6 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::counted::Counted;
+
 /// A service that listens.
 pub struct Door {
     /// Where it listens.
@@ -38,6 +40,8 @@ pub struct Door {
     pub client: reqwest::Client,
     /// Its write side.
     pub commands: CommandHandler,
+    /// What the interface reads of the log by itself; views and the write side read it on their own.
+    pub read: Arc<Counted>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     dir: Arc<TempDir>,
@@ -217,10 +221,11 @@ impl Door {
                 .await
                 .unwrap();
         }
+        let read = Counted::over(Arc::clone(&store));
         let app = App {
             commands: commands.clone(),
             reads: reads.clone(),
-            store: Arc::clone(&store),
+            store: Arc::clone(&read) as Arc<dyn EventStore>,
             care: Arc::new(Care { store: embedded }),
             keys: Arc::clone(&keys),
             options: setting.api,
@@ -243,6 +248,7 @@ impl Door {
             reads,
             client,
             commands,
+            read,
             shutdown,
             serving: Some(serving),
             dir,

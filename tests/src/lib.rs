@@ -12,8 +12,10 @@
 pub mod api;
 pub mod college;
 pub mod commands;
+pub mod counted;
 pub mod json_schema;
 pub mod program;
 pub mod rival;
+pub mod sse;
 pub mod store;
 pub mod views;

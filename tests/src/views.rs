@@ -57,6 +57,7 @@ pub struct World {
     messages:
         BTreeMap<(ConversationId, u64), (MessageFacts, HashMap<MemberId, conversation::Reported>)>,
     commands: u64,
+    decided: u64,
 }
 
 impl Default for World {
@@ -77,6 +78,7 @@ impl World {
             policy: policy::State::default(),
             messages: BTreeMap::new(),
             commands: 0,
+            decided: 0,
         };
         world.set_policy(Rules::default());
         world.now = 1_072_915_200_000;
@@ -150,6 +152,7 @@ impl World {
         let command = policy::Command::ChangePolicy {
             rules: Arc::new(rules),
         };
+        self.decided += 1;
         for event in policy::decide(&self.policy, &command).unwrap() {
             let recorded = self.append(policy::STREAM, &Event::Policy(event.clone()));
             policy::evolve(&mut self.policy, recorded, &event);
@@ -454,6 +457,7 @@ impl World {
 
     fn of_member(&mut self, member: &MemberId, command: &member::Command) -> Result<(), Rejection> {
         let mut state = self.members.remove(member).unwrap_or_default();
+        self.decided += 1;
         let decided = member::decide(&state, command);
         for event in decided.iter().flatten() {
             let recorded = self.append(&member::stream(member), &Event::Member(event.clone()));
@@ -471,6 +475,7 @@ impl World {
     ) -> Result<(), Rejection> {
         let id = ConversationId::of(one, other);
         let mut state = self.conversations.remove(&id).unwrap_or_default();
+        self.decided += 1;
         let decided = conversation::decide(&state, command);
         for event in decided.iter().flatten() {
             let recorded = self.append(
@@ -552,7 +557,7 @@ impl World {
             event_type: domain::codec::event_type(event).into(),
             at_ms: self.now,
             command_id: "command".into(),
-            correlation_id: Uuid::nil(),
+            correlation_id: Uuid::from_u128(u128::from(self.decided)),
             causation_id: Uuid::nil(),
             actor: "actor".into(),
             members,

@@ -5,6 +5,7 @@
 //! matching event up to the end of the log as it was when asked. Damage of the log is a problem in place of a page, and
 //! the last line of lines, after every event that stands before it. Reading the log is noted in the access log.
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,12 +18,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::State;
-use crate::caller::{AsReader, Caller, DOORSTEP_POSITION, ShownPosition};
+use crate::caller::{
+    AsReader, Caller, DOORSTEP_POSITION, LAST_EVENT_ID, ShownPosition, bearer, last_event_id,
+};
 use crate::damage::Broken;
 use crate::event_filter::EventFilter;
 use crate::event_json;
+use crate::following::follower::{Follower, Wanted};
+use crate::following::frames::Form;
+use crate::following::session::{self, Session};
 use crate::problem::{ApiError, Code};
 use crate::query::Query;
+use crate::server::Cut;
 
 /// What cursors of this list are for.
 const SCOPE: &str = "events";
@@ -46,7 +53,7 @@ struct Asked {
     after: Option<String>,
     /// `next_cursor` of the page before, instead of `after`.
     cursor: Option<String>,
-    /// Items of a page, 1-200, 50 when absent. For `application/x-ndjson`: events at most, all when absent.
+    /// Items of a page, 1-200, 50 when absent. Of lines and of a stream that goes on: events at most, all when absent.
     #[param(minimum = 1)]
     limit: Option<usize>,
     /// Of this stream alone: `policy`, or `conversation-`, `member-`, `case-`, `act-` or `reactor-` and an id.
@@ -55,6 +62,9 @@ struct Asked {
     r#type: Option<String>,
     /// Concerning this member, or done by them: a member, a moderator, the host.
     member: Option<String>,
+    /// Goes on with what comes: as `application/x-ndjson` where `Accept` names that, else as `text/event-stream`, which
+    /// always goes on.
+    follow: Option<bool>,
 }
 
 /// Where a reading of the log is.
@@ -120,13 +130,16 @@ impl Reading {
 }
 
 /// Events of the log, in order.
-#[utoipa::path(get, path = "/v1/events", tag = "auditor", params(Asked), responses((status = 200,
-    description = "A page `{\"items\", \"next_cursor\"}`; with `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Lines that cannot go on end with one line `{\"error\": {\"code\", \"detail\", \"position\"}}`: `damaged` with the position of the first event that cannot be read, or null where that is not known. `next_cursor` is null at the end.",
-    content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-ndjson")))))]
+#[utoipa::path(get, path = "/v1/events", tag = "auditor",
+    params(Asked, ("Last-Event-ID" = Option<String>, Header, description = "Of a stream that goes on: where the one before ended. It wins over `after` and `cursor`.")),
+    responses((status = 200,
+    description = "A page `{\"items\", \"next_cursor\"}`; with `Accept: application/x-ndjson` an event a line, to the end of the log as it was when asked. Lines that cannot go on end with one line `{\"error\": {\"code\", \"detail\", \"position\"}}`: `damaged` with the position of the first event that cannot be read, or null where that is not known. `next_cursor` is null at the end. `text/event-stream` goes on: see the description.",
+    content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-ndjson"), (String = "text/event-stream")))))]
 async fn events(
     Extract(shared): Extract<State>,
     caller: Caller<AsReader>,
     headers: HeaderMap,
+    cut: Option<Extension<Cut>>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, ApiError> {
     let invalid = |field: &'static str, detail: &'static str| {
@@ -144,20 +157,32 @@ async fn events(
         asked.member.as_deref(),
     )
     .map_err(|none| ApiError::field(Code::InvalidQuery, none.field, none.detail))?;
-    let lines = wants_lines(&headers)?;
-    let most = if lines {
-        usize::MAX
-    } else {
-        projections::LIMIT_MAX
+    let wants = Wants::of(&headers, asked.follow)?;
+    let (most, usual) = match wants {
+        Wants::Page => (projections::LIMIT_MAX, projections::LIMIT_DEFAULT),
+        Wants::Lines | Wants::Following(_) => (usize::MAX, usize::MAX),
     };
-    let limit = asked.limit.unwrap_or(if lines {
-        usize::MAX
-    } else {
-        projections::LIMIT_DEFAULT
-    });
+    let limit = asked.limit.unwrap_or(usual);
     if !(1..=most).contains(&limit) {
         return Err(invalid("limit", "A page has 1 to 200 items."));
     }
+    if let Wants::Following(form) = wants {
+        let (after, field) = match last_event_id(&headers)? {
+            Some(text) => (
+                shared.position_given(&caller, LAST_EVENT_ID, text)?,
+                LAST_EVENT_ID,
+            ),
+            None => (after, "after"),
+        };
+        let wanted = Wanted {
+            form,
+            filter,
+            after,
+            limit,
+        };
+        return follow(&shared, &caller, &headers, cut, field, wanted);
+    }
+    let lines = wants == Wants::Lines;
     let end = shared.store.durable_position();
     tracing::info!(target: "doorstep::access", reader = caller.sub().as_str(), after = after.0, end = end.0, "the log is read");
     let reading = Reading {
@@ -199,22 +224,80 @@ async fn events(
     Ok(response)
 }
 
-/// Whether lines are wanted and not a page; what else may be asked for is not there yet.
-fn wants_lines(headers: &HeaderMap) -> Result<bool, ApiError> {
-    let Some(accept) = headers.get(header::ACCEPT) else {
-        return Ok(false);
-    };
-    let accept = accept.to_str().unwrap_or("");
-    let mut named = accept
-        .split(',')
-        .map(|part| part.split(';').next().unwrap_or("").trim());
-    if named.clone().any(|part| part == "application/x-ndjson") {
-        return Ok(true);
+/// A stream that goes on.
+fn follow(
+    shared: &State,
+    caller: &Caller<AsReader>,
+    headers: &HeaderMap,
+    cut: Option<Extension<Cut>>,
+    field: &'static str,
+    wanted: Wanted,
+) -> Result<Response, ApiError> {
+    let place = shared.following.follow(cut.map(|cut| cut.0))?;
+    let end = shared.store.durable_position();
+    if wanted.after > end {
+        // Who waited for it would not notice that it is another log's.
+        let detail = format!("The log ends at position {end}; nobody was given a later one.");
+        return Err(ApiError::field(Code::InvalidQuery, field, detail));
     }
-    if named.any(|part| matches!(part, "application/json" | "application/*" | "*/*" | "")) {
-        return Ok(false);
+    tracing::info!(target: "doorstep::access", reader = caller.sub().as_str(), after = wanted.after.0, "the log is followed");
+    let form = wanted.form;
+    let session = Session::new(shared, place, bearer(headers)?);
+    let body = session::body(Follower::new(session, wanted));
+    Ok(session::answer(body, form, &ShownPosition::Number(end.0)))
+}
+
+/// What a caller wants of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// A page.
+    Page,
+    /// All lines up to the end.
+    Lines,
+    /// What comes as well.
+    Following(Form),
+}
+
+impl Wants {
+    /// By the media types that are named, in order: lines wherever they are, then the first that there is.
+    fn of(headers: &HeaderMap, follow: Option<bool>) -> Result<Self, ApiError> {
+        let accept = headers.get(header::ACCEPT);
+        let accept = accept.map_or("*/*", |accept| accept.to_str().unwrap_or(""));
+        let named = || {
+            accept
+                .split(',')
+                .map(|part| part.split(';').next().unwrap_or("").trim())
+        };
+        if named().any(|part| part == "application/x-ndjson") {
+            return Ok(match follow {
+                Some(true) => Wants::Following(Form::Lines),
+                Some(false) | None => Wants::Lines,
+            });
+        }
+        let any_of = |types: &[&str]| named().any(|part| types.contains(&part));
+        if follow == Some(true) {
+            return if any_of(&["text/event-stream", "text/*", "*/*", ""]) {
+                Ok(Wants::Following(Form::Events))
+            } else {
+                Err(Code::NotAcceptable.into())
+            };
+        }
+        let exact = named().find_map(|part| match part {
+            "application/json" => Some(Wants::Page),
+            "text/event-stream" => Some(Wants::Following(Form::Events)),
+            _ => None,
+        });
+        match exact {
+            Some(Wants::Following(_)) if follow.is_some() => Err(ApiError::field(
+                Code::InvalidQuery,
+                "follow",
+                "`text/event-stream` always goes on; leave it out, or accept `application/x-ndjson`.",
+            )),
+            Some(wants) => Ok(wants),
+            None if any_of(&["application/*", "*/*", ""]) => Ok(Wants::Page),
+            None => Err(Code::NotAcceptable.into()),
+        }
     }
-    Err(Code::NotAcceptable.into())
 }
 
 /// The place that a cursor names: after which position, and in a stream from which version.

@@ -11,6 +11,7 @@ pub(crate) mod blocks;
 mod conversations;
 pub(crate) mod dm_setting;
 mod events;
+mod feed;
 mod health;
 pub(crate) mod inbox;
 mod members;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(reports::router())
         .merge(inbox::router())
         .merge(unread::router())
+        .merge(feed::router())
         .merge(moderation::router())
         .merge(suspensions::router())
         .merge(audit::router())

@@ -42,7 +42,7 @@ pub enum Shown {
 
 /// A row that is other than it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct RowChange {
     /// Whose row it is; none where it is of both.
     pub member: Option<MemberId>,
     /// The conversation it is about, if it is about one.
@@ -67,7 +67,7 @@ pub struct Diff {
     /// The second.
     pub to: Moment,
     /// What changed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<RowChange>,
 }
 
 impl Diff {
@@ -120,7 +120,7 @@ impl Past {
             let (view, member, conversation_id, _) = key;
             let (before, after) = (before.get(key).cloned(), after.get(key).cloned());
             let (events, more_events) = between.of(key, before.as_ref().or(after.as_ref()))?;
-            changes.push(Change {
+            changes.push(RowChange {
                 member: member.clone(),
                 conversation_id: *conversation_id,
                 view,

@@ -31,7 +31,7 @@ use crate::{
     members, pairs, registry, reports, requests, unread,
 };
 
-pub use diff::{Change, Diff, Shown};
+pub use diff::{Diff, RowChange, Shown};
 pub use explain::{Decision, Outcome, Which};
 pub use gather::Bounds;
 pub use relationship::{PairFacts, SideFacts};

@@ -38,7 +38,7 @@ const fn of(view: ViewName) -> &'static [Source] {
             &[Source::Conversations]
         }
         // A suspended or too young sender freezes, the recipient's own audience and the rules hide.
-        ViewName::Requests | ViewName::Unread => &[
+        ViewName::Requests | ViewName::Unread | ViewName::Feed => &[
             Source::Policy,
             Source::Members,
             Source::Counterparts,

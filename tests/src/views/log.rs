@@ -1,7 +1,7 @@
-//! A log in memory for the tests of views: events that are there already, and nothing is ever appended.
+//! A log in memory for the tests of views: events that were decided elsewhere, and nothing is appended by its trait.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use event_store::{
@@ -12,34 +12,48 @@ use tokio::sync::watch;
 
 use super::LOG_ID;
 
-/// A log in memory: events that are there already.
+/// A log in memory: events that are there already, and those that it grows by.
+#[derive(Clone)]
 pub struct Log {
+    held: Arc<RwLock<Held>>,
+    changes: watch::Sender<Position>,
+}
+
+#[derive(Default)]
+struct Held {
     events: Vec<RecordedEvent>,
     streams: HashMap<String, Vec<usize>>,
-    changes: watch::Sender<Position>,
 }
 
 impl Log {
     /// A log of these events.
     pub fn of(events: Vec<RecordedEvent>) -> Arc<Self> {
-        let (changes, _) = watch::channel(Position(events.len() as u64));
-        let mut streams: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, event) in events.iter().enumerate() {
-            streams
-                .entry(event.stream().to_owned())
-                .or_default()
-                .push(index);
+        let log = Arc::new(Self {
+            held: Arc::default(),
+            changes: watch::Sender::new(Position::START),
+        });
+        log.grow(events);
+        log
+    }
+
+    /// Takes events up, which are durable then.
+    pub fn grow(&self, events: Vec<RecordedEvent>) {
+        let mut held = self.held.write().unwrap();
+        for event in events {
+            let index = held.events.len();
+            let stream = held.streams.entry(event.stream().to_owned()).or_default();
+            stream.push(index);
+            held.events.push(event);
         }
-        Arc::new(Self {
-            events,
-            streams,
-            changes,
-        })
+        let end = Position(held.events.len() as u64);
+        drop(held);
+        self.changes.send_replace(end);
     }
 
     fn stream(&self, stream: &StreamName) -> Vec<RecordedEvent> {
-        let indexes = self.streams.get(stream.as_str()).into_iter().flatten();
-        indexes.map(|index| self.events[*index].clone()).collect()
+        let held = self.held.read().unwrap();
+        let indexes = held.streams.get(stream.as_str()).into_iter().flatten();
+        indexes.map(|index| held.events[*index].clone()).collect()
     }
 }
 
@@ -105,7 +119,8 @@ impl EventStore for Log {
         max_events: usize,
         _max_bytes: usize,
     ) -> Result<Vec<RecordedEvent>, ReadError> {
-        Ok(self
+        let held = self.held.read().unwrap();
+        Ok(held
             .events
             .iter()
             .filter(|event| event.position() > after)
@@ -135,6 +150,6 @@ impl EventStore for Log {
     }
 
     async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError> {
-        Ok(Subscription::reading(Self::of(self.events.clone()), after))
+        Ok(Subscription::reading(Arc::new(self.clone()), after))
     }
 }

@@ -1,6 +1,6 @@
 //! The shapes of what only auditors ask: statements, changes, decisions, what is known between two.
 
-use projections::{Change, Decision, Diff, Outcome, PairFacts, Shown, SideFacts, Statement};
+use projections::{Decision, Diff, Outcome, PairFacts, RowChange, Shown, SideFacts, Statement};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -297,8 +297,8 @@ fn shown(row: Option<Shown>) -> Value {
     value.unwrap_or_default()
 }
 
-impl From<Change> for ChangedRow {
-    fn from(change: Change) -> Self {
+impl From<RowChange> for ChangedRow {
+    fn from(change: RowChange) -> Self {
         ChangedRow {
             view: change.view,
             change: match (&change.before, &change.after) {
