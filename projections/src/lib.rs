@@ -5,6 +5,7 @@
 //! and answers the queries; texts that no row keeps are read from the log. Who may ask what is the interface's.
 
 mod blocked;
+mod care;
 mod case;
 mod codec;
 mod conversation;
@@ -27,6 +28,7 @@ mod topic;
 mod unread;
 
 pub use blocked::BlockItem;
+pub use care::{Beginning, CareError, Last};
 pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
@@ -40,4 +42,5 @@ pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
 pub use reports::{ReportItem, ReportState};
 pub use requests::{Relationship, RequestItem};
+pub use tables::{Status, Verified, Work};
 pub use unread::Unread;

@@ -27,6 +27,7 @@ mod api_serving;
 mod api_shapes;
 mod api_tokens;
 mod api_tour;
+mod api_views;
 mod architecture;
 mod commands_facts;
 mod commands_follow_ups;
