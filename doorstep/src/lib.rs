@@ -18,6 +18,7 @@ mod remote;
 mod serve;
 mod settings;
 mod token;
+mod views;
 pub mod workload;
 
 use std::ffi::OsString;
@@ -64,6 +65,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Verify(args) => block_on(maintenance::verify(args)),
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),
+        Command::Views(args) => block_on(views::run(args)),
         Command::Config(_) => print_lines(&settings.lines()),
         Command::Bench(args) => bench::run(args),
         Command::Workload(args) => {

@@ -46,6 +46,9 @@ pub enum CareError {
     /// It is built for the first time, has stopped without rows, or is closed.
     #[error("the view is not served: {0}")]
     NotServed(String),
+    /// The earlier file is behind the one that is served, or has stopped.
+    #[error("nothing was switched: {0}")]
+    NotSwitched(String),
     /// A file or the log failed; what was served is served.
     #[error("nothing was done: {0}")]
     Failed(String),
@@ -141,12 +144,12 @@ fn told(view: ViewName, error: tables::CareError) -> CareError {
         tables::CareError::Busy(other) => CareError::Busy(other.to_owned()),
         tables::CareError::NoPrevious(_) => CareError::NoPrevious(view),
         tables::CareError::NotServed(why) => CareError::NotServed(why.to_string()),
+        tables::CareError::Switch(why) => CareError::NotSwitched(why),
         tables::CareError::Closed => CareError::NotServed(WaitError::Closed.to_string()),
         failed @ (tables::CareError::UnknownView(_)
         | tables::CareError::InMemory(_)
         | tables::CareError::Fold(_)
         | tables::CareError::Table(_)
-        | tables::CareError::Differs { .. }
-        | tables::CareError::Switch(_)) => CareError::Failed(failed.to_string()),
+        | tables::CareError::Differs { .. }) => CareError::Failed(failed.to_string()),
     }
 }

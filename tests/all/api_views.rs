@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Role;
-use event_store::RecordedEvent;
-use projections::{DomainCodec, ViewName};
+use api::limits::RateLimits;
+use api::{Options, Role};
+use projections::ViewName;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tables::{ApplyError, Tx, View};
 use tests::api::{Door, Reply, Scene, Setting, reply, says_what_was_wrong};
 
 /// One who runs the service.
@@ -70,37 +69,6 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// A view with a row too many.
-struct Mistaken(Arc<dyn View<DomainCodec>>);
-
-impl View<DomainCodec> for Mistaken {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn version(&self) -> u32 {
-        self.0.version()
-    }
-
-    fn tables(&self) -> &'static [&'static str] {
-        self.0.tables()
-    }
-
-    fn wants(&self, event_type: &str) -> bool {
-        self.0.wants(event_type)
-    }
-
-    fn apply(
-        &self,
-        tx: &mut Tx<'_>,
-        event: &RecordedEvent,
-        decoded: &<DomainCodec as tables::Codec>::Decoded<'_>,
-    ) -> Result<(), ApplyError> {
-        self.0.apply(tx, event, decoded)?;
-        Ok(tx.put(self.0.tables()[0], b"\xff\xff", b"nobody")?)
-    }
-}
-
 /// The digest of the rows that are served.
 fn digest(door: &Door, view: &str) -> String {
     let reader = door.reads.runner().view(view).unwrap().reader().unwrap();
@@ -109,7 +77,24 @@ fn digest(door: &Door, view: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_view_is_proved_and_made_anew_while_members_write() {
-    let Scene { door, cid } = Scene::open().await;
+    // However busy the machine is, and however much is written meanwhile.
+    let api = Options {
+        view_wait: Duration::from_mins(2),
+        rate_limits: RateLimits {
+            member_per_second: 0,
+            ..RateLimits::default()
+        },
+        ..Options::default()
+    };
+    let door = Door::open_with(Setting {
+        api,
+        ..Setting::default()
+    })
+    .await;
+    for member in ["ann", "bob"] {
+        door.register(member).await;
+    }
+    let cid = door.sent("bob", "ann", "hello").await;
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let door = Arc::new(door);
     let (writer, to) = (Arc::clone(&door), cid.clone());
@@ -219,26 +204,7 @@ async fn rows_that_are_not_what_the_log_gives_are_told_counted_and_made_good() {
     let right = digest(&door, "inbox");
     let store = Arc::clone(&door.store);
     let dir = door.stop().await;
-    // The same log through code with a mistake in it.
-    let options = tables::RunnerOptions::in_dir(dir.path().join("views"));
-    for stored in tables::stored_files(&dir.path().join("views")).unwrap() {
-        if stored.view == "inbox" {
-            tables::delete_stored(&stored).unwrap();
-        }
-    }
-    let mut views = projections::views().into_iter();
-    let inbox = views.find(|view| view.name() == "inbox").unwrap();
-    let views: Vec<Arc<dyn View<DomainCodec>>> = vec![Arc::new(Mistaken(inbox))];
-    let end = store.durable_position();
-    let runner = tables::Runner::start(store, DomainCodec, views, options)
-        .await
-        .unwrap();
-    runner
-        .wait("inbox", end, Duration::from_mins(1))
-        .await
-        .unwrap();
-    runner.stop().await.unwrap();
-    drop(runner);
+    tests::mistaken::plant(store, &dir.path().join("views"), "inbox").await;
     let door = Door::serve_again(dir).await;
     let operator = Operator::of(&door);
     assert_ne!(digest(&door, "inbox"), right);

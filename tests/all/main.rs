@@ -49,6 +49,7 @@ mod program_import_told;
 mod program_service;
 mod program_tour;
 mod program_usage;
+mod program_views;
 mod store_backup;
 mod store_concurrency;
 mod store_conformance;

@@ -12,6 +12,7 @@
 pub mod api;
 pub mod college;
 pub mod commands;
+pub mod mistaken;
 pub mod program;
 pub mod rival;
 pub mod store;

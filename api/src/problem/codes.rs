@@ -100,7 +100,7 @@ codes! {
     ViewBusy, "view_busy", CONFLICT, "A view is being verified or made anew",
         "One view at a time; `GET /v1/views` tells which, and how far it is. Nothing was begun. Ask again when it has ended.";
     NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
-        "It was not made anew, or the file that was served before was dropped: there is nothing to go back to, or to drop.";
+        "There is no earlier file to go back to, or to drop: the view was not made anew, or that file was given up.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",
         "The service was restored or moved since it was given out; begin again without it.";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large",

@@ -273,6 +273,11 @@ fn refused(error: CareError) -> ApiError {
             "The view has no rows to be read now; `/readyz` says why. Ask again after the seconds of `Retry-After`.",
         )
         .retry_after_s(1),
+        CareError::NotSwitched(why) => ApiError::with_detail(
+            Code::NotReady,
+            format!("Nothing was switched: {why}."),
+        )
+        .retry_after_s(1),
         CareError::Failed(why) => ApiError::with_detail(Code::Internal, why),
     }
 }
