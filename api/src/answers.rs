@@ -43,6 +43,15 @@ impl<T> Answered<T> {
             body,
         }
     }
+
+    /// 202.
+    pub(crate) fn accepted(position: ShownPosition, body: T) -> Self {
+        Answered {
+            status: StatusCode::ACCEPTED,
+            position,
+            body,
+        }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Answered<T> {

@@ -129,6 +129,10 @@ catalogue! {
         "Failures of a view's file.";
     "doorstep_view_discarded_total", Kind::Counter, [VIEW],
         "View files thrown away on opening, and made again.";
+    "doorstep_view_verified_total", Kind::Counter, [VIEW],
+        "Times that a view's rows were compared with what the log gives: by a verification, a rebuild or the schedule.";
+    "doorstep_view_differences_total", Kind::Counter, [VIEW],
+        "Times that they were not that. More than 0 is a defect, or damage of the view's file: rebuild it, and report it.";
     "doorstep_view_apply_seconds", Kind::Histogram(SECONDS), [],
         "Time to apply one batch to one view.";
     "doorstep_view_commit_seconds", Kind::Histogram(SECONDS), [],
@@ -276,6 +280,8 @@ pub(crate) async fn render(shared: &Shared) -> String {
             "doorstep_view_stops_total",
             "doorstep_view_file_failures_total",
             "doorstep_view_discarded_total",
+            "doorstep_view_verified_total",
+            "doorstep_view_differences_total",
         ] {
             counter!(counted, "view" => view).increment(0);
         }

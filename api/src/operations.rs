@@ -166,7 +166,7 @@ operations! {
         "", r#"{"inbox": 1, "requests": 0}"#, [];
     "get_me_feed",
         "Tells what changes of the caller's own views as it does: an event of the view's name (`inbox`, `requests`, `conversation`, `unread`, `blocked`, `dm_setting`, `reports`), with the conversation where there is one, and the `position` that a query gives as `min_position` to see it. Of a view without a conversation all may have changed. What one command changed is told together, the last of it with an `id`; `Last-Event-ID` goes on after it, also over restarts, `after` after the `Doorstep-Position` of a query, and without either what comes from now on is told. Who was away is told of each view and conversation once. A heartbeat is a comment; `end` and `error` (`{\"code\", \"detail\"}`) say why a feed is over. 8 feeds of one member at once (429), and only so many of all (503); a reader who takes nothing for 30 seconds is cut off.",
-        "", "", [OtherLog, NotAcceptable, NotReady, Busy];
+        "", "", [OtherLog, NotAcceptable, Busy];
     "get_moderation_queue",
         "The cases that wait, the most urgent first; without `state` all but closed ones. A cursor is for one filter and order.",
         "",
@@ -226,10 +226,30 @@ operations! {
         r#"{"items": [{"log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "position": 10, "stream": "member-ann", "version": 1, "event_id": "797023bf-e61c-5f32-8e86-8f8e16084a5e", "type": "dm-setting-changed.v1", "at": "2026-11-23T07:25:21.548Z", "recorded_at": "2026-11-23T07:25:21.548Z", "command_id": "k1", "correlation_id": "f771ccf7-c721-565f-ba77-ea6ecd5c8b59", "causation_id": "3c7cd505-0e69-5776-a826-3372302e161e", "actor": "ann", "members": ["ann"], "data": {"member": "ann", "audience": "everyone", "version": 2}}], "next_cursor": null}"#,
         [OtherLog, NotAcceptable, Damaged, Busy];
     "get_views",
-        "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, and the size of its file.",
+        "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, and the size of its file. `previous` is how far the file has come that was served before the last rebuild, which is kept until it is dropped; `work` is the verification or rebuild that is under way, `last` what the last one came to since the service was started.",
         "",
-        r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360}], "next_cursor": null}"#,
+        r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}], "next_cursor": null}"#,
         [];
+    "post_views_name_verify",
+        "Folds the log once more, up to where the view stands, and compares number and digest of the rows. Answered as soon as it has begun, with the view as it was then; it goes on by itself beside all else, one view at a time, and `last` of `GET /v1/views` tells what it came to. A difference is counted in `doorstep_view_differences_total` and logged as an error. A stop of the service ends it.",
+        "",
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": {"number": 3, "kind": "verify", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": null}"#,
+        [NotFound, ViewBusy, NotReady];
+    "post_views_name_rebuild",
+        "Makes the view anew beside the file that is served, folds the log a second time to compare, lets the new file catch up, and switches to it in one step. Queries never see an empty or half-built view; the earlier file goes on following the log until it is dropped. Answered as soon as it has begun, as a verification is; `equal` of its `last` says whether the rows that were served before were those that the log gives. A stop of the service, or a kill, ends it, and what was served is served.",
+        "",
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": {"number": 3, "kind": "rebuild", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        [NotFound, ViewBusy, NotReady];
+    "post_views_name_rollback",
+        "Serves the file again that was served before the last switch, once it stands where the other does, and keeps the other one in its place. Done again, it takes that back.",
+        "",
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": "lUonbagLqmtu4ne1LbE9kA", "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        [NotFound, ViewBusy, NoPreviousView, NotReady];
+    "delete_views_name_previous",
+        "Gives up the file that was served before the last switch; from then on there is nothing to go back to.",
+        "",
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        [NotFound, ViewBusy, NoPreviousView, NotReady];
     "post_store_verify",
         "Reads every record of the log and checks it; `ok` says whether nothing is wrong. One at a time.",
         "",

@@ -19,6 +19,8 @@ pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:7070";
 const GLOBAL: &str = "For every command";
 /// Less than this is no cache for all views together.
 const CACHE_BYTES_MIN: u64 = 1024 * 1024;
+/// All views are proved no more often than this: each reads the whole log.
+const VERIFY_VIEWS_EVERY_MIN: Duration = Duration::from_mins(1);
 /// More than this is a slip of the hand.
 const CACHE_BYTES_MAX: u64 = 1 << 40;
 
@@ -96,6 +98,12 @@ pub(crate) enum Command {
     /// From then on it is written in the newest types and versions, and programs that know less refuse it: do it when none
     /// of them will read the log again. There is no way back. No service may run over the data folder meanwhile.
     RaiseLevel(RaiseLevel),
+    /// Tells how the read views are; proves one, makes it anew, or goes back to the one before.
+    ///
+    /// `list`, `verify NAME`: folds the log once more and compares; `rebuild NAME`: makes it anew beside the one that is
+    /// served, and switches. Of a running service with --url and a token of role operator or service, or of a data folder
+    /// that no other process holds.
+    Views(Views),
     /// Prints every setting with its value and where that comes from, secrets hidden.
     ///
     /// It takes the flags of all other commands, and refuses what they would.
@@ -169,6 +177,9 @@ pub(crate) struct Serve {
     /// Loads a sample into an empty data folder and prints the tokens of its users.
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Proves every view against the log within each such time, one after the other, such as `24h`: 60s at least.
+    #[arg(long, value_name = "TIME", value_parser = verify_views_every)]
+    pub(crate) verify_views_every: Option<Duration>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
@@ -337,6 +348,34 @@ pub(crate) struct RaiseLevel {
     pub(crate) folder: Folder,
 }
 
+/// `views`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Views {
+    /// What to do.
+    #[arg(value_name = "ACTION", value_parser = ["list", "verify", "rebuild"])]
+    pub(crate) action: String,
+    /// The view to do it to.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// With `rebuild`: serves the file again that was served before the last rebuild, and keeps the other one.
+    #[arg(long)]
+    pub(crate) rollback: bool,
+    /// With `rebuild`: gives up the file that was served before the last rebuild.
+    #[arg(long)]
+    pub(crate) drop_previous: bool,
+    /// How often a line tells how far it is, where standard error is no terminal, such as `10s`.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) progress: Duration,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
 /// `config`: takes every flag of the others, so that one can see what a command line would mean.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Config {}
@@ -375,6 +414,15 @@ pub(crate) struct Workload {
     /// `ham` or `spam`, a tab, a text: what they wrote, in turn.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) texts: Option<PathBuf>,
+}
+
+/// Reads how often all views are proved.
+fn verify_views_every(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if every < VERIFY_VIEWS_EVERY_MIN {
+        return Err("it is 60s at least: each view reads the whole log".to_owned());
+    }
+    Ok(every)
 }
 
 /// Reads a whole number.

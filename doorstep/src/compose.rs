@@ -137,6 +137,15 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
     Ok(opened.map_err(|error| open_failed(folder, &error, Asking::ToRead))?)
 }
 
+/// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
+pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
+    folder.existing()?;
+    let options = store_options(args.segment_bytes, args.reserve_bytes);
+    let store = EmbeddedStore::open(folder.path(), options)
+        .map_err(|error| open_failed(folder, &error, Asking::ToRead))?;
+    Ok(Arc::new(store))
+}
+
 /// The engine's options with these bounds.
 pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_store::Options {
     event_store::Options {

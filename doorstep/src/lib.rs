@@ -20,6 +20,7 @@ mod remote;
 mod serve;
 mod settings;
 mod token;
+mod views;
 pub mod workload;
 
 use std::ffi::OsString;
@@ -68,6 +69,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),
         Command::RaiseLevel(args) => maintenance::raise_level(args),
+        Command::Views(args) => block_on(views::run(args)),
         Command::Config(_) => print_lines(&settings.lines()),
         Command::Bench(args) => bench::run(args),
         Command::Workload(args) => {

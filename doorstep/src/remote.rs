@@ -53,6 +53,12 @@ impl Service {
             .await
     }
 
+    /// Deletes a resource, and gives the answer when it is a success.
+    pub(crate) async fn delete(&self, path: &str) -> Result<reqwest::Response, Failure> {
+        self.answered(self.client.delete(format!("{}{path}", self.url)))
+            .await
+    }
+
     async fn answered(
         &self,
         request: reqwest::RequestBuilder,

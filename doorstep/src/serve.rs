@@ -5,14 +5,17 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{SecondsFormat, Utc};
 use commands::Mode;
 use domain::codec::LEVEL;
 use event_store::{EventStore, Position};
+use projections::{CareError, ReadSide, ViewName};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use crate::care::Care;
 use crate::cli;
@@ -80,8 +83,15 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     if args.demo {
         demo::print(&keys, &url)?;
     }
+    let proving = args.verify_views_every.map(|every| {
+        let reads = reads.clone();
+        tokio::spawn(async move { prove(&reads, every).await })
+    });
     let served = api::serve(listener, app, api::ServeOptions::default(), stop).await;
     tracing::info!("stopping");
+    if let Some(proving) = proving {
+        proving.abort();
+    }
     commands.stop().await;
     let views = reads.stop().await;
     store.close();
@@ -89,6 +99,32 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     views.context("the views' checkpoints")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Proves one view after the other, all of them evenly over each such time. What it finds is told where it is found.
+async fn prove(reads: &ReadSide, every: Duration) {
+    let each = every / u32::try_from(ViewName::ALL.len()).unwrap_or(1);
+    let mut turns = tokio::time::interval(each);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns.tick().await;
+    for view in ViewName::ALL.iter().cycle() {
+        loop {
+            turns.tick().await;
+            match reads.begin_verify(*view) {
+                Ok(begun) => {
+                    // Kept and told there; one that panicked was told by the panic.
+                    let _ = begun.last.await;
+                    break;
+                }
+                // It has its turn when the other has ended.
+                Err(CareError::Busy(_)) => {}
+                Err(error) => {
+                    tracing::warn!(%view, %error, "the view was not proved");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 /// Says that the service is there, whatever the log leaves out: a line for people, or one like the log's own.

@@ -6,6 +6,7 @@
 
 mod as_of;
 mod blocked;
+mod care;
 mod case;
 mod codec;
 mod conversation;
@@ -36,6 +37,7 @@ pub use as_of::{
     SideFacts, Statement, Subject, TimelinePage, When, Which,
 };
 pub use blocked::BlockItem;
+pub use care::{Beginning, CareError, Last};
 pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
@@ -51,4 +53,5 @@ pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
 pub use reports::{ReportItem, ReportState};
 pub use requests::{Relationship, RequestItem};
+pub use tables::{Status, Verified, Work};
 pub use unread::Unread;

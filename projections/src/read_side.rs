@@ -12,6 +12,7 @@ use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position};
 use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
 
+use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
@@ -53,6 +54,7 @@ impl Options {
 pub struct ReadSide {
     pub(crate) store: Arc<dyn EventStore>,
     runner: RunnerHandle,
+    pub(crate) lasts: Lasts,
 }
 
 #[expect(
@@ -72,7 +74,11 @@ impl ReadSide {
         };
         let runner =
             Runner::start(Arc::clone(&store), DomainCodec, registry::views(), bounds).await?;
-        Ok(Self { store, runner })
+        Ok(Self {
+            store,
+            runner,
+            lasts: Lasts::default(),
+        })
     }
 
     /// Makes every view's checkpoint durable and closes the files.

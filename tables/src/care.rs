@@ -144,11 +144,19 @@ pub struct Work {
     pub until: Position,
     /// When it began.
     pub begun: Instant,
-    /// Tells it from work before and after.
-    number: u64,
+    /// Tells it from work before, which has a lower one, and after.
+    pub number: u64,
 }
 
 impl Work {
+    /// How much of this stage is done, in hundredths.
+    pub fn percent(&self) -> u8 {
+        let part = |to: Position| u128::from(to.0.saturating_sub(self.from.0));
+        let (done, whole) = (part(self.position), part(self.until));
+        let percent = (done * 100).checked_div(whole).unwrap_or(0).min(100);
+        u8::try_from(percent).unwrap_or(100)
+    }
+
     /// How long this stage still takes at its speed so far; none before anything was done.
     pub fn to_go(&self) -> Option<Duration> {
         let done = self.position.0.checked_sub(self.from.0)?;
@@ -255,7 +263,7 @@ impl Care {
             maker,
             orders: Mutex::new(orders),
             work: watch::Sender::new(None),
-            numbers: AtomicU64::new(0),
+            numbers: AtomicU64::new(1),
             cancelled: Arc::default(),
         }
     }
@@ -273,37 +281,32 @@ impl Care {
         let _ = work.wait_for(Option::is_none).await;
     }
 
-    fn begin(
-        &self,
-        view: &ViewHandle,
-        kind: Kind,
-        until: Position,
-    ) -> Result<Begun<'_>, CareError> {
+    fn begin(&self, view: &ViewHandle, kind: Kind, until: Position) -> Result<Work, CareError> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(CareError::Closed);
         }
+        let new = Work {
+            view: view.name(),
+            kind,
+            stage: Stage::Comparing,
+            events: 0,
+            position: Position::START,
+            from: Position::START,
+            until,
+            begun: Instant::now(),
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
+        };
         let mut busy = None;
         self.work.send_if_modified(|work| {
-            if let Some(other) = work {
-                busy = Some(other.view);
-                return false;
+            busy = work.map(|other| other.view);
+            if busy.is_none() {
+                *work = Some(new);
             }
-            *work = Some(Work {
-                view: view.name(),
-                kind,
-                stage: Stage::Comparing,
-                events: 0,
-                position: Position::START,
-                from: Position::START,
-                until,
-                begun: Instant::now(),
-                number: self.numbers.fetch_add(1, Ordering::Relaxed),
-            });
-            true
+            busy.is_none()
         });
         match busy {
             Some(other) => Err(CareError::Busy(other)),
-            None => Ok(Begun(self)),
+            None => Ok(new),
         }
     }
 
@@ -342,12 +345,18 @@ impl Care {
     }
 }
 
-/// Work that has begun; nothing is under way once it goes.
-struct Begun<'a>(&'a Care);
+/// Work on a view that has begun. No other begins until it goes, which whoever tells its outcome lets happen afterwards.
+pub struct Begun {
+    runner: RunnerHandle,
+    index: usize,
+    view: ViewHandle,
+    served: PathBuf,
+    work: Work,
+}
 
-impl Drop for Begun<'_> {
+impl Drop for Begun {
     fn drop(&mut self) {
-        self.0.work.send_replace(None);
+        self.runner.inner.care.work.send_replace(None);
     }
 }
 
@@ -370,86 +379,42 @@ impl RunnerHandle {
 
     /// Folds the log once more, up to where the rows of `view` stand, and compares.
     pub async fn verify(&self, view: &str) -> Result<Verified, CareError> {
-        let (index, handle, served) = self.with_file(view)?;
-        let care = &self.inner.care;
-        let reader = handle.reader()?;
-        let position = reader.checkpoint().position;
-        let _begun = care.begin(&handle, Kind::Verify, position)?;
-        // Let go of before the folding: a snapshot that is held keeps every page that is replaced meanwhile.
-        let served_rows = digest_of(reader).await?;
-        let folded = self.fold_to_compare(index, &served, position, 1).await?;
-        Ok(Verified {
-            position,
-            served: served_rows,
-            folded,
-        })
+        self.begin(view, Kind::Verify)?.verify().await
     }
 
     /// Makes `view` anew beside the file that is served, compares it, and switches to it. What is served until then, and
     /// what anybody reads, is whole all the time. What was served before is kept until [`Self::drop_previous`].
     pub async fn rebuild(&self, view: &str) -> Result<Switched, CareError> {
-        let (index, handle, served) = self.with_file(view)?;
-        let care = &self.inner.care;
-        let reader = handle.reader()?;
-        let position = reader.checkpoint().position;
-        let _begun = care.begin(&handle, Kind::Rebuild, position)?;
-        let served_rows = digest_of(reader).await?;
-        let aside = Aside(rebuilt_path(&served));
-        care.stage(Stage::Folding, Position::START, position);
-        let (options, telling) = (RebuildOptions::default(), care.telling());
-        let file = care
-            .maker
-            .fold(index, Into::Fresh(&aside.0), position, options, telling)
-            .await?;
-        let first = digest_of(file.reader()).await?;
-        let second = self
-            .fold_to_compare(index, &served, position, SECOND_FOLD_PARTS)
-            .await?;
-        if first != second {
-            return Err(CareError::Differs {
-                view: handle.name(),
-                position,
-                first,
-                second,
-            });
-        }
-        let compared = Verified {
-            position,
-            served: served_rows,
-            folded: first,
-        };
-        if !compared.equal() {
-            tracing::error!(view = handle.name(), %position, served = %compared.served, folded = %compared.folded,
-                "the rows that were served are not what the log gives");
-            metrics::counter!("doorstep_view_differences_total", "view" => handle.name())
-                .increment(1);
-        }
-        let position = self.switch(index, file, &handle).await?;
-        tracing::info!(view = handle.name(), %position, "the view was made anew and is served");
-        Ok(Switched { position, compared })
+        self.begin(view, Kind::Rebuild)?.rebuild().await
+    }
+
+    /// Begins work on a view that has rows to read; nothing is folded yet.
+    pub fn begin(&self, view: &str, kind: Kind) -> Result<Begun, CareError> {
+        let (index, view, served) = self.with_file(view)?;
+        let position = view.reader()?.checkpoint().position;
+        let work = self.inner.care.begin(&view, kind, position)?;
+        Ok(Begun {
+            runner: self.clone(),
+            index,
+            view,
+            served,
+            work,
+        })
     }
 
     /// Serves the file again that was served before the last switch, and keeps the other one in its place.
     pub async fn go_back(&self, view: &str) -> Result<Position, CareError> {
-        let (index, handle, _) = self.with_file(view)?;
-        let _begun = self
-            .inner
-            .care
-            .begin(&handle, Kind::Rebuild, handle.applied())?;
-        let (done, outcome) = oneshot::channel();
-        self.order(Order::GoBack { view: index, done });
+        let begun = self.begin(view, Kind::Rebuild)?;
+        let (view, (done, outcome)) = (begun.index, oneshot::channel());
+        self.order(Order::GoBack { view, done });
         outcome.await.map_err(|_| CareError::Closed)?
     }
 
     /// Gives up the file that was served before the last switch.
     pub async fn drop_previous(&self, view: &str) -> Result<(), CareError> {
-        let (index, handle, _) = self.with_file(view)?;
-        let _begun = self
-            .inner
-            .care
-            .begin(&handle, Kind::Rebuild, handle.applied())?;
-        let (done, outcome) = oneshot::channel();
-        self.order(Order::DropPrevious { view: index, done });
+        let begun = self.begin(view, Kind::Rebuild)?;
+        let (view, (done, outcome)) = (begun.index, oneshot::channel());
+        self.order(Order::DropPrevious { view, done });
         outcome.await.map_err(|_| CareError::Closed)?
     }
 
@@ -469,16 +434,90 @@ impl RunnerHandle {
         let _ = self.inner.care.orders.lock().send(order);
         self.inner.feed.ask();
     }
+}
+
+impl Begun {
+    /// As it began.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// Folds the log once more, up to where the rows stood that were served when it began, and compares.
+    pub async fn verify(&self) -> Result<Verified, CareError> {
+        let (position, served) = self.served().await?;
+        let folded = self.fold_to_compare(position, 1).await?;
+        let verified = Verified {
+            position,
+            served,
+            folded,
+        };
+        self.count(&verified);
+        Ok(verified)
+    }
+
+    /// Makes the view anew beside the file that is served, compares it, and switches to it.
+    pub async fn rebuild(&self) -> Result<Switched, CareError> {
+        let care = &self.runner.inner.care;
+        let (position, served) = self.served().await?;
+        let aside = Aside(rebuilt_path(&self.served));
+        care.stage(Stage::Folding, Position::START, position);
+        let (options, telling) = (RebuildOptions::default(), care.telling());
+        let file = care
+            .maker
+            .fold(
+                self.index,
+                Into::Fresh(&aside.0),
+                position,
+                options,
+                telling,
+            )
+            .await?;
+        let first = digest_of(file.reader()).await?;
+        let second = self.fold_to_compare(position, SECOND_FOLD_PARTS).await?;
+        if first != second {
+            return Err(CareError::Differs {
+                view: self.view.name(),
+                position,
+                first,
+                second,
+            });
+        }
+        let compared = Verified {
+            position,
+            served,
+            folded: first,
+        };
+        self.count(&compared);
+        let position = self.switch(file).await?;
+        let view = self.view.name();
+        tracing::info!(view, %position, "the view was made anew and is served");
+        Ok(Switched { position, compared })
+    }
+
+    /// The rows that are served now. Their snapshot is let go of before anything is folded: one that is held keeps every
+    /// page that is replaced meanwhile.
+    async fn served(&self) -> Result<(Position, Digest), CareError> {
+        let reader = self.view.reader()?;
+        let position = reader.checkpoint().position;
+        let care = &self.runner.inner.care;
+        care.stage(Stage::Comparing, Position::START, position);
+        Ok((position, digest_of(reader).await?))
+    }
+
+    /// Counts a comparison with what was served, and tells of a difference.
+    fn count(&self, compared: &Verified) {
+        let view = self.view.name();
+        metrics::counter!("doorstep_view_verified_total", "view" => view).increment(1);
+        if !compared.equal() {
+            metrics::counter!("doorstep_view_differences_total", "view" => view).increment(1);
+            tracing::error!(view, position = %compared.position, served = %compared.served, folded = %compared.folded,
+                "the rows that were served are not what the log gives");
+        }
+    }
 
     /// Folds the log into a file that is deleted again, and gives its digest.
-    async fn fold_to_compare(
-        &self,
-        index: usize,
-        served: &Path,
-        until: Position,
-        parts: usize,
-    ) -> Result<Digest, CareError> {
-        let care = &self.inner.care;
+    async fn fold_to_compare(&self, until: Position, parts: usize) -> Result<Digest, CareError> {
+        let care = &self.runner.inner.care;
         let options = RebuildOptions::default();
         let options = RebuildOptions {
             overlay_bytes_max: options.overlay_bytes_max / parts,
@@ -493,27 +532,22 @@ impl RunnerHandle {
             Position::START,
             until,
         );
-        let aside = Aside(compared_path(served));
+        let aside = Aside(compared_path(&self.served));
         let into = Into::Fresh(&aside.0);
         let file = care
             .maker
-            .fold(index, into, until, options, care.telling())
+            .fold(self.index, into, until, options, care.telling())
             .await?;
         care.stage(Stage::Comparing, Position::START, until);
         digest_of(file.reader()).await
     }
 
     /// Lets a file catch up until the applying thread takes it.
-    async fn switch(
-        &self,
-        index: usize,
-        file: ViewFile,
-        handle: &ViewHandle,
-    ) -> Result<Position, CareError> {
-        let care = &self.inner.care;
+    async fn switch(&self, file: ViewFile) -> Result<Position, CareError> {
+        let care = &self.runner.inner.care;
         let mut file = Box::new(file);
         for _ in 0..ROUNDS_MAX {
-            let until = handle.applied();
+            let until = self.view.applied();
             let from = file.checkpoint().position;
             care.stage(Stage::CatchingUp, from, until);
             if from < until {
@@ -521,13 +555,13 @@ impl RunnerHandle {
                 let on = Into::On(file);
                 file = Box::new(
                     care.maker
-                        .fold(index, on, until, options, care.telling())
+                        .fold(self.index, on, until, options, care.telling())
                         .await?,
                 );
             }
             let (done, outcome) = oneshot::channel();
-            self.order(Order::Adopt {
-                view: index,
+            self.runner.order(Order::Adopt {
+                view: self.index,
                 file,
                 done,
             });

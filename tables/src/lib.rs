@@ -35,7 +35,7 @@ mod tx;
 mod view;
 mod writing;
 
-pub use care::{CareError, Kind, Stage, Switched, Verified, Work};
+pub use care::{Begun, CareError, Kind, Stage, Switched, Verified, Work};
 pub use codec::{Codec, DecodeError, Undecoded};
 pub use error::{ApplyError, TableError};
 pub use file::{Checkpoint, OpenedAs, ViewFile};

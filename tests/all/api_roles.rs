@@ -58,6 +58,10 @@ GET    /v1/audit/conversations/{cid}/diff              a
 GET    /v1/audit/cases/{id}                            a
 GET    /v1/events                                      as
 GET    /v1/views                                       ps
+POST   /v1/views/{name}/verify                         ps
+POST   /v1/views/{name}/rebuild                        ps
+POST   /v1/views/{name}/rollback                       ps
+DELETE /v1/views/{name}/previous                       ps
 POST   /v1/store/verify                                ps
 GET    /v1/store/backup                                ps
 GET    /healthz                                        *

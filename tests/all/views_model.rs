@@ -344,6 +344,15 @@ async fn real_messages_through_the_write_side_show_as_the_page_says_and_as_a_reb
             "rows of {}",
             view.name()
         );
+        let switched = reads.runner().rebuild(view.name()).await.unwrap();
+        assert!(switched.compared.equal(), "{}", view.name());
+        let rebuilt = reads.runner().view(view.name()).unwrap().reader().unwrap();
+        assert_eq!(
+            tables::digest(&rebuilt).unwrap(),
+            tables::digest(&live).unwrap(),
+            "rows of {} made anew",
+            view.name()
+        );
     }
     reads.stop().await.unwrap();
 }

@@ -14,6 +14,7 @@ pub mod college;
 pub mod commands;
 pub mod counted;
 pub mod json_schema;
+pub mod mistaken;
 pub mod program;
 pub mod rival;
 pub mod sse;

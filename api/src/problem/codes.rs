@@ -99,6 +99,10 @@ codes! {
         "What was deleted or withdrawn cannot be moved to the requests.";
     RegisteredAtFixed, "registered_at_fixed", CONFLICT, "The time of registration cannot change",
         "The member is registered already, with another `registered_at`. Give the same, or leave it out.";
+    ViewBusy, "view_busy", CONFLICT, "A view is being verified or made anew",
+        "One view at a time; `GET /v1/views` tells which, and how far it is. Nothing was begun. Ask again when it has ended.";
+    NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
+        "There is no earlier file to go back to, or to drop: the view was not made anew, or that file was given up.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",
         "The service was restored or moved since it was given out; begin again without it.";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large",

@@ -1,0 +1,155 @@
+//! The care of the views: proving one, making it anew, going back; and what the last of these came to.
+//!
+//! What is done is done by `tables`. Here it begins as a task of its own, so that whoever asked for it need not stay, and
+//! its outcome is kept, one a view, until the next or the end of the process. It is entered before the work ends, so that
+//! who no longer finds the work finds what it came to. Operators and the schedule ask for it alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use event_store::Position;
+use parking_lot::Mutex;
+use tables::{Begun, Kind, StartError, Verified, WaitError, Work};
+use tokio::task::JoinHandle;
+
+use crate::{ReadSide, ViewName};
+
+/// What the last work on a view came to.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// Tells it from work before, which has a lower one, and after.
+    pub number: u64,
+    /// `verify` or `rebuild`.
+    pub kind: &'static str,
+    /// What was compared, or why nothing came of it.
+    pub outcome: Result<Verified, String>,
+}
+
+/// Work on a view that has begun.
+#[derive(Debug)]
+pub struct Beginning {
+    /// As it began.
+    pub work: Work,
+    /// What it comes to; it goes on whether or not anybody waits.
+    pub last: JoinHandle<Last>,
+}
+
+/// Why work on a view does not begin, or nothing is switched.
+#[derive(Debug, thiserror::Error)]
+pub enum CareError {
+    /// One at a time.
+    #[error("the view `{0}` is being verified or made anew; one at a time")]
+    Busy(String),
+    /// There is no earlier file.
+    #[error("the view `{0}` keeps no earlier file")]
+    NoPrevious(ViewName),
+    /// It is built for the first time, has stopped without rows, or is closed.
+    #[error("the view is not served: {0}")]
+    NotServed(String),
+    /// The earlier file is behind the one that is served, or has stopped.
+    #[error("nothing was switched: {0}")]
+    NotSwitched(String),
+    /// A file or the log failed; what was served is served.
+    #[error("nothing was done: {0}")]
+    Failed(String),
+}
+
+/// What the last work on each view came to.
+pub(crate) type Lasts = Arc<Mutex<BTreeMap<ViewName, Last>>>;
+
+impl ReadSide {
+    /// What is done to a view at the moment.
+    pub fn work(&self) -> Option<Work> {
+        self.runner().work()
+    }
+
+    /// What the last verification or rebuild of a view came to, since the read side was opened.
+    pub fn last(&self, view: ViewName) -> Option<Last> {
+        self.lasts.lock().get(&view).cloned()
+    }
+
+    /// Begins to fold the log once more and to compare its rows with those that are served.
+    pub fn begin_verify(&self, view: ViewName) -> Result<Beginning, CareError> {
+        let begun = self.begin(view, Kind::Verify)?;
+        let (work, lasts) = (begun.work(), Arc::clone(&self.lasts));
+        let last = tokio::spawn(async move {
+            let outcome = begun.verify().await;
+            ended(&lasts, view, &work, outcome)
+        });
+        Ok(Beginning { work, last })
+    }
+
+    /// Begins to make a view anew beside the one that is served, to compare it, and to switch to it.
+    pub fn begin_rebuild(&self, view: ViewName) -> Result<Beginning, CareError> {
+        let begun = self.begin(view, Kind::Rebuild)?;
+        let (work, lasts) = (begun.work(), Arc::clone(&self.lasts));
+        let last = tokio::spawn(async move {
+            let outcome = begun.rebuild().await.map(|switched| switched.compared);
+            ended(&lasts, view, &work, outcome)
+        });
+        Ok(Beginning { work, last })
+    }
+
+    /// Serves the file again that was served before the last switch; gives where it stands.
+    pub async fn go_back(&self, view: ViewName) -> Result<Position, CareError> {
+        let gone_back = self.runner().go_back(view.as_str()).await;
+        let position = gone_back.map_err(|error| told(view, error))?;
+        tracing::info!(%view, %position, "the earlier file of the view is served again");
+        Ok(position)
+    }
+
+    /// Gives up the file that was served before the last switch.
+    pub async fn drop_previous(&self, view: ViewName) -> Result<(), CareError> {
+        let dropped = self.runner().drop_previous(view.as_str()).await;
+        dropped.map_err(|error| told(view, error))
+    }
+
+    fn begin(&self, view: ViewName, kind: Kind) -> Result<Begun, CareError> {
+        let begun = self.runner().begin(view.as_str(), kind);
+        begun.map_err(|error| told(view, error))
+    }
+}
+
+/// Enters and tells what work came to.
+fn ended(
+    lasts: &Lasts,
+    view: ViewName,
+    work: &Work,
+    outcome: Result<Verified, tables::CareError>,
+) -> Last {
+    let kind = work.kind.name();
+    match &outcome {
+        Ok(compared) if compared.equal() => {
+            let (position, rows) = (compared.position, compared.folded.rows);
+            tracing::info!(%view, kind, %position, rows, "the served rows are what the log gives");
+        }
+        // Told with both digests where it was found.
+        Ok(_) => {}
+        Err(tables::CareError::Closed | tables::CareError::Fold(StartError::Stopped)) => {
+            tracing::info!(%view, kind, "ended with the service");
+        }
+        Err(error) => tracing::error!(%view, kind, %error, "the view was not proved"),
+    }
+    let last = Last {
+        number: work.number,
+        kind,
+        outcome: outcome.map_err(|error| error.to_string()),
+    };
+    lasts.lock().insert(view, last.clone());
+    last
+}
+
+fn told(view: ViewName, error: tables::CareError) -> CareError {
+    match error {
+        tables::CareError::Busy(other) => CareError::Busy(other.to_owned()),
+        tables::CareError::NoPrevious(_) => CareError::NoPrevious(view),
+        tables::CareError::NotServed(why) => CareError::NotServed(why.to_string()),
+        tables::CareError::Switch(why) => CareError::NotSwitched(why),
+        tables::CareError::Closed => CareError::NotServed(WaitError::Closed.to_string()),
+        failed @ (tables::CareError::UnknownView(_)
+        | tables::CareError::InMemory(_)
+        | tables::CareError::Fold(_)
+        | tables::CareError::Table(_)
+        | tables::CareError::Differs { .. }) => CareError::Failed(failed.to_string()),
+    }
+}
