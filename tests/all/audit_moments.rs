@@ -11,8 +11,9 @@ use domain::time::Timestamp;
 use event_store::{EventStore as _, Position};
 use projections::{Moment, Options, Past, PastError, ReadSide, When};
 use proptest::prelude::*;
+use tests::counted::Counted;
 use tests::views::acts::{MEMBERS, run, steps};
-use tests::views::{Counting, World, conversation_of, id};
+use tests::views::{World, conversation_of, id};
 
 const WAIT: Duration = Duration::from_mins(1);
 /// Later than all that happens here.
@@ -151,7 +152,7 @@ proptest! {
 async fn a_question_about_time_reads_a_bounded_number_of_events() {
     let times: Vec<i64> = (0..20_000).collect();
     let world = world_of(&times);
-    let store = Counting::over(world.log());
+    let store = Counted::over(world.log());
     let reads = ReadSide::open(Options::in_memory(), store.clone())
         .await
         .unwrap();

@@ -18,8 +18,9 @@ use projections::{
 };
 use proptest::prelude::*;
 use tests::college;
+use tests::counted::Counted;
 use tests::views::acts::{MEMBERS, run, steps};
-use tests::views::{Counting, Log, World, conversation_of, id};
+use tests::views::{Log, World, conversation_of, id};
 
 const WAIT: Duration = Duration::from_mins(2);
 const CLOCK: Timestamp = Timestamp(4_000_000_000_000);
@@ -401,7 +402,7 @@ async fn the_cost_follows_the_member_and_not_the_log() {
     world.block("ann", "cat").unwrap();
     let mut costs = Vec::new();
     for _ in 0..2 {
-        let store = Counting::over(world.log());
+        let store = Counted::over(world.log());
         let reads = ReadSide::open(Options::in_memory(), store.clone())
             .await
             .unwrap();

@@ -183,7 +183,9 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_comes_twice() {
             let events = stream.take(EVENTS_BETWEEN).await;
             told.extend(events.into_iter().map(|said| said.data));
             let of_ann = feed.take(EVENTS_BETWEEN / 4).await;
-            of_ann.iter().for_each(|said| fed.hear(said));
+            for said in &of_ann {
+                fed.hear(said);
+            }
             // The other one goes on writing while it is killed.
             server.kill();
         };

@@ -39,6 +39,11 @@ impl Counted {
         self.events.load(Ordering::SeqCst)
     }
 
+    /// The events read since this was asked last; counting begins anew.
+    pub fn take(&self) -> usize {
+        usize::try_from(self.events.swap(0, Ordering::SeqCst)).unwrap_or(usize::MAX)
+    }
+
     /// How many bytes they had.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::SeqCst)

@@ -25,11 +25,8 @@ use projections::{DomainCodec, Options, ReadSide, ViewName};
 use uuid::Uuid;
 
 pub mod acts;
-mod counting;
 mod log;
 pub mod model;
-
-pub use counting::Counting;
 pub use log::Log;
 
 /// The id of such a world's log.
