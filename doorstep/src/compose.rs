@@ -140,7 +140,8 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     folder.existing()?;
-    let options = store_options(args.segment_bytes, args.reserve_bytes);
+    let mut options = store_options(args.segment_bytes, args.reserve_bytes);
+    options.schema_level = LEVEL;
     let store = EmbeddedStore::open(folder.path(), options)
         .map_err(|error| open_failed(folder, &error, Asking::ToRead))?;
     Ok(Arc::new(store))
