@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod disk;
 mod figures;
+mod follow;
 mod http;
 mod log;
 mod pages;
@@ -134,8 +135,10 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     let pages = plan.wants(&pages::ROWS);
     let memory = plan.wants(&["memory", "memory-rebuilding"]);
     let opening = plan.wants(&["open-clean", "open-killed"]);
+    let following = plan.wants(&follow::ROWS);
     if !(pages
         || memory
+        || following
         || opening
         || plan.wants(&[
             "disk-log",
@@ -174,6 +177,10 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
         told("memory");
         let tenth = Filled::fill(&plan.scratch.join("tenth"), plan.events / 10).await?;
         rows.extend(process::memory(plan, &log, &tenth).await?);
+    }
+    if following {
+        told("following");
+        rows.extend(follow::measure(&log).await?);
     }
     if opening {
         told("opening");

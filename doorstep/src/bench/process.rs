@@ -20,15 +20,17 @@ const PAGES: u64 = 2_000;
 /// Messages sent before the process is killed, at most.
 const BEFORE_KILL: u64 = 2_000;
 
-struct Service {
+/// A service over a filled folder.
+pub(super) struct Service {
     child: Child,
-    address: String,
+    /// Where it answers, as `host:port`.
+    pub(super) address: String,
     ready_after: Duration,
 }
 
 impl Service {
     /// Starts the service and waits until it is ready.
-    async fn start(log: &Filled) -> anyhow::Result<Self> {
+    pub(super) async fn start(log: &Filled) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
             .args([
@@ -73,7 +75,7 @@ impl Service {
     }
 
     /// Memory in MiB: now, and at most so far.
-    fn memory_mib(&self) -> anyhow::Result<(f64, f64)> {
+    pub(super) fn memory_mib(&self) -> anyhow::Result<(f64, f64)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let field = |name: &str| -> anyhow::Result<f64> {
             let line = status
@@ -90,7 +92,8 @@ impl Service {
         Ok((field("VmRSS:")?, field("VmHWM:")?))
     }
 
-    fn stop(mut self) -> anyhow::Result<()> {
+    /// Asks it to stop and waits until it has.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
         let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?)
             .context("a process id")?;
         rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
