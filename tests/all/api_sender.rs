@@ -381,15 +381,18 @@ async fn a_message_into_a_thread_that_its_sender_moved_to_requests_or_deleted_re
             (Ann::SaysNothing, "/v1/me/blocks/cat"),
             (Ann::Blocks, "/v1/me/blocks/bob"),
         ] {
-            let door = Told::open().await;
+            let mut door = Told::open().await;
             for (days, from, to) in [(12, "bob", "ann"), (11, "ann", "bob")] {
                 let hi = json!({"to": to, "text": "hi"});
                 door.past(days, from, Method::POST, "/v1/messages", hi)
                     .await;
+                // One change at a time, since those that come together are told once.
+                door.feeds().await;
             }
             for (method, path) in &steps {
                 door.past(10, "bob", method.clone(), path, Value::Null)
                     .await;
+                door.feeds().await;
             }
             door.past(9, "ann", Method::PUT, path, Value::Null).await;
             told.push((ann, door.sends(&conversation).await));
