@@ -150,13 +150,27 @@ pub fn backup_at_rest(log: &LogAtRest, dest: impl AsRef<Path>) -> Result<Manifes
 /// The file system, the folder of the log's files, and the end with its position.
 type Snapshot<'a> = (&'a dyn Backend, &'a Path, End, Position);
 
-fn make(
+fn make(of: Snapshot<'_>, dest: &Path, by: By) -> Result<Manifest, BackupError> {
+    make_empty(dest)?;
+    let made = copy_into(of, dest, by);
+    if made.is_err() {
+        // It is no backup, and would stand in the way of the next try.
+        let log = dest.join("log");
+        if let Err(error) = fs::remove_dir_all(&log)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %log.display(), %error, "what was copied of a backup that failed stays");
+        }
+    }
+    made
+}
+
+fn copy_into(
     (backend, dir, end, position): Snapshot<'_>,
     dest: &Path,
     by: By,
 ) -> Result<Manifest, BackupError> {
     let log = dest.join("log");
-    make_empty(dest)?;
     create_dirs(&RealBackend, &log)?;
     let identity = read_identity(backend, dir)?;
     let segments = segments_of(backend, dir, end)?;

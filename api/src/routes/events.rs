@@ -145,9 +145,14 @@ async fn events(
     let invalid = |field: &'static str, detail: &'static str| {
         ApiError::field(Code::InvalidQuery, field, detail)
     };
+    // A cursor goes on where it was given: in a list of other events it is none.
+    let scope = format!(
+        "{SCOPE} {:?} {:?} {:?}",
+        asked.stream, asked.r#type, asked.member
+    );
     let (after, version) = match (&asked.after, &asked.cursor) {
         (Some(text), None) => (shared.position_given(&caller, "after", text)?, None),
-        (None, Some(text)) => place(&shared.cursor_given(SCOPE, caller.sub().as_str(), text)?),
+        (None, Some(text)) => place(&shared.cursor_given(&scope, caller.sub().as_str(), text)?),
         (None, None) => (Position::START, None),
         (Some(_), Some(_)) => return Err(invalid("cursor", "It is given beside `after`.")),
     };
@@ -205,7 +210,7 @@ async fn events(
                 body.push(b'"');
                 body.extend_from_slice(
                     shared
-                        .cursor_shown(SCOPE, caller.sub().as_str(), &content)
+                        .cursor_shown(&scope, caller.sub().as_str(), &content)
                         .as_bytes(),
                 );
                 body.extend_from_slice(b"\"}");
