@@ -180,6 +180,9 @@ async fn the_log_is_read_in_pages_and_as_lines() {
         .expect(200)
         .json();
     assert_eq!(&second["items"][0], of_stream[1]);
+    let of_others = format!("/v1/events?limit=1&cursor={cursor}");
+    let refused = door.get(&of_others, &auditor).await.failure();
+    assert_eq!(refused, (400, "invalid_query".to_owned()));
 }
 
 /// The files of a tar archive.
