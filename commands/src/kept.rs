@@ -3,9 +3,10 @@
 //!
 //! Promise: nothing here is ahead of the log, or of another one. A snapshot may be lost, which costs a longer fold: it is
 //! written behind, and synced every few seconds and at the end. An outcome is durable before it is answered: those that
-//! wait together are synced together, once what they rest on is durable. Snapshots are one row a stream. Outcomes are kept for ids that a client gave, so many of a member within 24 hours and so many in all
-//! ([`Options`]); they leave after [`WINDOW_DAYS`] by their arrival, or as the oldest of too many. How a stream is folded
-//! from a snapshot stands in `snapshots.rs`, what a repeated command gets in `handler.rs`.
+//! wait together are synced together, once what they rest on is durable. Snapshots are one row a stream. Outcomes are kept
+//! for ids that a client gave, so many of a member within 24 hours and so many in all ([`Options`]); they leave after
+//! [`WINDOW_DAYS`] by their arrival, or as the oldest of too many. How a stream is folded from a snapshot stands in
+//! `snapshots.rs`, what a repeated command gets in `handler.rs`.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -42,7 +42,7 @@ pub(crate) fn remove_unfinished(served: &Path) -> Result<(), TableError> {
         ViewFile::discard(&path)?;
         remove(&packed_path(&path))?;
     }
-    Ok(())
+    remove(&between_path(served))
 }
 
 /// Lets two files take each other's names, durably and in one step where the file system can.
@@ -66,12 +66,26 @@ fn exchange_names(one: &Path, other: &Path) -> std::io::Result<()> {
     exchange_by_steps(one, other)
 }
 
-/// A kill between the steps leaves no file under the first name, and the view is made again from the log.
+/// A kill between the steps leaves no file under the first name, and the view is made again from the log. A step that fails
+/// takes those before it back.
 fn exchange_by_steps(one: &Path, other: &Path) -> std::io::Result<()> {
-    let between = one.with_extension("exchanged");
+    let between = between_path(one);
     fs::rename(one, &between)?;
-    fs::rename(other, one)?;
-    fs::rename(&between, other)
+    if let Err(error) = fs::rename(other, one) {
+        fs::rename(&between, one)?;
+        return Err(error);
+    }
+    if let Err(error) = fs::rename(&between, other) {
+        fs::rename(one, other)?;
+        fs::rename(&between, one)?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Where a file lies while it changes places with another by steps.
+fn between_path(one: &Path) -> PathBuf {
+    one.with_extension("exchanged")
 }
 
 /// Gives a file another name, durably; what had that name goes.
@@ -152,4 +166,27 @@ pub fn stored_files(dir: &Path) -> Result<Vec<StoredFile>, TableError> {
 /// Deletes one of them. The caller makes sure that no runner has it open.
 pub fn delete_stored(file: &StoredFile) -> Result<(), TableError> {
     fs::remove_file(&file.path).map_err(|cause| io(&file.path, "deleting", cause))
+}
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    #[test]
+    fn files_that_change_places_by_steps_are_as_they_were_where_one_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other] =
+            ["inbox.v1.redb", "inbox.v1.rebuilt.redb"].map(|name| dir.path().join(name));
+        fs::write(&one, "old").unwrap();
+        fs::write(&other, "new").unwrap();
+        let held = || [&one, &other].map(|path| fs::read_to_string(path).unwrap_or_default());
+        exchange_by_steps(&one, &other).unwrap();
+        assert_eq!(held(), ["new", "old"]);
+        fs::remove_file(&other).unwrap();
+        exchange_by_steps(&one, &other).unwrap_err();
+        assert_eq!(held(), ["new", ""]);
+        fs::write(between_path(&one), "left by a kill").unwrap();
+        remove_unfinished(&one).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }
