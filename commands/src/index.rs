@@ -126,6 +126,11 @@ impl View<WriteSideCodec> for WriteSide {
         is_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
     }
 
+    /// What it does not know, decisions would be wrong about.
+    fn letters_max(&self) -> usize {
+        0
+    }
+
     fn apply(
         &self,
         tx: &mut Tx<'_>,

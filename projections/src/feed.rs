@@ -219,6 +219,11 @@ impl View<DomainCodec> for Feed {
         ])
     }
 
+    /// A feed is read on from where it was: what would come later into an earlier place is never seen.
+    fn letters_max(&self) -> usize {
+        0
+    }
+
     fn apply(
         &self,
         tx: &mut Tx<'_>,

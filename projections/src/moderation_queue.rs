@@ -245,6 +245,18 @@ impl View<DomainCodec> for ModerationQueue {
         ])
     }
 
+    /// A report ranks all cases of its member by those before it.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<String> {
+        let reported = match decoded {
+            Some(Event::Conversation(conversation::Event::MessagesReported(reported))) => {
+                vec![member::stream(&reported.reported)]
+            }
+            Some(_) => Vec::new(),
+            None => event.members().map(|id| format!("member-{id}")).collect(),
+        };
+        [vec![event.stream().to_owned()], reported].concat()
+    }
+
     fn apply(
         &self,
         tx: &mut Tx<'_>,

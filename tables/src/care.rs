@@ -24,8 +24,8 @@ use crate::rebuild::{Folded, advance, begin};
 use crate::runner::thread;
 use crate::switch::{NotAdopted, Order};
 use crate::{
-    Codec, Progress, Reader, RebuildOptions, RunnerHandle, StartError, TableError, View, ViewFile,
-    ViewHandle, WaitError,
+    Codec, Progress, Reader, RebuildOptions, Reconsidered, Retry, RunnerHandle, StartError,
+    TableError, View, ViewFile, ViewHandle, WaitError,
 };
 
 /// The second fold goes into its file this many times as often as the first.
@@ -415,6 +415,17 @@ impl RunnerHandle {
         let begun = self.begin(view, Kind::Rebuild)?;
         let (view, (done, outcome)) = (begun.index, oneshot::channel());
         self.order(Order::DropPrevious { view, done });
+        outcome.await.map_err(|_| CareError::Closed)?
+    }
+
+    /// Tries again what a view has set aside, the events it shall do without by now among it, and lets it go on where it
+    /// had stopped before one.
+    pub async fn reconsider(&self, view: &str, retry: Retry) -> Result<Reconsidered, CareError> {
+        let mut views = (0..).zip(self.views());
+        let found = views.find(|(_, held)| held.name() == view);
+        let (view, _) = found.ok_or_else(|| CareError::UnknownView(view.to_owned()))?;
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Reconsider { view, retry, done });
         outcome.await.map_err(|_| CareError::Closed)?
     }
 

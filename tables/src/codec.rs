@@ -3,15 +3,27 @@
 //! The codec is the caller's: this crate hands it a record and passes what it gives on to the views. What it gives may
 //! borrow from the record, so that nothing is copied that no view keeps.
 
-use event_store::RecordedEvent;
+use event_store::{RecordedEvent, StreamName};
 
 /// Decodes records into what the views of a set work on.
 pub trait Codec: Send + Sync + 'static {
     /// A decoded event, borrowing from its record.
     type Decoded<'a>: Send + Sync;
 
-    /// Decodes one record. A failure stops every view that wants the event, at its position.
+    /// Decodes one record. After a failure every view that wants the event sets it aside, or stops before it.
     fn decode<'a>(&self, event: &'a RecordedEvent) -> Result<Self::Decoded<'a>, DecodeError>;
+
+    /// The stream in which it stands which events a view shall do without; none where nothing says so.
+    fn skip_stream(&self, view: &str) -> Option<StreamName> {
+        let _ = view;
+        None
+    }
+
+    /// The event, by stream and version, that an event of that stream says to do without.
+    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+        let _ = event;
+        None
+    }
 }
 
 /// The codec of views that need no more than the record itself.

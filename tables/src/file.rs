@@ -14,10 +14,11 @@ use std::sync::Arc;
 use event_store::{LogId, Position};
 use redb::backends::InMemoryBackend;
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
+    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
 
+use crate::letters::Letters;
 use crate::names::{building_path, packed_path, rename};
 use crate::overlay::{Change, Overlay};
 use crate::pace::Pace;
@@ -37,7 +38,9 @@ const PACKED_BYTES_MIN: u64 = if cfg!(test) { 1 } else { 8 << 20 };
 pub(crate) const CHECKPOINT: &[u8] = b"checkpoint";
 pub(crate) const FORMAT: &[u8] = b"format";
 /// The version of this crate's own layout: the names in [`META`] and how keys are stored.
-pub(crate) const FORMAT_VERSION: &[u8] = &[1];
+pub(crate) const FORMAT_VERSION: &[u8] = &[2];
+/// The table of what was set aside.
+pub(crate) const LETTERS: &str = "_letters";
 
 /// The definition of a table of rows: bytes to bytes.
 pub(crate) fn row_table(
@@ -103,6 +106,8 @@ pub struct ViewFile {
     database: Database,
     names: &'static [&'static str],
     place: Option<Place>,
+    /// What was set aside.
+    letters: Letters,
     /// Whom writing it makes way for, while it is built beside a log that grows.
     pace: Pace,
 }
@@ -137,7 +142,7 @@ impl ViewFile {
             match Self::trusted(&path, names, log_id, durable, || {
                 builder(cache_bytes).open(&path)
             })? {
-                Ok((database, snapshot)) => {
+                Ok((database, snapshot, letters)) => {
                     let place = Some(Place {
                         served: served.to_path_buf(),
                         building,
@@ -148,6 +153,7 @@ impl ViewFile {
                         database,
                         names,
                         place,
+                        letters,
                         pace: Pace::alone(),
                     };
                     let opened = if building {
@@ -223,6 +229,7 @@ impl ViewFile {
             database,
             names,
             place,
+            letters: Letters::default(),
             pace: Pace::alone(),
         })
     }
@@ -234,7 +241,7 @@ impl ViewFile {
         log_id: LogId,
         durable: Position,
         open: impl FnOnce() -> Result<Database, DatabaseError>,
-    ) -> Result<Result<(Database, Snapshot), String>, TableError> {
+    ) -> Result<Result<(Database, Snapshot, Letters), String>, TableError> {
         // A damaged page may also make redb panic.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let database = open()?;
@@ -265,8 +272,11 @@ impl ViewFile {
                 log_id,
                 position: Position::START,
             });
+            let Some(letters) = letters_of(&transaction)? else {
+                return Ok(Err("what it set aside cannot be read".to_owned()));
+            };
             let snapshot = Snapshot::stored(&transaction, names, checkpoint)?;
-            Ok(Ok((database, snapshot)))
+            Ok(Ok((database, snapshot, letters)))
         }));
         match opened {
             Ok(Ok(found)) => Ok(found),
@@ -298,11 +308,12 @@ impl ViewFile {
     ) -> Result<Result<Self, String>, TableError> {
         let open = || builder(1 << 16).create_with_backend(backend);
         let found = Self::trusted(Path::new(""), names, log_id, Position(u64::MAX), open)?;
-        Ok(found.map(|(database, snapshot)| Self {
+        Ok(found.map(|(database, snapshot, letters)| Self {
             snapshot: Arc::new(snapshot),
             database,
             names,
             place: None,
+            letters,
             pace: Pace::alone(),
         }))
     }
@@ -344,6 +355,16 @@ impl ViewFile {
         &self.snapshot
     }
 
+    /// What was set aside.
+    pub(crate) fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// The committed rows, and what was set aside.
+    pub(crate) fn parts(&mut self) -> (&Snapshot, &mut Letters) {
+        (&self.snapshot, &mut self.letters)
+    }
+
     /// Whether the file has not caught up once yet.
     pub fn is_building(&self) -> bool {
         self.place.as_ref().is_some_and(|place| place.building)
@@ -360,7 +381,7 @@ impl ViewFile {
             log_id: self.checkpoint().log_id,
             position,
         };
-        if overlay.is_empty() && synced == Synced::No {
+        if overlay.is_empty() && !self.letters.is_changed() && synced == Synced::No {
             // Nothing to write; the position is written with the next rows, or the next durable checkpoint.
             self.snapshot = Arc::new(self.snapshot.moved_to(checkpoint));
             return Ok(());
@@ -373,6 +394,15 @@ impl ViewFile {
         {
             let mut meta = transaction.open_table(row_table(META))?;
             meta.insert(CHECKPOINT, checkpoint.to_bytes().as_slice())?;
+        }
+        if self.letters.is_changed() {
+            let mut letters = transaction.open_table(row_table(LETTERS))?;
+            for (key, letter) in self.letters.changes() {
+                match letter {
+                    Some(letter) => drop(letters.insert(key.as_slice(), letter.as_slice())?),
+                    None => drop(letters.remove(key.as_slice())?),
+                }
+            }
         }
         for (at, (name, changes)) in self.names.iter().zip(overlay.drain()).enumerate() {
             if changes.is_empty() {
@@ -392,6 +422,7 @@ impl ViewFile {
             }
         }
         transaction.commit()?;
+        self.letters.written();
         self.snapshot = Arc::new(Snapshot::stored(
             &self.database.begin_read()?,
             self.names,
@@ -449,7 +480,7 @@ impl ViewFile {
             let bytes = fs::metadata(&built).map_err(|cause| io(&built, "looking at", cause))?;
             let packed = packed_path(&place.served);
             if bytes.len() >= PACKED_BYTES_MIN {
-                let of = (&*self.snapshot, self.names);
+                let of = (&*self.snapshot, self.names, &self.letters);
                 match packed_into(of, &packed, &built, place.cache_bytes, &mut self.pace) {
                     Ok((database, snapshot)) => {
                         self.snapshot = Arc::new(snapshot);
@@ -470,6 +501,22 @@ impl ViewFile {
         }
         Ok(())
     }
+}
+
+/// What a file has set aside; none where that cannot be read.
+fn letters_of(transaction: &ReadTransaction) -> Result<Option<Letters>, TableError> {
+    let table = match transaction.open_table(row_table(LETTERS)) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Some(Letters::default())),
+        Err(error) => return Err(error.into()),
+    };
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (key, letter) = row?;
+        rows.push((key.value().to_vec(), letter.value().to_vec()));
+    }
+    let rows = rows.iter().map(|(key, letter)| (&**key, &**letter));
+    Ok(Letters::stored(rows))
 }
 
 /// Deletes a file, if there is one.

@@ -1,5 +1,5 @@
 //! Folds events into rows in memory, through a view's very code and without a file: for a view as of a moment, for
-//! comparing, for tests.
+//! comparing, for tests. It sets nothing aside: an event that cannot be applied is an error.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use event_store::{LogId, Position, RecordedEvent};
 
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
-use crate::{ApplyError, Checkpoint, Codec, Reader, Tx, View};
+use crate::{ApplyError, Checkpoint, Codec, Reader, Skips, Tx, View};
 
 /// Rows that are folded in memory. What it holds grows with the rows, not with the events.
 pub struct Fold<'v, C: Codec> {
     view: &'v dyn View<C>,
     overlay: Overlay,
     position: Position,
+    skips: Skips,
 }
 
 impl<'v, C: Codec> Fold<'v, C> {
@@ -24,6 +25,15 @@ impl<'v, C: Codec> Fold<'v, C> {
             view,
             overlay,
             position: Position::START,
+            skips: Skips::default(),
+        }
+    }
+
+    /// Begins without rows, and does without what the view shall.
+    pub fn without(view: &'v dyn View<C>, skips: Skips) -> Self {
+        Self {
+            skips,
+            ..Self::new(view)
         }
     }
 
@@ -36,7 +46,7 @@ impl<'v, C: Codec> Fold<'v, C> {
         if event.position() <= self.position {
             return Ok(());
         }
-        if self.view.wants(event.event_type()) {
+        if self.wants(event) {
             let mut tx = Tx::new(self.view.tables(), &mut self.overlay, None);
             if let Err(error) = self.view.apply(&mut tx, event, decoded) {
                 self.overlay.take_back();
@@ -51,7 +61,7 @@ impl<'v, C: Codec> Fold<'v, C> {
     /// Decodes and applies events in order.
     pub fn apply_all(&mut self, codec: &C, events: &[RecordedEvent]) -> Result<(), ApplyError> {
         for event in events {
-            if self.view.wants(event.event_type()) {
+            if self.wants(event) {
                 let decoded = codec
                     .decode(event)
                     .map_err(|error| ApplyError::message(error.to_string()))?;
@@ -61,6 +71,10 @@ impl<'v, C: Codec> Fold<'v, C> {
             }
         }
         Ok(())
+    }
+
+    fn wants(&self, event: &RecordedEvent) -> bool {
+        self.view.wants(event.event_type()) && !self.skips.has(event.stream(), event.version())
     }
 
     /// Notes that no event up to `position` concerns the view beyond those applied.

@@ -1,7 +1,7 @@
 //! One view on its way along the log: its file, what is applied but not committed, and what became of it.
 //!
-//! Used by one thread. An event whose application fails leaves nothing; the view then stays before it. Trouble of the
-//! file is not the event's fault: the file is opened again at its last durable checkpoint, and the view goes on from
+//! Used by one thread. An event whose application fails leaves nothing and is set aside (`letters`); where the view has
+//! no room for that, it stays before the event. Trouble of the file is not the event's fault: the file is opened again at its last durable checkpoint, and the view goes on from
 //! there after a pause.
 
 use std::mem;
@@ -11,12 +11,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event_store::{LogId, Position, RecordedEvent};
+use rustc_hash::FxHashSet;
 
 use crate::file::Synced;
+use crate::letters::{Applying, Blocked, panic_text};
 use crate::names::{exchange, rename};
 use crate::overlay::Overlay;
 use crate::status::{Published, Shared, distance};
-use crate::{ApplyError, Codec, DecodeError, OpenedAs, TableError, Tx, View, ViewFile, ViewState};
+use crate::{
+    Codec, DecodeError, Letter, OpenedAs, Reconsidered, Skips, StartError, TableError, View,
+    ViewFile, ViewState,
+};
 
 /// First pause before a view with a failing file is tried again; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -86,11 +91,14 @@ pub(crate) struct Follower<C: Codec> {
     pause: Duration,
     /// Was served before, and is kept for going back.
     pub(crate) is_previous: bool,
+    /// What it shall do without.
+    skips: Skips,
 }
 
 impl<C: Codec> Follower<C> {
     pub(crate) fn new(
         view: Arc<dyn View<C>>,
+        skips: Skips,
         home: Home,
         file: ViewFile,
         goal: Position,
@@ -106,6 +114,7 @@ impl<C: Codec> Follower<C> {
             applied: checkpoint.position,
             durable: checkpoint.position,
             reader: (!file.is_building()).then(|| file.reader()),
+            letters: file.letters().shown(),
         };
         Self {
             shared: Shared::new(view.name(), view.version(), home.path.clone(), published),
@@ -125,6 +134,7 @@ impl<C: Codec> Follower<C> {
             stop: None,
             pause: PAUSE_MIN,
             is_previous: false,
+            skips,
         }
     }
 
@@ -135,7 +145,8 @@ impl<C: Codec> Follower<C> {
             ..self.home.clone()
         };
         let goal = file.checkpoint().position;
-        Self::new(Arc::clone(&self.view), home, file, goal, self.durable_due)
+        let (view, skips) = (Arc::clone(&self.view), self.skips.clone());
+        Self::new(view, skips, home, file, goal, self.durable_due)
     }
 
     /// Opens another file of the same view.
@@ -281,48 +292,122 @@ impl<C: Codec> Follower<C> {
         decoded: &[Decoded<'_, C>],
         wanted: impl Fn(usize) -> bool,
     ) {
-        let Some(file) = self.file.as_ref().filter(|_| self.stop.is_none()) else {
+        let Some(file) = self.file.as_mut().filter(|_| self.stop.is_none()) else {
             return;
         };
-        let below = file.snapshot();
+        let (below, letters) = file.parts();
         let nothing_below = match below.is_void() {
             Ok(void) => void,
             Err(error) => return self.fail(self.applied, &error),
         };
-        let below = (!nothing_below).then_some(below);
-        let names = self.view.tables();
+        let mut applying = Applying {
+            view: &*self.view,
+            skips: &self.skips,
+            overlay: &mut self.overlay,
+            below: (!nothing_below).then_some(below),
+            letters,
+        };
         let started = Instant::now();
-        let mut at = self.applied;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            for (index, (event, decoded)) in events.iter().zip(decoded).enumerate() {
-                at = event.position();
-                if at <= self.applied {
-                    continue;
-                }
-                if wanted(index) {
-                    match decoded {
-                        Some(Ok(decoded)) => {
-                            let mut tx = Tx::new(names, &mut self.overlay, below);
-                            self.view.apply(&mut tx, event, decoded)?;
-                            self.overlay.keep(nothing_below);
-                        }
-                        Some(Err(error)) => return Err(ApplyError::message(error.to_string())),
-                        None => {}
-                    }
-                }
-                self.applied = at;
-                self.events_since_durable += 1;
+        let mut blocked = None;
+        for (index, (event, decoded)) in events.iter().zip(decoded).enumerate() {
+            let at = event.position();
+            if at <= self.applied {
+                continue;
             }
-            Ok(())
-        }));
+            if wanted(index)
+                && let Some(decoded) = decoded
+                && let Err(why) = applying.take(event, decoded)
+            {
+                blocked = Some((at, why));
+                break;
+            }
+            self.applied = at;
+            self.events_since_durable += 1;
+        }
         self.took = started.elapsed();
         metrics::histogram!("doorstep_view_apply_seconds").record(self.took.as_secs_f64());
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(ApplyError::Table(error @ TableError::Storage(_)))) => self.fail(at, &error),
-            Ok(Err(error)) => self.stop_at(at, error.to_string()),
-            Err(panic) => self.stop_at(at, format!("the view panicked: {}", panic_text(&*panic))),
+        match blocked {
+            None => {}
+            Some((at, Blocked::Table(error))) => self.fail(at, &error),
+            Some((at, Blocked::Full(cause))) => self.stop_at(at, cause),
         }
+    }
+
+    /// Tries what was set aside again, in the log's order: what waits for nothing any more, what shall be passed over,
+    /// and of what failed that which `wanted` names. Committed durably with what is applied. Where the view had stopped
+    /// before an event, it may go on afterwards; tells from where it needs the log.
+    pub(crate) fn reconsider(
+        &mut self,
+        wanted: impl Fn(Position) -> bool,
+        read: impl Fn(&Letter) -> Result<RecordedEvent, StartError>,
+        codec: &C,
+    ) -> Result<Reconsidered, StartError> {
+        let mut outcome = Reconsidered::default();
+        let Some(file) = self.file.as_mut() else {
+            return Ok(outcome);
+        };
+        let (below, letters) = file.parts();
+        let nothing_below = below.is_void()?;
+        let mut applying = Applying {
+            view: &*self.view,
+            skips: &self.skips,
+            overlay: &mut self.overlay,
+            below: (!nothing_below).then_some(below),
+            letters,
+        };
+        let mut waited_for = FxHashSet::default();
+        let mut failure = None;
+        for letter in applying.letters.shown().values() {
+            let waits = letter.keys.iter().any(|key| waited_for.contains(key));
+            let skipped = self.skips.has(&letter.stream, letter.version);
+            let tried = skipped || letter.cause.is_none() || wanted(letter.position);
+            let gone = if waits || !tried {
+                false
+            } else if skipped {
+                applying.letters.remove(letter.position);
+                outcome.skipped += 1;
+                true
+            } else {
+                let again = read(letter)
+                    .and_then(|event| Ok(applying.again(&event, &codec.decode(&event))?));
+                match again {
+                    Ok(true) => outcome.applied += 1,
+                    Ok(false) => outcome.failed += 1,
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+                matches!(again, Ok(true))
+            };
+            if !gone {
+                waited_for.extend(letter.keys.iter().cloned());
+            }
+        }
+        if let Some(StartError::Table(error)) = &failure {
+            self.fail(self.applied, error);
+        } else if outcome != Reconsidered::default() {
+            self.commit(Synced::Yes);
+        }
+        failure.map_or(Ok(outcome), Err)
+    }
+
+    /// Lets a view that stopped before an event try it again; tells from where it needs the log.
+    pub(crate) fn resume(&mut self) -> Option<Position> {
+        self.stop.take_if(|stop| stop.retry_at.is_none())?;
+        self.publish();
+        Some(self.applied)
+    }
+
+    pub(crate) fn has_letters(&self) -> bool {
+        self.file
+            .as_ref()
+            .is_some_and(|file| !file.letters().is_empty())
+    }
+
+    /// What the view shall do without.
+    pub(crate) fn set_skips(&mut self, skips: Skips) {
+        self.skips = skips;
     }
 
     /// Commits what is applied and shows it. Trouble of the file stops the view for a while.
@@ -392,11 +477,17 @@ impl<C: Codec> Follower<C> {
             None => ViewState::CatchingUp,
         };
         let durable = self.durable;
+        // Shown as they were committed, beside the rows of the same commit.
+        let letters = match &self.file {
+            Some(file) if !file.letters().is_changed() => file.letters().shown(),
+            Some(_) | None => Arc::clone(&self.shared.published.borrow().letters),
+        };
         self.shared.published.send_replace(Published {
             state,
             applied,
             durable,
             reader,
+            letters,
         });
     }
 
@@ -497,12 +588,4 @@ impl<C: Codec> Follower<C> {
         self.file = None;
         failure
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

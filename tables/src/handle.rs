@@ -1,5 +1,6 @@
 //! What the program holds of running views: snapshots to read, positions to wait for, how each view is, the stop.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use tokio::time::timeout;
 
 use crate::care::Care;
 use crate::feed::Feed;
+use crate::letters;
 use crate::status::{Published, Shared, distance};
-use crate::{Reader, Status, ViewState, WaitError};
+use crate::{Letter, Reader, Status, ViewState, WaitError};
 
 /// How often a waiting writer looks whether there is room.
 const ROOM_POLL: Duration = Duration::from_millis(5);
@@ -273,7 +275,16 @@ impl ViewHandle {
             bytes: self.shared.bytes(published.state == ViewState::Building),
             reading: self.feed.failure(),
             previous: self.shared.previous_applied(),
+            set_aside: letters::count(&published.letters),
         }
+    }
+
+    /// What is set aside beyond `after`, in the log's order, at most `limit`.
+    pub fn letters(&self, after: Position, limit: usize) -> Vec<Letter> {
+        let shown = Arc::clone(&self.shared.published.borrow().letters);
+        let beyond = (Bound::Excluded(after), Bound::Unbounded);
+        let letters = shown.range(beyond).map(|(_, letter)| letter.clone());
+        letters.take(limit).collect()
     }
 
     fn live_lag(&self) -> u64 {

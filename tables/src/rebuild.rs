@@ -8,10 +8,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::file::Synced;
+use crate::letters::{Applying, Blocked};
 use crate::overlay::Overlay;
 use crate::pace::{self, Pace};
 use crate::runner::{check_names, thread};
-use crate::{ApplyError, Codec, StartError, Tx, View, ViewFile};
+use crate::{Codec, Skips, StartError, View, ViewFile};
 
 /// Events and bytes of one reading: short, since whoever runs beside it waits for it.
 const BLOCK_EVENTS: usize = 1_024;
@@ -108,10 +109,12 @@ pub(crate) async fn advance<C: Codec>(
     progress: impl FnMut(Progress) -> Folded + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
     let from = file.checkpoint().position;
+    let skips = Skips::read(&*store, &*codec, view.name()).await?;
     let (blocks, reading) = mpsc::channel(BLOCKS_AHEAD);
     let fold = Folding {
         codec,
         view,
+        skips,
         file,
         options,
         until,
@@ -161,6 +164,7 @@ async fn read_into(
 struct Folding<C: Codec, P> {
     codec: Arc<C>,
     view: Arc<dyn View<C>>,
+    skips: Skips,
     file: ViewFile,
     options: RebuildOptions,
     until: Position,
@@ -183,12 +187,7 @@ impl<C: Codec, P: FnMut(Progress) -> Folded> Folding<C, P> {
             for event in &block {
                 self.file.rest();
                 if self.view.wants(event.event_type()) {
-                    self.apply(&mut overlay, event)
-                        .map_err(|error| StartError::Apply {
-                            view: self.view.name(),
-                            position: event.position(),
-                            cause: error.to_string(),
-                        })?;
+                    self.apply(&mut overlay, event)?;
                 }
                 position = event.position();
                 events += 1;
@@ -220,20 +219,24 @@ impl<C: Codec, P: FnMut(Progress) -> Folded> Folding<C, P> {
         })
     }
 
-    fn apply(&self, overlay: &mut Overlay, event: &RecordedEvent) -> Result<(), ApplyError> {
-        let decoded = self
-            .codec
-            .decode(event)
-            .map_err(|error| ApplyError::message(error.to_string()))?;
-        let below = self.file.snapshot();
+    fn apply(&mut self, overlay: &mut Overlay, event: &RecordedEvent) -> Result<(), StartError> {
+        let (below, letters) = self.file.parts();
         let nothing_below = below.is_void()?;
-        let mut tx = Tx::new(
-            self.view.tables(),
+        let mut applying = Applying {
+            view: &*self.view,
+            skips: &self.skips,
             overlay,
-            (!nothing_below).then_some(below),
-        );
-        self.view.apply(&mut tx, event, &decoded)?;
-        overlay.keep(nothing_below);
-        Ok(())
+            below: (!nothing_below).then_some(below),
+            letters,
+        };
+        let taken = applying.take(event, &self.codec.decode(event));
+        taken.map_err(|blocked| match blocked {
+            Blocked::Table(error) => error.into(),
+            Blocked::Full(cause) => StartError::Apply {
+                view: self.view.name(),
+                position: event.position(),
+                cause,
+            },
+        })
     }
 }

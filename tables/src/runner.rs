@@ -22,7 +22,7 @@ use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
 use crate::names::{file_path, remove_unfinished};
 use crate::switch::{self, Order};
 
-use crate::{Codec, OpenedAs, TableError, View};
+use crate::{Codec, OpenedAs, Retry, Skips, TableError, View};
 
 /// Views of one runner at most: which events they want is kept in 64 bits.
 pub(crate) const VIEWS_MAX: usize = 64;
@@ -127,6 +127,11 @@ impl Runner {
     ) -> Result<RunnerHandle, StartError> {
         check(&views)?;
         let (log_id, durable) = (store.log_id(), store.durable_position());
+        let mut skips = Vec::with_capacity(views.len());
+        for view in &views {
+            skips.push(Skips::read(&*store, &codec, view.name()).await?);
+        }
+        let views = views.into_iter().zip(skips).collect();
         let (views, options) = tokio::task::spawn_blocking(move || {
             open(views, &options, log_id, durable).map(|views| (views, options))
         })
@@ -163,7 +168,12 @@ impl Runner {
             unapplied_events_max: options.unapplied_events_max,
             care: Care::new(Box::new(maker), orders),
         };
+        let skip_streams = (0..).zip(&inner.views).filter_map(|(index, view)| {
+            let stream = codec.skip_stream(view.name())?;
+            Some((stream.as_str().into(), index))
+        });
         let running = Running {
+            skip_streams: skip_streams.collect(),
             masks: Masks::new(&views),
             views,
             codec,
@@ -236,17 +246,18 @@ pub(crate) fn check_names(view: &str, tables: &[&str]) -> Result<(), StartError>
 }
 
 fn open<C: Codec>(
-    views: Vec<Arc<dyn View<C>>>,
+    views: Vec<(Arc<dyn View<C>>, Skips)>,
     options: &RunnerOptions,
     log_id: LogId,
     durable: Position,
 ) -> Result<Vec<Follower<C>>, StartError> {
     let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
-    let shares: u64 = views.iter().map(|view| u64::from(view.cache_share())).sum();
+    let shares = views.iter().map(|(view, _)| u64::from(view.cache_share()));
+    let shares: u64 = shares.sum();
     let now = Instant::now();
     let mut followers = Vec::with_capacity(views.len());
     let mut kept = Vec::new();
-    for (index, view) in (1..).zip(views) {
+    for (index, (view, skips)) in (1..).zip(views) {
         let path = options
             .dir
             .as_ref()
@@ -278,7 +289,7 @@ fn open<C: Codec>(
             }
         }
         let due = now + options.checkpoint_every * index / count;
-        let follower = Follower::new(view, home, file, durable, due);
+        let follower = Follower::new(view, skips, home, file, durable, due);
         if let Some(served) = follower.path() {
             remove_unfinished(served)?;
             kept.extend(switch::previous(&follower, served, durable)?);
@@ -333,6 +344,8 @@ pub(crate) struct Running<C: Codec> {
     /// Those that are served, then those that were.
     pub(crate) views: Vec<Follower<C>>,
     pub(crate) masks: Masks,
+    /// The views, by the stream that says what they shall do without.
+    skip_streams: FxHashMap<Box<str>, usize>,
     pub(crate) codec: Arc<C>,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) feed: Arc<Feed>,
@@ -343,6 +356,10 @@ pub(crate) struct Running<C: Codec> {
 
 impl<C: Codec> Running<C> {
     fn run(mut self) -> Result<(), StopError> {
+        // It may be another program now.
+        for index in 0..self.views.len() {
+            self.try_again(index, Retry::All);
+        }
         self.settle();
         loop {
             match self
@@ -373,6 +390,15 @@ impl<C: Codec> Running<C> {
     }
 
     fn apply(&mut self, events: &[RecordedEvent]) {
+        // Before whoever waits for such an event sees that the view has come to it.
+        for event in events {
+            if let Some(index) = self.skip_streams.get(event.stream()).copied() {
+                self.try_again(index, Retry::No);
+                if let Some(previous) = self.previous_of(index) {
+                    self.try_again(previous, Retry::No);
+                }
+            }
+        }
         let masks: Vec<u64> = events
             .iter()
             .map(|event| self.masks.of(&self.views, event.event_type()))
@@ -427,6 +453,14 @@ impl<C: Codec> Running<C> {
         });
         if let Some(view) = turn.durable.and_then(|index| self.views.get_mut(index)) {
             view.next_durable(now + self.options.checkpoint_every);
+        }
+    }
+
+    /// Tries again what a view has set aside, where nobody waits for what comes of it.
+    fn try_again(&mut self, index: usize, retry: Retry) {
+        let has_letters = self.views.get(index).is_some_and(Follower::has_letters);
+        if has_letters && let Err(error) = self.reconsider_one(index, retry) {
+            tracing::warn!(view = self.name_of(index), %error, "what was set aside is not tried again");
         }
     }
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::Reader;
+use crate::letters::{self, SetAside};
 use crate::names::building_path;
 
 /// What a view is doing.
@@ -67,6 +68,8 @@ pub struct Status {
     pub reading: Option<String>,
     /// How far the file has come that was served before the last switch, where one is kept for going back.
     pub previous: Option<Position>,
+    /// How many events are set aside, because one cannot be applied.
+    pub set_aside: SetAside,
 }
 
 /// Why a wait ended without the position, or a view cannot be read.
@@ -114,6 +117,8 @@ pub(crate) struct Published {
     pub(crate) durable: Position,
     /// None while it is built, and once it is closed.
     pub(crate) reader: Option<Reader>,
+    /// What is set aside beside those rows.
+    pub(crate) letters: letters::Shown,
 }
 
 /// A view as it is shared between the applying thread and the handles.

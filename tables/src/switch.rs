@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use event_store::Position;
+use event_store::{Position, StreamName};
 use tokio::sync::oneshot;
 
 use crate::care::CareError;
@@ -15,7 +15,7 @@ use crate::follower::Follower;
 use crate::names::{previous_path, rebuilt_path};
 use crate::runner::{NEAR_EVENTS, Running, VIEWS_MAX};
 use crate::status::distance;
-use crate::{Codec, OpenedAs, StartError, ViewFile};
+use crate::{Codec, Letter, OpenedAs, Skips, StartError, ViewFile};
 
 /// Events and bytes of one reading while the last few are caught up.
 const BLOCK_EVENTS: usize = 1_024;
@@ -34,11 +34,39 @@ pub(crate) enum Order {
         view: usize,
         done: oneshot::Sender<Result<Position, CareError>>,
     },
+    /// Try again what was set aside, and before what the view stopped.
+    Reconsider {
+        view: usize,
+        retry: Retry,
+        done: oneshot::Sender<Result<Reconsidered, CareError>>,
+    },
     /// Give up what was served before.
     DropPrevious {
         view: usize,
         done: oneshot::Sender<Result<(), CareError>>,
     },
+}
+
+/// Which of the events that could not be applied are tried again; those that wait for nothing any more always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// None: the log may say to do without one.
+    No,
+    /// This one.
+    One(Position),
+    /// Every one.
+    All,
+}
+
+/// What came of events that were set aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reconsidered {
+    /// Events that are applied now.
+    pub applied: u64,
+    /// Events that the view does without from now on.
+    pub skipped: u64,
+    /// Events that were tried, and failed again.
+    pub failed: u64,
 }
 
 /// Why a file is not served.
@@ -81,9 +109,55 @@ impl<C: Codec> Running<C> {
         match order {
             Order::Adopt { view, file, done } => drop(done.send(self.adopt(view, *file))),
             Order::GoBack { view, done } => drop(done.send(self.go_back(view))),
+            Order::Reconsider { view, retry, done } => {
+                drop(done.send(self.reconsider(view, retry)));
+            }
             Order::DropPrevious { view, done } => drop(done.send(self.drop_previous(view))),
         }
         self.masks.forget();
+    }
+
+    /// Tries again what a view has set aside, and goes on where it had stopped before an event. What was served before,
+    /// of the same view, is treated alike.
+    pub(crate) fn reconsider(
+        &mut self,
+        index: usize,
+        retry: Retry,
+    ) -> Result<Reconsidered, CareError> {
+        let outcome = self.reconsider_one(index, retry)?;
+        if let Some(previous) = self.previous_of(index) {
+            self.reconsider_one(previous, retry)?;
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) fn reconsider_one(
+        &mut self,
+        index: usize,
+        retry: Retry,
+    ) -> Result<Reconsidered, CareError> {
+        let (store, runtime) = (&self.store, &self.runtime);
+        let view = self.views.get_mut(index).ok_or(CareError::Closed)?;
+        let skips = Skips::read(&**store, &*self.codec, view.view.name());
+        view.set_skips(runtime.block_on(skips)?);
+        let read = |letter: &Letter| {
+            let lost = |why: String| StartError::Log(format!("at {}: {why}", letter.position));
+            let stream =
+                StreamName::new(&*letter.stream).map_err(|error| lost(error.to_string()))?;
+            let read = runtime.block_on(store.read_one(&stream, letter.version));
+            let event = read.map_err(|error| lost(error.to_string()))?;
+            event.ok_or_else(|| lost("the event is not there".to_owned()))
+        };
+        let wanted = |position| match retry {
+            Retry::No => false,
+            Retry::One(one) => one == position,
+            Retry::All => true,
+        };
+        let outcome = view.reconsider(wanted, read, &*self.codec)?;
+        if let Some(from) = view.resume() {
+            self.feed.rewind(from);
+        }
+        Ok(outcome)
     }
 
     fn adopt(&mut self, index: usize, file: ViewFile) -> Result<Position, NotAdopted> {
@@ -181,14 +255,14 @@ impl<C: Codec> Running<C> {
         Ok(())
     }
 
-    fn previous_of(&self, index: usize) -> Option<usize> {
+    pub(crate) fn previous_of(&self, index: usize) -> Option<usize> {
         let name = self.views.get(index)?.view.name();
         self.views
             .iter()
             .position(|view| view.is_previous && view.view.name() == name)
     }
 
-    fn name_of(&self, index: usize) -> &'static str {
+    pub(crate) fn name_of(&self, index: usize) -> &'static str {
         self.views.get(index).map_or("", |view| view.view.name())
     }
 

@@ -8,6 +8,9 @@ use event_store::RecordedEvent;
 
 use crate::{ApplyError, Codec, Tx};
 
+/// Events that a view sets aside at most, unless it says otherwise.
+pub const LETTERS_MAX: usize = 10_000;
+
 /// Rows that follow the log.
 pub trait View<C: Codec>: Send + Sync + 'static {
     /// The view's name: of its file, in metrics and in readiness. Lower case, digits and `_`.
@@ -32,8 +35,23 @@ pub trait View<C: Codec>: Send + Sync + 'static {
         1
     }
 
-    /// Changes the rows as the event demands. An error stops the view before this event; nothing the failed call
-    /// did is kept.
+    /// What an event belongs together with others by. While an event is set aside because it cannot be applied, later
+    /// ones with a key in common wait behind it, and those that wait make others wait by all of their keys. What has no
+    /// key in common with it must give the same rows whether it is applied before or after it. `decoded` is none for an
+    /// event that cannot be decoded. By itself an event belongs to its stream.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&C::Decoded<'_>>) -> Vec<String> {
+        let _ = decoded;
+        vec![event.stream().to_owned()]
+    }
+
+    /// How many events may be set aside, those that wait included, before the view stops. 0 stops it at the first: for
+    /// a view whose rows are an order over the whole log.
+    fn letters_max(&self) -> usize {
+        LETTERS_MAX
+    }
+
+    /// Changes the rows as the event demands. With an error or a panic the event is set aside (see [`Self::keys`]);
+    /// nothing the failed call did is kept.
     fn apply(
         &self,
         tx: &mut Tx<'_>,

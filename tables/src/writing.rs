@@ -10,9 +10,10 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::file::{
-    CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, META, builder, io, open_error, remove,
+    CHECKPOINT, Checkpoint, FORMAT, FORMAT_VERSION, LETTERS, META, builder, io, open_error, remove,
     row_table,
 };
+use crate::letters::Letters;
 use crate::overlay::Change;
 use crate::pace::Pace;
 use crate::reader::Snapshot;
@@ -24,13 +25,13 @@ const PACKING_CACHE_BYTES: usize = 4 << 20;
 /// Packs the rows of a snapshot at `packed`, opens that, and puts it in the place of `built`. Where it fails, `built` is
 /// as it was.
 pub(crate) fn packed_into(
-    (from, names): (&Snapshot, &'static [&'static str]),
+    (from, names, letters): (&Snapshot, &'static [&'static str], &Letters),
     packed: &Path,
     built: &Path,
     cache_bytes: usize,
     pace: &mut Pace,
 ) -> Result<(Database, Snapshot), TableError> {
-    pack(from, names, packed, pace)?;
+    pack((from, names, letters), packed, pace)?;
     let database = builder(cache_bytes)
         .open(packed)
         .map_err(|error| open_error(packed, error))?;
@@ -39,10 +40,9 @@ pub(crate) fn packed_into(
     Ok((database, snapshot))
 }
 
-/// Writes a fresh database at `path` with the rows and the checkpoint of a snapshot, synced.
+/// Writes a fresh database at `path` with the rows and the checkpoint of a snapshot and what was set aside, synced.
 fn pack(
-    from: &Snapshot,
-    names: &'static [&'static str],
+    (from, names, letters): (&Snapshot, &'static [&'static str], &Letters),
     path: &Path,
     pace: &mut Pace,
 ) -> Result<(), TableError> {
@@ -62,6 +62,12 @@ fn pack(
             end.insert_before(&*key, &*value)?;
         }
         end.close()?;
+    }
+    if !letters.is_empty() {
+        let mut table = transaction.open_table(row_table(LETTERS))?;
+        for (key, letter) in letters.rows() {
+            table.insert(key.as_slice(), letter.as_slice())?;
+        }
     }
     transaction.commit()?;
     Ok(())

@@ -1,7 +1,5 @@
 //! Following the log, stopping at what cannot be applied, waiting, making room.
 
-use parking_lot::Mutex;
-
 use super::*;
 use crate::{Order, Span, StartError, ViewState, WaitError};
 

@@ -3,14 +3,17 @@
 mod crashes;
 mod files;
 mod following;
+mod letters;
 mod switching;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use event_store::{EventStore, LogId, Members, NewEvent, Position, RecordedEvent, StreamName};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::testing::Log;
@@ -23,6 +26,8 @@ const LOG: LogId = LogId(Uuid::from_u128(1));
 const LONG: Duration = Duration::from_secs(20);
 const ROWS: &str = "rows";
 const LATEST: &str = "latest";
+/// The stream that says what a view shall do without.
+const SKIPS: &str = "skips";
 
 /// The event at `position`: `word` is its data, the stream one of five.
 fn event(position: u64, word: &str) -> RecordedEvent {
@@ -45,8 +50,13 @@ fn event(position: u64, word: &str) -> RecordedEvent {
         last_number: None,
         data: word.to_owned().into(),
     };
-    let stream = StreamName::new(format!("stream-{}", position % 5)).unwrap();
-    RecordedEvent::record(Position(position), new.at_ms, &stream, position / 5, &new)
+    let (stream, version) = if word.starts_with("skip ") {
+        (SKIPS.to_owned(), position)
+    } else {
+        (format!("stream-{}", position % 5), position / 5)
+    };
+    let stream = StreamName::new(stream).unwrap();
+    RecordedEvent::record(Position(position), new.at_ms, &stream, version, &new)
 }
 
 fn events(positions: std::ops::RangeInclusive<u64>) -> Vec<RecordedEvent> {
@@ -69,6 +79,16 @@ impl Codec for Words {
             Err(error) => Err(DecodeError::new(error)),
         }
     }
+
+    fn skip_stream(&self, _view: &str) -> Option<StreamName> {
+        StreamName::new(SKIPS).ok()
+    }
+
+    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+        let text = std::str::from_utf8(event.data()).ok()?;
+        let (stream, version) = text.strip_prefix("skip ")?.split_once(' ')?;
+        Some((stream.to_owned(), version.parse().ok()?))
+    }
 }
 
 /// Counts words, and keeps each stream's latest word in an order of its own: neither the same when an event is applied
@@ -82,6 +102,10 @@ struct Counter {
     /// Fails at events of these words, half way.
     fails_at: Option<&'static str>,
     panics_at: Option<&'static str>,
+    /// Has a bug with these streams' events, while it has.
+    bug: Mutex<BTreeSet<String>>,
+    /// How many events it sets aside before it stops.
+    letters_max: usize,
     applied: AtomicU64,
 }
 
@@ -108,6 +132,17 @@ impl View<Words> for Counter {
         !(self.even && event_type == "odd.v1")
     }
 
+    fn letters_max(&self) -> usize {
+        self.letters_max
+    }
+
+    /// By its stream, and where its word says so by another thing too.
+    fn keys(&self, event: &RecordedEvent, word: Option<&&str>) -> Vec<String> {
+        let other = word.and_then(|word| word.strip_prefix("with "));
+        let keys = [Some(event.stream()), other].into_iter().flatten();
+        keys.map(str::to_owned).collect()
+    }
+
     fn apply(&self, tx: &mut Tx<'_>, event: &RecordedEvent, word: &&str) -> Result<(), ApplyError> {
         self.applied.fetch_add(1, Ordering::SeqCst);
         let count = tx
@@ -119,6 +154,7 @@ impl View<Words> for Counter {
             return Err(ApplyError::message("it does not like the word"));
         }
         assert_ne!(self.panics_at, Some(*word), "a bug");
+        assert!(!self.bug.lock().contains(event.stream()), "a bug with it");
         let stream = event.stream().as_bytes();
         let old = tx.get(LATEST, stream)?.map(|row| row.to_vec());
         if let Some(old) = old {

@@ -32,6 +32,11 @@ impl Log {
         })
     }
 
+    /// All of its events.
+    pub fn all(&self) -> Vec<RecordedEvent> {
+        self.events.read().clone()
+    }
+
     /// Adds events at its end.
     pub fn push(&self, events: impl IntoIterator<Item = RecordedEvent>) {
         let mut log = self.events.write();

@@ -12,7 +12,7 @@ use event_store::{LogId, RecordedEvent};
 
 use crate::file::Synced;
 use crate::follower::{Decoded, Follower, Home};
-use crate::{ApplyError, Codec, Digest, Fold, Reader, View, ViewState, digest};
+use crate::{ApplyError, Codec, Digest, Fold, Reader, Skips, View, ViewState, digest};
 
 pub use log::Log;
 
@@ -68,6 +68,7 @@ fn run<C: Codec>(
     let (file, _) = home.open(view.tables(), event_store::Position::START)?;
     let mut follower = Follower::new(
         Arc::clone(view),
+        Skips::default(),
         home,
         file,
         event_store::Position::START,
@@ -89,7 +90,14 @@ fn run<C: Codec>(
         (ViewState::Stopped { position, cause }, _) => {
             Err(ApplyError::message(format!("at {position}: {cause}")))
         }
-        (_, Some(reader)) => Ok(digest(reader)?),
+        (_, Some(reader)) => match published.letters.values().next() {
+            Some(letter) => Err(ApplyError::message(format!(
+                "at {}: {}",
+                letter.position,
+                letter.cause.as_deref().unwrap_or_default(),
+            ))),
+            None => Ok(digest(reader)?),
+        },
         (_, None) => Err(ApplyError::message("no rows")),
     }
 }
