@@ -124,7 +124,13 @@ catalogue! {
     "doorstep_view_stopped_count", Kind::Gauge, [VIEW],
         "1 while a view cannot go on, with the cause in the service's log; else 0.";
     "doorstep_view_stops_total", Kind::Counter, [VIEW],
-        "Events that a view could not apply.";
+        "Times that a view stopped before an event that it could neither apply nor set aside.";
+    "doorstep_view_dead_letters_total", Kind::Counter, [VIEW],
+        "Events that a view could not apply and set aside, each time that it was tried.";
+    "doorstep_view_failed_events", Kind::Gauge, [VIEW],
+        "Events that are set aside because a view cannot apply them; more than 0 is not ready.";
+    "doorstep_view_waiting_events", Kind::Gauge, [VIEW],
+        "Events that wait behind those.";
     "doorstep_view_file_failures_total", Kind::Counter, [VIEW],
         "Failures of a view's file.";
     "doorstep_view_discarded_total", Kind::Counter, [VIEW],
@@ -276,8 +282,12 @@ pub(crate) async fn render(shared: &Shared) -> String {
         gauge!("doorstep_view_lag_seconds", "view" => view).set(lag_s);
         gauge!("doorstep_view_file_bytes", "view" => view).set(approximately(status.bytes));
         gauge!("doorstep_view_stopped_count", "view" => view).set(stopped);
+        let (failed, waiting) = (status.set_aside.failed, status.set_aside.waiting);
+        gauge!("doorstep_view_failed_events", "view" => view).set(approximately(failed as u64));
+        gauge!("doorstep_view_waiting_events", "view" => view).set(approximately(waiting as u64));
         for counted in [
             "doorstep_view_stops_total",
+            "doorstep_view_dead_letters_total",
             "doorstep_view_file_failures_total",
             "doorstep_view_discarded_total",
             "doorstep_view_verified_total",

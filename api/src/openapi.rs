@@ -258,6 +258,7 @@ fn errors(operation: &Operation, tag: &str, path: &str, method: &str) -> BTreeMa
         codes.extend([
             Code::AsOfBeyondEnd,
             Code::AuditTooLarge,
+            Code::AuditIncomplete,
             Code::NotFound,
             Code::ViewBehind,
             Code::NotReady,

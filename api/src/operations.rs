@@ -226,30 +226,45 @@ operations! {
         r#"{"items": [{"log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "position": 10, "stream": "member-ann", "version": 1, "event_id": "797023bf-e61c-5f32-8e86-8f8e16084a5e", "type": "dm-setting-changed.v1", "at": "2026-11-23T07:25:21.548Z", "recorded_at": "2026-11-23T07:25:21.548Z", "command_id": "k1", "correlation_id": "f771ccf7-c721-565f-ba77-ea6ecd5c8b59", "causation_id": "3c7cd505-0e69-5776-a826-3372302e161e", "actor": "ann", "members": ["ann"], "data": {"member": "ann", "audience": "everyone", "version": 2}}], "next_cursor": null}"#,
         [OtherLog, NotAcceptable, Damaged, Busy];
     "get_views",
-        "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, and the size of its file. `previous` is how far the file has come that was served before the last rebuild, which is kept until it is dropped; `work` is the verification or rebuild that is under way, `last` what the last one came to since the service was started.",
+        "How far each read view has come, how far that is behind the log in events (`lag`) and in seconds, the version of its code, the size of its file, and how many events it has set aside (`failed` and `waiting`; `GET /v1/views/{name}/letters` lists them). `previous` is how far the file has come that was served before the last rebuild, which is kept until it is dropped; `work` is the verification or rebuild that is under way, `last` what the last one came to since the service was started.",
         "",
-        r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}], "next_cursor": null}"#,
+        r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}], "next_cursor": null}"#,
         [];
     "post_views_name_verify",
         "Folds the log once more, up to where the view stands, and compares number and digest of the rows. Answered as soon as it has begun, with the view as it was then; it goes on by itself beside all else, one view at a time, and `last` of `GET /v1/views` tells what it came to. A difference is counted in `doorstep_view_differences_total` and logged as an error. A stop of the service ends it.",
         "",
-        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": {"number": 3, "kind": "verify", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": null}"#,
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": {"number": 3, "kind": "verify", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": null}"#,
         [NotFound, ViewBusy, NotReady];
     "post_views_name_rebuild",
         "Makes the view anew beside the file that is served, folds the log a second time to compare, lets the new file catch up, and switches to it in one step. Queries never see an empty or half-built view; the earlier file goes on following the log until it is dropped. Answered as soon as it has begun, as a verification is; `equal` of its `last` says whether the rows that were served before were those that the log gives. A stop of the service, or a kill, ends it, and what was served is served.",
         "",
-        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": {"number": 3, "kind": "rebuild", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": {"number": 3, "kind": "rebuild", "stage": "comparing", "events": 0, "position": "2lQ0aUFyJ8YzKlsU3nhs1A", "until": "lUonbagLqmtu4ne1LbE9kA", "percent": 0, "seconds_to_go": null}, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
         [NotFound, ViewBusy, NotReady];
     "post_views_name_rollback",
         "Serves the file again that was served before the last switch, once it stands where the other does, and keeps the other one in its place. Done again, it takes that back.",
         "",
-        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": "lUonbagLqmtu4ne1LbE9kA", "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": "lUonbagLqmtu4ne1LbE9kA", "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
         [NotFound, ViewBusy, NoPreviousView, NotReady];
     "delete_views_name_previous",
         "Gives up the file that was served before the last switch; from then on there is nothing to go back to.",
         "",
-        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
+        r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
         [NotFound, ViewBusy, NoPreviousView, NotReady];
+    "get_views_name_letters",
+        "The events that the view could not apply, and those that wait behind them because they belong together, in the log's order: later ones of the same conversation, while all others flow on. Last the event before which the view stays, where it has stopped: one that it has no room for (10,000 events), or, of `feed` and `times`, whose rows are an order over the whole log, the first. An event is named by `stream` and `version`.",
+        "",
+        r#"{"items": [{"state": "failed", "stream": "conversation-8c2b28e4-8ac0-5d9f-b3a6-0a8a8b0f8b0c", "version": 7, "type": "message-sent.v1", "position": "lUonbagLqmtu4ne1LbE9kA", "cause": "a row of `rows` cannot be read: Hit the end of buffer, expected more data"}], "next_cursor": null}"#,
+        [NotFound, OtherLog];
+    "post_views_name_letters_retry",
+        "Tries again what the view has set aside, in the log's order: all of it, or the one event that the query names; what waited behind an event that is applied now is applied after it. It is also tried at every start of the service, which may be another version of it. Nothing is written to the log, and what fails again stays as it was.",
+        "",
+        r#"{"applied": 3, "failed": 0, "left_failed": 0, "left_waiting": 0, "position": "lUonbagLqmtu4ne1LbE9kA"}"#,
+        [NotFound, EventWaits, NotReady];
+    "post_views_name_letters_skip",
+        "Has the view do without an event that it cannot apply, from now on and in every rebuild; what waited behind it is applied. That is an event of its own (`act-event-skipped`), with who decided it and why; it does not end, also where a later version of the program could apply the event.",
+        r#"{"stream": "conversation-8c2b28e4-8ac0-5d9f-b3a6-0a8a8b0f8b0c", "version": 7, "reason": "unreadable", "text": "Written by a faulty import; see the incident of 3 May."}"#,
+        r#"{"left_failed": 0, "left_waiting": 0, "position": "lUonbagLqmtu4ne1LbE9kA"}"#,
+        [NotFound, EventWaits, NotReady];
     "post_store_verify",
         "Reads every record of the log and checks it; `ok` says whether nothing is wrong. One at a time.",
         "",
@@ -262,7 +277,7 @@ operations! {
         "Answers as long as the process does. Whether it does its work is told by `/readyz`.",
         "", "", [];
     "get_readyz",
-        "503 while the service does not do all of its work, with `reasons`: the store takes no commands, the write side or a view has stopped or is far behind, a reactor has parked what it cannot handle, the clock is more than 5 s behind the log, damage of the log was met. No figures: those are in `/metrics` and, for operators, in `GET /v1/views`.",
+        "503 while the service does not do all of its work, with `reasons`: the store takes no commands, the write side or a view has stopped, is far behind or has set events aside, a reactor has parked what it cannot handle, the clock is more than 5 s behind the log, damage of the log was met. No figures: those are in `/metrics` and, for operators, in `GET /v1/views`.",
         "",
         r#"{"ready": true, "store": "writable", "write_side": "running", "clock": "right", "damage_found": false, "views": [{"name": "inbox", "state": "live", "ready": true}], "reactors": [{"name": "cases", "ready": true}], "reasons": []}"#,
         [];

@@ -1,7 +1,7 @@
 //! Whether the service does all of its work, and else why not: what `/readyz` answers.
 //!
 //! Not ready is a service that takes no commands (its store is full or has ended, its write side has stopped), one that
-//! answers with less than it should (a view is stopped or far behind, a reactor has parked what it cannot handle, damage
+//! answers with less than it should (a view is stopped, far behind or has set events aside, a reactor has parked what it cannot handle, damage
 //! was found), and one whose clock is off the log's. The reasons name parts, never members or texts. Whoever reaches the port
 //! reads it, so it holds no number at all: by how far a view is behind one counts the events of a message. Exact figures
 //! are in the metrics and, for operators, in the list of views.
@@ -36,7 +36,7 @@ struct ViewReadiness {
     name: &'static str,
     /// `building`, `catching_up`, `live`, `stopped` or `closed`.
     state: &'static str,
-    /// It is served, and not far behind the log.
+    /// It is served, not far behind the log, and has set nothing aside.
     ready: bool,
 }
 
@@ -115,8 +115,9 @@ fn views(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ViewReadiness> {
     let views = states.into_iter().map(|status| {
         // One that catches up is served, and answers as of the past.
         let live = status.state.name() == "live";
-        let ready = live && status.lag_events <= shared.options.lag_events_max;
-        if !ready {
+        let near = live && status.lag_events <= shared.options.lag_events_max;
+        let whole = status.set_aside.all() == 0;
+        if !near {
             let how = if live {
                 "far behind the log"
             } else {
@@ -124,6 +125,13 @@ fn views(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ViewReadiness> {
             };
             reasons.push(format!("the view `{}` is {how}", status.view));
         }
+        if !whole {
+            reasons.push(format!(
+                "the view `{}` has set aside what it cannot apply; its letters say what",
+                status.view
+            ));
+        }
+        let ready = near && whole;
         ViewReadiness {
             name: status.view,
             state: status.state.name(),

@@ -11,7 +11,7 @@ use domain::act::Looked;
 use domain::case::{Category, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
-    CaseId, CommandId, ConversationId, MemberId, ReasonCode, causation_id, correlation_id,
+    CaseId, CommandId, ConversationId, MemberId, ReasonCode, ViewId, causation_id, correlation_id,
 };
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -141,6 +141,19 @@ pub enum Command {
         /// What, whose, as of when and what for.
         look: Look,
     },
+    /// An operator has a view do without an event that it cannot apply.
+    SkipEvent {
+        /// The view.
+        view: ViewId,
+        /// The stream of the event.
+        stream: String,
+        /// Its version there.
+        version: u64,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// Why, in words.
+        text: String,
+    },
     /// The actor chooses an audience.
     ChangeDmSetting {
         /// Whom to let write.
@@ -237,6 +250,7 @@ impl Command {
             Self::ChangePolicy { .. } => "ChangePolicy",
             Self::DiscloseCase { .. } => "DiscloseCase",
             Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
+            Self::SkipEvent { .. } => "SkipEvent",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",
             Self::SendMessage { .. } => "SendMessage",
             Self::AcceptRequest { .. } => "AcceptRequest",
@@ -317,6 +331,20 @@ impl Command {
                     .value(&look.conversation)
                     .value(&look.from)
                     .value(&look.as_of);
+            }
+            Self::SkipEvent {
+                view,
+                stream,
+                version,
+                reason,
+                text,
+            } => {
+                content
+                    .text(view.as_str())
+                    .text(stream)
+                    .value(version)
+                    .text(reason.as_str())
+                    .text(text);
             }
             Self::ChangeDmSetting { audience } => {
                 content.value(audience);
@@ -477,6 +505,13 @@ mod spec {
                     from: None,
                     as_of: Some(Timestamp(1)),
                 },
+            },
+            Command::SkipEvent {
+                view: ViewId::new("inbox").unwrap(),
+                stream: "conversation-1".to_owned(),
+                version: 3,
+                reason: reason(),
+                text: "why".into(),
             },
             Command::ChangeDmSetting {
                 audience: Audience::Everyone,

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use domain::rejection::CommandName;
-use domain::{case, member};
+use domain::{act, case, member};
 use metrics::{Counter, counter};
 
 use crate::task::Task;
@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -46,6 +46,8 @@ const COMMANDS: [&str; 26] = [
     "SuspendMember",
     "ReinstateMember",
     "DiscloseCase",
+    "DiscloseToAuditor",
+    "SkipEvent",
     "EndSuspension",
     "TakeRequestSlot",
     "ReturnRequestSlot",
@@ -193,6 +195,7 @@ fn name_of(task: &Task) -> Named {
         Task::Case(case::Command::DiscloseCase { .. }) => Named::Other("DiscloseCase"),
         Task::Policy(_) => Named::Client(CommandName::ChangePolicy),
         Task::Reactor(_) => Named::Other("Checkpoint"),
-        Task::Act(_) => Named::Other("DiscloseToAuditor"),
+        Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),
+        Task::Act(act::Command::SkipEvent(_)) => Named::Other("SkipEvent"),
     }
 }

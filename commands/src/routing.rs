@@ -129,6 +129,24 @@ pub(crate) fn of_command(
                 Task::Act(act::Command::Disclose(disclosed)),
             );
         }
+        Command::SkipEvent {
+            view,
+            stream,
+            version,
+            reason,
+            text,
+        } => {
+            let of_view = stream_name(act::stream_of_view(&view));
+            let skipped = act::EventSkipped {
+                by,
+                view,
+                stream: stream.into(),
+                version,
+                reason,
+                text: text.into(),
+            };
+            return (of_view, Task::Act(act::Command::SkipEvent(skipped)));
+        }
         Command::RecordRelationship {
             member,
             kind,

@@ -1,20 +1,30 @@
-//! What an auditor looked at: the acts of one auditor, who changes nothing by them.
+//! What is done beside the rules: what an auditor looked at, and what an operator has a view do without.
 //!
 //! Protects: private content is shown to an auditor only once the log says so. Stream `act-{auditor}`, apart from the
 //! streams of those who are looked at, so that a look takes no version, no number and no time of theirs, and nobody can
 //! tell from an answer that it happened. Disclosures of a moderators' file stand in the file's own stream
-//! ([`crate::case::ContentDisclosed`]). State is empty: every look is an event of its own, however often.
+//! ([`crate::case::ContentDisclosed`]). What a view does without stands in a stream of the view, `act-view/{name}`, which
+//! is no member's since their ids have no `/`; whoever makes the view anew reads it there. State is empty: every act is an
+//! event of its own, however often.
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
-use crate::ids::{ConversationId, MemberId, ReasonCode};
+use crate::ids::{ConversationId, MemberId, ReasonCode, ViewId};
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// The stream of an auditor's acts.
 pub fn stream(auditor: &MemberId) -> String {
     format!("act-{auditor}")
+}
+
+/// The stream of what is done to a view.
+pub fn stream_of_view(view: &ViewId) -> String {
+    format!("act-view/{view}")
 }
 
 /// What was looked at.
@@ -43,11 +53,13 @@ pub enum Looked {
     Explanation,
 }
 
-/// What an auditor does.
+/// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// They are shown content of others.
+pub enum Event<'a> {
+    /// An auditor is shown content of others.
     ContentDisclosed(ContentDisclosed),
+    /// A view does without an event from now on.
+    EventSkipped(EventSkipped<'a>),
 }
 
 /// `act-content-disclosed.v1`: content of others was shown to an auditor.
@@ -75,13 +87,44 @@ pub struct ContentDisclosed {
     pub as_of: Option<Timestamp>,
 }
 
-impl Event {
+/// `act-event-skipped.v1`: an operator decided that a view, which cannot apply an event, shall do without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventSkipped<'a> {
+    /// The operator.
+    pub by: MemberId,
+    /// The view.
+    pub view: ViewId,
+    /// The stream of the event.
+    pub stream: Cow<'a, str>,
+    /// Its version there.
+    pub version: u64,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// Why, in words.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+impl Event<'_> {
+    /// The same event, borrowing nothing.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::ContentDisclosed(disclosed) => Event::ContentDisclosed(disclosed),
+            Event::EventSkipped(skipped) => Event::EventSkipped(EventSkipped {
+                stream: skipped.stream.into_owned().into(),
+                text: skipped.text.into_owned(),
+                ..skipped
+            }),
+        }
+    }
+
     /// The members the event concerns, for its header: those whose content it is. Who acts is in the header already.
     pub fn members(&self) -> [Option<&MemberId>; 2] {
         match self {
             Event::ContentDisclosed(disclosed) => {
                 [Some(&disclosed.member), disclosed.other.as_ref()]
             }
+            Event::EventSkipped(_) => [None, None],
         }
     }
 }
@@ -90,24 +133,27 @@ impl Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State;
 
-/// What an auditor is about to do.
+/// What is about to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// They are about to be shown content of others.
+    /// An auditor is about to be shown content of others.
     Disclose(ContentDisclosed),
+    /// An operator has a view do without an event.
+    SkipEvent(EventSkipped<'static>),
 }
 
-/// The event of the act. Refuses nothing.
-pub fn decide(_state: &State, command: &Command) -> Vec<Event> {
+/// The event of the act. Refuses nothing: whoever makes the command holds what it says to [`STATEMENT_LIMITS`](crate::member::STATEMENT_LIMITS).
+pub fn decide(_state: &State, command: &Command) -> Vec<Event<'static>> {
     match command {
         Command::Disclose(disclosed) => vec![Event::ContentDisclosed(disclosed.clone())],
+        Command::SkipEvent(skipped) => vec![Event::EventSkipped(skipped.clone())],
     }
 }
 
 /// Takes an event into the state.
-pub fn evolve(_state: &mut State, _recorded: Recorded, event: &Event) {
+pub fn evolve(_state: &mut State, _recorded: Recorded, event: &Event<'_>) {
     match event {
-        Event::ContentDisclosed(_) => {}
+        Event::ContentDisclosed(_) | Event::EventSkipped(_) => {}
     }
 }
 
@@ -148,5 +194,27 @@ mod spec {
     #[test]
     fn the_stream_is_the_auditors() {
         assert_eq!(stream(&id("ada")), "act-ada");
+    }
+
+    #[test]
+    fn what_a_view_does_without_is_an_event_of_no_members_stream_and_concerns_nobody() {
+        let view = ViewId::new("inbox").unwrap();
+        assert_eq!(stream_of_view(&view), "act-view/inbox");
+        assert!(MemberId::new("view/inbox").is_err());
+        let skip = Command::SkipEvent(EventSkipped {
+            by: id("olaf"),
+            view,
+            stream: "conversation-1".into(),
+            version: 3,
+            reason: ReasonCode::new("unreadable").unwrap(),
+            text: "As the incident of May says.".into(),
+        });
+        let events = decide(&State, &skip);
+        assert_eq!(events[0].members(), [None, None]);
+        let recorded = Recorded {
+            version: 0,
+            at: Timestamp(9),
+        };
+        evolve(&mut State, recorded, &events[0]);
     }
 }

@@ -88,7 +88,7 @@ macro_rules! stream {
         "case-{uuid}"
     };
     (Act) => {
-        "act-{member}"
+        "act-{member}, act-view/{name}"
     };
     (Policy) => {
         "policy"
@@ -203,6 +203,7 @@ types! {
         "content-disclosed.v1" since 1 => case::ContentDisclosed in Case,
         "policy-set.v1" since 1 => policy::PolicySet in Policy,
         "act-content-disclosed.v1" since 2 => act::ContentDisclosed in Act,
+        "act-event-skipped.v1" since 2 => act::EventSkipped in Act,
         "reactor-checkpoint.v1" since 1 => reactor::ReactorCheckpoint in Reactor,
     }
     superseded {

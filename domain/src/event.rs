@@ -37,7 +37,7 @@ pub enum Event<'a> {
     /// Of a stream `reactor-…`.
     Reactor(reactor::Event),
     /// Of a stream `act-…`.
-    Act(act::Event),
+    Act(act::Event<'a>),
     /// A refusal, on any stream. It changes no aggregate's state.
     Refused(CommandRefused),
 }
@@ -51,7 +51,7 @@ impl Event<'_> {
             Event::Case(event) => Event::Case(event),
             Event::Policy(event) => Event::Policy(event),
             Event::Reactor(event) => Event::Reactor(event),
-            Event::Act(event) => Event::Act(event),
+            Event::Act(event) => Event::Act(event.into_owned()),
             Event::Refused(event) => Event::Refused(event),
         }
     }

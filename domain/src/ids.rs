@@ -106,6 +106,27 @@ impl CommandId {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct ReasonCode(#[schemars(regex(pattern = r"^[a-z0-9_]{1,64}$"))] Arc<str>);
 
+/// The name of a read view: 1-64 bytes of `[a-z0-9_]`, the first of them a letter.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+pub struct ViewId(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]{0,63}$"))] Arc<str>);
+
+impl ViewId {
+    /// Checks and takes a name.
+    pub fn new(name: &str) -> Result<ViewId, InvalidId> {
+        let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        let begins = name.starts_with(|first: char| first.is_ascii_lowercase());
+        if !begins || name.len() > REASON_CODE_BYTES_MAX || !name.bytes().all(allowed) {
+            return Err(InvalidId("view's name"));
+        }
+        Ok(ViewId(Arc::from(name)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl ReasonCode {
     /// Checks and takes a code.
     pub fn new(code: &str) -> Result<ReasonCode, InvalidId> {
@@ -171,6 +192,7 @@ macro_rules! text_id {
 
 text_id!(MemberId, "a member id", MemberId::new);
 text_id!(ReasonCode, "a reason code", ReasonCode::new);
+text_id!(ViewId, "a view's name", ViewId::new);
 // What is stored may be an item's id, longer than any client's: only its characters are checked on reading.
 text_id!(CommandId, "a command id", |id: &str| {
     if id.is_empty() || id.chars().any(char::is_control) {

@@ -87,6 +87,7 @@ async fn at_rest(folder: &DataFolder, asked: &Asked<'_>) -> Result<Value, Failur
                 anyhow::anyhow!("--{flag} has not come: the log ends at position {end}").into()
             }
             error @ (PastError::TooMuch(_)
+            | PastError::Incomplete { .. }
             | PastError::TooManyChanges(_)
             | PastError::Wait(_)
             | PastError::Query(_)) => error.into(),

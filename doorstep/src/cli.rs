@@ -352,7 +352,7 @@ pub(crate) struct RaiseLevel {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Views {
     /// What to do.
-    #[arg(value_name = "ACTION", value_parser = ["list", "verify", "rebuild"])]
+    #[arg(value_name = "ACTION", value_parser = ["list", "verify", "rebuild", "letters", "retry", "skip"])]
     pub(crate) action: String,
     /// The view to do it to.
     #[arg(value_name = "NAME")]
@@ -363,6 +363,18 @@ pub(crate) struct Views {
     /// With `rebuild`: gives up the file that was served before the last rebuild.
     #[arg(long)]
     pub(crate) drop_previous: bool,
+    /// With `retry` and `skip`: the stream of the event that is meant.
+    #[arg(long, value_name = "STREAM", requires = "version")]
+    pub(crate) stream: Option<String>,
+    /// With `retry` and `skip`: the event's version in its stream.
+    #[arg(long, value_name = "N", requires = "stream")]
+    pub(crate) version: Option<u64>,
+    /// With `skip`: why, as a code of 1 to 64 of the characters a-z 0-9 _.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
+    /// With `skip`: why, in words.
+    #[arg(long, value_name = "TEXT", requires = "reason")]
+    pub(crate) text: Option<String>,
     /// How often a line tells how far it is, where standard error is no terminal, such as `10s`.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) progress: Duration,

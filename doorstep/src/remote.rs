@@ -53,6 +53,30 @@ impl Service {
             .await
     }
 
+    /// Posts nothing to a resource with a query, and gives the answer when it is a success.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<reqwest::Response, Failure> {
+        let mut url =
+            reqwest::Url::parse(&format!("{}{path}", self.url)).context("--url is not a URL")?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.answered(self.client.post(url)).await
+    }
+
+    /// Posts a body to a resource, and gives the answer when it is a success.
+    pub(crate) async fn post_json(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<reqwest::Response, Failure> {
+        let request = self.client.post(format!("{}{path}", self.url));
+        self.answered(request.json(body)).await
+    }
+
     /// Deletes a resource, and gives the answer when it is a success.
     pub(crate) async fn delete(&self, path: &str) -> Result<reqwest::Response, Failure> {
         self.answered(self.client.delete(format!("{}{path}", self.url)))

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use projections::{Beginning, Last, ReadSide, Status, ViewName};
+use projections::{Beginning, Last, ReadSide, Status, ViewName, ViewState};
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::remote::Service;
+
+mod letters;
+use letters::Letters;
 
 /// How soon progress is asked for the first time, and how long after that at most.
 const ASKED_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -29,6 +32,7 @@ enum Act {
     Rebuild,
     GoBack,
     DropPrevious,
+    Letters(Letters),
 }
 
 /// Lists the views, or does something to one.
@@ -43,6 +47,9 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
             name,
             items(&views).filter_map(|item| item.get("name")?.as_str()),
         )?;
+        if let Act::Letters(what) = act {
+            return print(&letters::at_service(&service, what, name, args).await?);
+        }
         return end(name, &at_service(&service, act, name, args.progress).await?);
     }
     let folder = DataFolder::at(&args.folder.data);
@@ -53,6 +60,7 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
     let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
     let done = match asked {
         None => list_at_rest(&reads).await,
+        Some((Act::Letters(what), name)) => letters::at_rest(&reads, what, name, args).await,
         Some((act, name)) => at_rest(&reads, act, name, args.progress).await,
     };
     let stopped = reads.stop().await;
@@ -60,19 +68,23 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
     let outcome = done?;
     stopped.context("the views' checkpoints")?;
     match asked {
-        None => print(&outcome),
+        None | Some((Act::Letters(_), _)) => print(&outcome),
         Some((_, name)) => end(name, &outcome),
     }
 }
 
 /// What the command line asks for, and of which view; none for the list.
 fn asked(args: &cli::Views) -> Result<Option<(Act, &str)>, Failure> {
+    letters::check(args)?;
     let act = match (args.action.as_str(), args.rollback, args.drop_previous) {
         ("list", false, false) => None,
         ("verify", false, false) => Some(Act::Verify),
         ("rebuild", false, false) => Some(Act::Rebuild),
         ("rebuild", true, false) => Some(Act::GoBack),
         ("rebuild", false, true) => Some(Act::DropPrevious),
+        ("letters", false, false) => Some(Act::Letters(Letters::List)),
+        ("retry", false, false) => Some(Act::Letters(Letters::Retry)),
+        ("skip", false, false) => Some(Act::Letters(Letters::Skip)),
         ("rebuild", true, true) => {
             return Err(Failure::usage(
                 "--rollback and --drop-previous cannot be done at once",
@@ -138,7 +150,7 @@ async fn at_service(
         Act::Verify => service.post(&path("verify")).await?,
         Act::Rebuild => service.post(&path("rebuild")).await?,
         Act::GoBack => service.post(&path("rollback")).await?,
-        Act::DropPrevious => service.delete(&path("previous")).await?,
+        Act::DropPrevious | Act::Letters(_) => service.delete(&path("previous")).await?,
     };
     let item: Value = answer.json().await.context("the answer broke off")?;
     if matches!(act, Act::GoBack | Act::DropPrevious) {
@@ -188,6 +200,15 @@ fn shown(status: &Status) -> Value {
         "position": status.applied,
         "lag": status.lag_events,
         "bytes": status.bytes,
+        "failed": status.set_aside.failed,
+        "waiting": status.set_aside.waiting,
+        "reason": match &status.state {
+            ViewState::Stopped { cause, .. } => Some(cause),
+            ViewState::Building
+            | ViewState::CatchingUp
+            | ViewState::Live
+            | ViewState::Closed => None,
+        },
         "previous": status.previous,
     })
 }
@@ -215,7 +236,7 @@ async fn at_rest(
     let begun = match act {
         Act::Verify => reads.begin_verify(view)?,
         Act::Rebuild => reads.begin_rebuild(view)?,
-        Act::GoBack | Act::DropPrevious => {
+        Act::GoBack | Act::DropPrevious | Act::Letters(_) => {
             if act == Act::GoBack {
                 reads.go_back(view).await?;
             } else {

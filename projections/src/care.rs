@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use event_store::Position;
 use parking_lot::Mutex;
-use tables::{Begun, Kind, StartError, Verified, WaitError, Work};
+use tables::{
+    Begun, Kind, Letter, Reconsidered as Tried, Retry, SetAside, Skips, StartError, Verified,
+    WaitError, Work,
+};
 use tokio::task::JoinHandle;
 
-use crate::{ReadSide, ViewName};
+use crate::{DomainCodec, ReadSide, ViewName};
 
 /// What the last work on a view came to.
 #[derive(Clone, Debug)]
@@ -102,6 +105,42 @@ impl ReadSide {
     pub async fn drop_previous(&self, view: ViewName) -> Result<(), CareError> {
         let dropped = self.runner().drop_previous(view.as_str()).await;
         dropped.map_err(|error| told(view, error))
+    }
+
+    /// What a view has set aside beyond `after`, in the log's order, at most `limit`.
+    pub fn letters(&self, view: ViewName, after: Position, limit: usize) -> Vec<Letter> {
+        let view = self.runner().view(view.as_str());
+        view.map_or_else(Vec::new, |view| view.letters(after, limit))
+    }
+
+    /// An event, if a view has set it aside.
+    pub fn letter(&self, view: ViewName, stream: &str, version: u64) -> Option<Letter> {
+        let mut letters = self.letters(view, Position::START, usize::MAX).into_iter();
+        letters.find(|letter| *letter.stream == *stream && letter.version == version)
+    }
+
+    /// How many events a view has set aside.
+    pub fn set_aside(&self, view: ViewName) -> SetAside {
+        let view = self.runner().view(view.as_str());
+        view.map_or_else(SetAside::default, |view| view.status().set_aside)
+    }
+
+    /// Whether the log says that a view does without an event.
+    pub async fn does_without(
+        &self,
+        view: ViewName,
+        stream: &str,
+        version: u64,
+    ) -> Result<bool, CareError> {
+        let read = Skips::read(&*self.store, &DomainCodec, view.as_str()).await;
+        let skips = read.map_err(|error| CareError::Failed(error.to_string()))?;
+        Ok(skips.has(stream, version))
+    }
+
+    /// Tries again what a view has set aside, and passes over what it shall do without by now.
+    pub async fn retry(&self, view: ViewName, retry: Retry) -> Result<Tried, CareError> {
+        let tried = self.runner().reconsider(view.as_str(), retry).await;
+        tried.map_err(|error| told(view, error))
     }
 
     fn begin(&self, view: ViewName, kind: Kind) -> Result<Begun, CareError> {

@@ -1,11 +1,11 @@
 //! What the views are given: events as the domain decodes them, each once for all views.
 
 use anyhow::Context;
-use domain::conversation;
 use domain::event::Event;
-use domain::ids::ConversationId;
+use domain::ids::{ConversationId, ViewId};
 use domain::text::Text;
-use event_store::RecordedEvent;
+use domain::{act, conversation};
+use event_store::{RecordedEvent, StreamName};
 use tables::{ApplyError, Codec, DecodeError};
 
 /// Decodes with the domain's own codec.
@@ -17,6 +17,20 @@ impl Codec for DomainCodec {
 
     fn decode<'a>(&self, event: &'a RecordedEvent) -> Result<Event<'a>, DecodeError> {
         domain::codec::decode(event.event_type(), event.data()).map_err(DecodeError::new)
+    }
+
+    fn skip_stream(&self, view: &str) -> Option<StreamName> {
+        let view = ViewId::new(view).ok()?;
+        StreamName::new(act::stream_of_view(&view)).ok()
+    }
+
+    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+        match self.decode(event) {
+            Ok(Event::Act(act::Event::EventSkipped(skipped))) => {
+                Some((skipped.stream.into_owned(), skipped.version))
+            }
+            Ok(_) | Err(_) => None,
+        }
     }
 }
 

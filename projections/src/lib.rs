@@ -53,5 +53,7 @@ pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
 pub use reports::{ReportItem, ReportState};
 pub use requests::{Relationship, RequestItem};
-pub use tables::{Status, Verified, Work};
+pub use tables::{
+    Letter, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,
+};
 pub use unread::Unread;

@@ -59,12 +59,26 @@ impl View<DomainCodec> for Times {
         0
     }
 
+    fn apply_header(
+        &self,
+        tx: &mut Tx<'_>,
+        recorded: &RecordedEvent,
+    ) -> Option<Result<(), ApplyError>> {
+        Some(Self::note(tx, recorded))
+    }
+
     fn apply(
         &self,
         tx: &mut Tx<'_>,
         recorded: &RecordedEvent,
         _decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
+        Self::note(tx, recorded)
+    }
+}
+
+impl Times {
+    fn note(tx: &mut Tx<'_>, recorded: &RecordedEvent) -> Result<(), ApplyError> {
         let last: Option<Last> = load(tx, LAST, LAST_KEY)?;
         let mut last = last.unwrap_or(Last {
             at: i64::MIN,

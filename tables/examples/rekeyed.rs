@@ -227,7 +227,7 @@ async fn main() {
     let started = Instant::now();
     let mut fold = Fold::new(&Inbox);
     for event in &events {
-        fold.apply(event, &()).unwrap();
+        fold.apply(event, &Ok(())).unwrap();
     }
     report("fold in memory", total, started.elapsed(), Some(baseline));
     println!("{:<44} {:>8} MiB", "", fold.bytes() >> 20);

@@ -24,8 +24,8 @@ use crate::rebuild::{Folded, advance, begin};
 use crate::runner::thread;
 use crate::switch::{NotAdopted, Order};
 use crate::{
-    Codec, Progress, Reader, RebuildOptions, Reconsidered, Retry, RunnerHandle, StartError,
-    TableError, View, ViewFile, ViewHandle, WaitError,
+    Codec, Progress, Reader, RebuildOptions, RunnerHandle, StartError, TableError, View, ViewFile,
+    ViewHandle, WaitError,
 };
 
 /// The second fold goes into its file this many times as often as the first.
@@ -418,17 +418,6 @@ impl RunnerHandle {
         outcome.await.map_err(|_| CareError::Closed)?
     }
 
-    /// Tries again what a view has set aside, the events it shall do without by now among it, and lets it go on where it
-    /// had stopped before one.
-    pub async fn reconsider(&self, view: &str, retry: Retry) -> Result<Reconsidered, CareError> {
-        let mut views = (0..).zip(self.views());
-        let found = views.find(|(_, held)| held.name() == view);
-        let (view, _) = found.ok_or_else(|| CareError::UnknownView(view.to_owned()))?;
-        let (done, outcome) = oneshot::channel();
-        self.order(Order::Reconsider { view, retry, done });
-        outcome.await.map_err(|_| CareError::Closed)?
-    }
-
     fn with_file(&self, view: &str) -> Result<(usize, ViewHandle, PathBuf), CareError> {
         let found = (0..)
             .zip(self.views())
@@ -440,7 +429,7 @@ impl RunnerHandle {
         Ok((index, handle.clone(), path.to_owned()))
     }
 
-    fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         // Where nobody takes it any more, the one who waits for the answer learns of it.
         let _ = self.inner.care.orders.lock().send(order);
         self.inner.feed.ask();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use event_store::{LogId, Position, RecordedEvent};
 
+use crate::letters;
 use crate::overlay::{Change, Overlay};
 use crate::reader::Snapshot;
-use crate::{ApplyError, Checkpoint, Codec, Reader, Skips, Tx, View};
+use crate::{ApplyError, Checkpoint, Codec, DecodeError, Reader, Skips, Tx, View};
 
 /// Rows that are folded in memory. What it holds grows with the rows, not with the events.
 pub struct Fold<'v, C: Codec> {
@@ -37,18 +38,19 @@ impl<'v, C: Codec> Fold<'v, C> {
         }
     }
 
-    /// Applies one event, unless it was applied already. An error leaves the rows as they were before it.
+    /// Applies one event, unless it was applied already. An error leaves the rows as they were before it; so does an event
+    /// that is wanted and was not decoded.
     pub fn apply(
         &mut self,
         event: &RecordedEvent,
-        decoded: &C::Decoded<'_>,
+        decoded: &Result<C::Decoded<'_>, DecodeError>,
     ) -> Result<(), ApplyError> {
         if event.position() <= self.position {
             return Ok(());
         }
         if self.wants(event) {
             let mut tx = Tx::new(self.view.tables(), &mut self.overlay, None);
-            if let Err(error) = self.view.apply(&mut tx, event, decoded) {
+            if let Err(error) = letters::apply(self.view, &mut tx, event, decoded) {
                 self.overlay.take_back();
                 return Err(error);
             }
@@ -62,10 +64,7 @@ impl<'v, C: Codec> Fold<'v, C> {
     pub fn apply_all(&mut self, codec: &C, events: &[RecordedEvent]) -> Result<(), ApplyError> {
         for event in events {
             if self.wants(event) {
-                let decoded = codec
-                    .decode(event)
-                    .map_err(|error| ApplyError::message(error.to_string()))?;
-                self.apply(event, &decoded)?;
+                self.apply(event, &codec.decode(event))?;
             } else {
                 self.position = self.position.max(event.position());
             }

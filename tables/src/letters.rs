@@ -253,7 +253,8 @@ impl Skips {
         }
     }
 
-    pub(crate) fn has(&self, stream: &str, version: u64) -> bool {
+    /// Whether the view shall do without the event of this stream and version.
+    pub fn has(&self, stream: &str, version: u64) -> bool {
         let versions = self.events.get(stream);
         versions.is_some_and(|versions| versions.contains(&version))
     }
@@ -360,13 +361,9 @@ impl<C: Codec> Applying<'_, C> {
         event: &RecordedEvent,
         decoded: &Result<C::Decoded<'_>, DecodeError>,
     ) -> Result<(), Failed> {
-        let decoded = match decoded {
-            Ok(decoded) => decoded,
-            Err(error) => return Err(Failed::Event(error.to_string())),
-        };
         let applied = catch_unwind(AssertUnwindSafe(|| {
             let mut tx = Tx::new(self.view.tables(), self.overlay, self.below);
-            self.view.apply(&mut tx, event, decoded)
+            apply(self.view, &mut tx, event, decoded)
         }));
         let failed = match applied {
             Ok(Ok(())) => {
@@ -379,6 +376,20 @@ impl<C: Codec> Applying<'_, C> {
         };
         self.overlay.take_back();
         Err(failed)
+    }
+}
+
+/// Applies an event that may not have been decoded.
+pub(crate) fn apply<C: Codec>(
+    view: &dyn View<C>,
+    tx: &mut Tx<'_>,
+    event: &RecordedEvent,
+    decoded: &Result<C::Decoded<'_>, DecodeError>,
+) -> Result<(), ApplyError> {
+    match (view.apply_header(tx, event), decoded) {
+        (Some(applied), _) => applied,
+        (None, Ok(decoded)) => view.apply(tx, event, decoded),
+        (None, Err(error)) => Err(ApplyError::message(error.to_string())),
     }
 }
 

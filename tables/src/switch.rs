@@ -15,7 +15,7 @@ use crate::follower::Follower;
 use crate::names::{previous_path, rebuilt_path};
 use crate::runner::{NEAR_EVENTS, Running, VIEWS_MAX};
 use crate::status::distance;
-use crate::{Codec, Letter, OpenedAs, Skips, StartError, ViewFile};
+use crate::{Codec, Letter, OpenedAs, RunnerHandle, Skips, StartError, ViewFile};
 
 /// Events and bytes of one reading while the last few are caught up.
 const BLOCK_EVENTS: usize = 1_024;
@@ -101,6 +101,19 @@ pub(crate) fn previous<C: Codec>(
     kept.is_previous = true;
     *serving.shared.previous.lock() = Some(kept.shared.clone());
     Ok(Some(kept))
+}
+
+impl RunnerHandle {
+    /// Tries again what a view has set aside, the events it shall do without by now among it, and lets it go on where it
+    /// had stopped before one.
+    pub async fn reconsider(&self, view: &str, retry: Retry) -> Result<Reconsidered, CareError> {
+        let mut views = (0..).zip(self.views());
+        let found = views.find(|(_, held)| held.name() == view);
+        let (view, _) = found.ok_or_else(|| CareError::UnknownView(view.to_owned()))?;
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Reconsider { view, retry, done });
+        outcome.await.map_err(|_| CareError::Closed)?
+    }
 }
 
 impl<C: Codec> Running<C> {

@@ -50,6 +50,17 @@ pub trait View<C: Codec>: Send + Sync + 'static {
         LETTERS_MAX
     }
 
+    /// Changes the rows by the event's header alone, and says that its content is of no matter: then it is neither needed
+    /// nor given, and an event whose content cannot be decoded is applied like any other.
+    fn apply_header(
+        &self,
+        tx: &mut Tx<'_>,
+        event: &RecordedEvent,
+    ) -> Option<Result<(), ApplyError>> {
+        let _ = (tx, event);
+        None
+    }
+
     /// Changes the rows as the event demands. With an error or a panic the event is set aside (see [`Self::keys`]);
     /// nothing the failed call did is kept.
     fn apply(

@@ -462,7 +462,7 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 29] = [
+const ELSEWHERE: [(&str, &str); 31] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -490,6 +490,8 @@ const ELSEWHERE: [(&str, &str); 29] = [
     ("audit_too_large", "audit_refusals"),
     ("view_busy", "api_views"),
     ("no_previous_view", "api_views"),
+    ("event_waits", "api_letters"),
+    ("audit_incomplete", "api_letters"),
     ("busy", "api_readiness"),
     ("not_ready", "api_readiness"),
 ];

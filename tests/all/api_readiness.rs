@@ -133,7 +133,7 @@ async fn a_write_side_that_stopped_is_not_ready() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
+async fn an_event_that_nobody_can_read_parks_its_target_and_is_set_aside_by_the_views() {
     let (door, other) = (Door::open().await, Door::open().await);
     for door in [&door, &other] {
         for member in ["ann", "bob"] {
@@ -157,15 +157,12 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
     let ticket = door.store.append(append).await.unwrap();
     let position = ticket.durable().await.unwrap();
     door.commands.drain_reactors().await.unwrap();
-    let stopped = door
-        .reads
-        .wait(
-            projections::ViewName::ModerationQueue,
-            position,
-            Duration::from_secs(30),
-        )
-        .await;
-    assert!(stopped.is_err());
+    let thirty = Duration::from_secs(30);
+    let queue = projections::ViewName::ModerationQueue;
+    door.reads.wait(queue, position, thirty).await.unwrap();
+    let feed = projections::ViewName::Feed;
+    let stopped = door.reads.wait(feed, position, thirty).await;
+    assert!(stopped.is_err(), "its rows are an order");
     let (answer, reasons) = not_ready(&door).await;
     no_figure(&answer);
     assert_eq!(
@@ -174,7 +171,8 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
     );
     assert!(
         reasons.contains("the reactor `cases` has parked what")
-            && reasons.contains("the view `moderation_queue` is stopped"),
+            && reasons.contains("the view `moderation_queue` has set aside what it cannot apply")
+            && reasons.contains("the view `feed` is stopped"),
         "{reasons}"
     );
     for hidden in ["bob", "conversation-"] {
@@ -183,15 +181,18 @@ async fn an_event_that_nobody_can_read_parks_its_target_and_stops_the_views() {
     let metrics = String::from_utf8(door.get("/metrics", "").await.expect(200).bytes).unwrap();
     for line in [
         r#"doorstep_reactor_parked_targets{reactor="cases"} 1"#,
-        r#"doorstep_view_stopped_count{view="moderation_queue"} 1"#,
-        r#"doorstep_view_lag_events{view="moderation_queue"} 1"#,
+        r#"doorstep_view_failed_events{view="moderation_queue"} 1"#,
+        r#"doorstep_view_waiting_events{view="moderation_queue"} 0"#,
+        r#"doorstep_view_stopped_count{view="moderation_queue"} 0"#,
+        r#"doorstep_view_stopped_count{view="feed"} 1"#,
+        r#"doorstep_view_lag_events{view="feed"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
     // A query that waits for what the view cannot reach is told at once.
-    let moderator = door.token("mod", &[Role::Moderator, Role::Auditor]);
-    let path = format!("/v1/moderation/queue?min_position={position}");
-    let refused = door.get(&path, &moderator).await;
+    let operator = door.token("otto", &[Role::Operator, Role::Auditor]);
+    let path = format!("/v1/views/feed/letters?min_position={position}");
+    let refused = door.get(&path, &operator).await;
     assert_eq!(refused.failure(), (503, "not_ready".to_owned()));
 }
 

@@ -103,6 +103,10 @@ codes! {
         "One view at a time; `GET /v1/views` tells which, and how far it is. Nothing was begun. Ask again when it has ended.";
     NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
         "There is no earlier file to go back to, or to drop: the view was not made anew, or that file was given up.";
+    AuditIncomplete, "audit_incomplete", CONFLICT, "The answer depends on an event that cannot be applied",
+        "A view cannot apply an event of what was asked for, so that what was known then cannot be told whole; `detail` names it. Whoever runs the service repairs the view, or has it do without the event.";
+    EventWaits, "event_waits", CONFLICT, "The event waits behind another one",
+        "The view has not tried it: it belongs to an earlier event that cannot be applied, and is applied once that one is, or is done without. Name that one.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",
         "The service was restored or moved since it was given out; begin again without it.";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large",

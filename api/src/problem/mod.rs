@@ -17,6 +17,7 @@ use crate::damage::FoundPlace;
 
 mod codes;
 mod refusals;
+pub(crate) use refusals::text_of_body;
 
 pub use codes::{Code, FieldCode};
 

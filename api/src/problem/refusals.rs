@@ -217,6 +217,12 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
     (what, message.to_owned())
 }
 
+/// What is wrong with a text of a body that no rule takes up.
+pub(crate) fn text_of_body(field: &'static str, problem: TextProblem) -> ApiError {
+    let (code, message) = of_text(problem);
+    ApiError::at_field(Code::InvalidBody, field, code, message)
+}
+
 fn of_text(problem: TextProblem) -> (FieldCode, String) {
     match problem {
         TextProblem::Empty => (
@@ -242,6 +248,9 @@ impl From<PastError> for ApiError {
     fn from(error: PastError) -> Self {
         match error {
             PastError::BeyondEnd { .. } => Code::AsOfBeyondEnd.into(),
+            PastError::Incomplete { .. } => {
+                ApiError::with_detail(Code::AuditIncomplete, format!("{error}."))
+            }
             PastError::TooMuch(_) | PastError::TooManyChanges(_) => Code::AuditTooLarge.into(),
             PastError::Wait(WaitError::Behind(_)) => {
                 ApiError::new(Code::ViewBehind).retry_after_s(1)

@@ -14,6 +14,7 @@ mod events;
 mod feed;
 mod health;
 pub(crate) mod inbox;
+mod letters;
 mod members;
 pub(crate) mod messages;
 mod moderation;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())
+        .merge(letters::router())
         .merge(store::router())
         .merge(health::router())
 }

@@ -4,7 +4,7 @@
 //! with its view until the next. Nothing here writes to the log.
 
 use axum::extract::State as Extract;
-use projections::{Beginning, CareError, Last, Status, Verified, ViewName, Work};
+use projections::{Beginning, CareError, Last, Status, Verified, ViewName, ViewState, Work};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -41,6 +41,12 @@ struct View {
     lag_seconds: f64,
     /// The size of its file on the disk.
     bytes: u64,
+    /// How many events it has set aside because it cannot apply them.
+    failed: usize,
+    /// How many wait behind those.
+    waiting: usize,
+    /// Why it does not go on; null unless it has stopped.
+    reason: Option<String>,
     /// How far the file has come that was served before the last switch; null where none is kept.
     previous: Option<ShownPosition>,
     /// The verification or rebuild that is under way.
@@ -194,7 +200,7 @@ async fn done(
 }
 
 /// The view that a path names.
-fn named(name: &str) -> Result<ViewName, ApiError> {
+pub(super) fn named(name: &str) -> Result<ViewName, ApiError> {
     ViewName::named(name).ok_or_else(|| {
         let names: Vec<&str> = ViewName::ALL.iter().map(|view| view.as_str()).collect();
         let words = format!("There is no such view; there are {}.", names.join(", "));
@@ -223,6 +229,14 @@ async fn shown(
         lag: status.lag_events,
         lag_seconds: shared.waiting_s(status.applied).await,
         bytes: status.bytes,
+        failed: status.set_aside.failed,
+        waiting: status.set_aside.waiting,
+        reason: match status.state {
+            ViewState::Stopped { cause, .. } => Some(cause),
+            ViewState::Building | ViewState::CatchingUp | ViewState::Live | ViewState::Closed => {
+                None
+            }
+        },
         previous: status.previous.map(|at| caller.shows(shared, at)),
         work: work.map(|work| under_way(shared, caller, &work)),
         last: last.map(|last| came(shared, caller, last)),
@@ -259,7 +273,7 @@ fn came(shared: &Shared, caller: &Caller<AsOperator>, last: Last) -> Came {
 }
 
 /// Why nothing was begun or switched.
-fn refused(error: CareError) -> ApiError {
+pub(super) fn refused(error: CareError) -> ApiError {
     match error {
         CareError::Busy(view) => {
             let words = format!(

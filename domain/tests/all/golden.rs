@@ -134,7 +134,11 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
         .collect();
     assert_eq!(
         above,
-        [&["act-content-disclosed.v1"; 3][..], &["report-joined.v2"]].concat()
+        [
+            &["act-content-disclosed.v1"; 3][..],
+            &["report-joined.v2", "act-event-skipped.v1"]
+        ]
+        .concat()
     );
 }
 

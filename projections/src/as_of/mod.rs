@@ -19,7 +19,7 @@ use std::sync::Arc;
 use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position, RecordedEvent};
-use tables::{Codec as _, Fold, Reader, View};
+use tables::{Codec as _, Fold, Reader, Skips, View};
 
 use crate::codec::DomainCodec;
 use crate::pairs::Pairs;
@@ -83,6 +83,18 @@ pub enum PastError {
         .0.events_max, .0.bytes_max, .0.streams_max
     )]
     TooMuch(Bounds),
+    /// A view cannot apply an event that the answer depends on.
+    #[error("`{view}` cannot apply the event {version} of {stream}: {cause}")]
+    Incomplete {
+        /// The view.
+        view: &'static str,
+        /// The event's stream.
+        stream: String,
+        /// Its version there.
+        version: u64,
+        /// Why not.
+        cause: String,
+    },
     /// More changes than one answer tells.
     #[error("more than {0} rows changed")]
     TooManyChanges(usize),
@@ -235,7 +247,12 @@ impl Past {
             gather::gather(&*self.log, &streams, moment.position, &wanted, self.bounds).await?;
         let log_id = self.log.log_id();
         let events = gathered.events;
-        let readers = tokio::task::spawn_blocking(move || fold(&folded, &events, moment, log_id))
+        let mut folds = Vec::with_capacity(folded.len());
+        for view in folded {
+            let skips = Skips::read(&*self.log, &DomainCodec, view.name()).await;
+            folds.push((view, skips.map_err(anyhow::Error::from)?));
+        }
+        let readers = tokio::task::spawn_blocking(move || fold(&folds, &events, moment, log_id))
             .await
             .map_err(|error| anyhow::anyhow!("the fold did not end: {error}"))??;
         Ok(AsOf {
@@ -249,21 +266,25 @@ impl Past {
 
 /// Folds the views over events that are in order.
 fn fold(
-    views: &[Arc<dyn View<DomainCodec>>],
+    views: &[(Arc<dyn View<DomainCodec>>, Skips)],
     events: &[RecordedEvent],
     moment: Moment,
     log_id: LogId,
-) -> anyhow::Result<Vec<(&'static str, Reader)>> {
+) -> Result<Vec<(&'static str, Reader)>, PastError> {
     let mut folds: Vec<_> = views
         .iter()
-        .map(|view| (view, Fold::new(&**view)))
+        .map(|(view, skips)| (view, Fold::without(&**view, skips.clone())))
         .collect();
     for event in events {
-        let decoded = DomainCodec
-            .decode(event)
-            .map_err(|error| anyhow::anyhow!("event {}: {error}", event.position()))?;
-        for (_, fold) in &mut folds {
-            fold.apply(event, &decoded)?;
+        let decoded = DomainCodec.decode(event);
+        for (view, fold) in &mut folds {
+            fold.apply(event, &decoded)
+                .map_err(|cause| PastError::Incomplete {
+                    view: view.name(),
+                    stream: event.stream().to_owned(),
+                    version: event.version(),
+                    cause: cause.to_string(),
+                })?;
         }
     }
     let readers = folds.into_iter().map(|(view, mut fold)| {
