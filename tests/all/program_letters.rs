@@ -1,5 +1,6 @@
 //! What a view cannot apply, over real kills: set aside once, lost never, tried again, and done without by a service.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ async fn unreadable(data: &Path) -> Vec<(String, u64)> {
     filled(data);
     let at = "2004-01-02T10:00:00Z";
     let mut lines = String::new();
-    let mut line = |line: Value| lines += &format!("{line}\n");
+    let mut line = |line: Value| writeln!(lines, "{line}").expect("memory");
     for sender in 0..BROKEN {
         let from = format!("writer-{sender}");
         line(
