@@ -9,6 +9,9 @@
 //! is decided on what each view shows them before and after the event, so that nobody's feed moves by what is withheld,
 //! deleted, accepted, blocked or followed out of their sight. What a member does themself may be told a little wider.
 //!
+//! While an event is set aside that concerns a member, they are told nothing from there on: what comes of it later comes in
+//! its place.
+//!
 //! The events of one command are one change: it is told at the last of them, whichever of them made it, lest the place
 //! tell a message that is delivered from one that is not. That place is found in the log when the feed is asked for (`query`).
 
@@ -21,7 +24,7 @@ use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Tx, View};
+use tables::{ApplyError, Tx, View, WaitKey};
 use uuid::Uuid;
 
 mod query;
@@ -219,9 +222,18 @@ impl View<DomainCodec> for Feed {
         ])
     }
 
-    /// A feed is read on from where it was: what would come later into an earlier place is never seen.
-    fn letters_max(&self) -> usize {
-        0
+    /// What a conversation's event changes is decided on the standing of both and on the rules.
+    fn keys(&self, event: &RecordedEvent, _decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
+        if event.stream().starts_with("conversation-") {
+            keys.extend(
+                event
+                    .members()
+                    .map(|id| WaitKey::Reads(format!("member-{id}"))),
+            );
+            keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
+        }
+        keys
     }
 
     fn apply(
@@ -405,10 +417,14 @@ fn note(
     let mut latest: Latest = load(tx, LATEST, &key)?.unwrap_or_default();
     let mut before = Vec::new();
     for (changed, at) in Changed::ALL.iter().zip(&mut latest.0) {
-        if views & changed.bit() != 0 {
+        // An event that was set aside may come after later ones, which say the same again.
+        if views & changed.bit() != 0 && *at <= position {
             before.push(*at);
             *at = position;
         }
+    }
+    if latest.at(position) == 0 {
+        return Ok(());
     }
     before.retain(|at| *at != 0 && *at != position);
     before.sort_unstable();

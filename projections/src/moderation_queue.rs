@@ -16,7 +16,7 @@ use domain::time::{DAY_MS, Timestamp};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::{Key, Parts};
-use tables::{ApplyError, Order, Reader, Span, Tx, View};
+use tables::{ApplyError, Order, Reader, Span, Tx, View, WaitKey};
 
 use crate::ViewName;
 use crate::case::MemberHistory;
@@ -246,15 +246,20 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     /// A report ranks all cases of its member by those before it.
-    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<String> {
-        let reported = match decoded {
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
+        match decoded {
             Some(Event::Conversation(conversation::Event::MessagesReported(reported))) => {
-                vec![member::stream(&reported.reported)]
+                keys.push(WaitKey::Writes(member::stream(&reported.reported)));
             }
-            Some(_) => Vec::new(),
-            None => event.members().map(|id| format!("member-{id}")).collect(),
-        };
-        [vec![event.stream().to_owned()], reported].concat()
+            Some(_) => {}
+            None => keys.extend(
+                event
+                    .members()
+                    .map(|id| WaitKey::Writes(format!("member-{id}"))),
+            ),
+        }
+        keys
     }
 
     fn apply(

@@ -28,7 +28,7 @@ pub(crate) enum Topic {
     Case,
     /// The rules in force.
     Policy,
-    /// What concerns no view: refusals, the checkpoints of reactors, the acts of auditors.
+    /// What concerns no view: refusals, the checkpoints of reactors, acts.
     Nothing,
     /// Not known here.
     Unknown,
@@ -51,7 +51,10 @@ impl Topic {
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "report-joined" | "content-disclosed" => Self::Case,
             "policy-set" => Self::Policy,
-            "command-refused" | "reactor-checkpoint" | "act-content-disclosed" => Self::Nothing,
+            "command-refused"
+            | "reactor-checkpoint"
+            | "act-content-disclosed"
+            | "act-event-skipped" => Self::Nothing,
             _ => Self::Unknown,
         }
     }

@@ -326,7 +326,7 @@ impl ViewFile {
 
     /// A snapshot of the last commit, durable or not.
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.snapshot))
+        Reader::new(Arc::clone(&self.snapshot), self.letters.shown())
     }
 
     /// Where the last commit stands.

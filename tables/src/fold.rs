@@ -106,10 +106,7 @@ impl<'v, C: Codec> Fold<'v, C> {
             log_id,
             position: self.position,
         };
-        Reader::new(Arc::new(Snapshot::memory(
-            self.view.tables(),
-            checkpoint,
-            tables.collect(),
-        )))
+        let snapshot = Snapshot::memory(self.view.tables(), checkpoint, tables.collect());
+        Reader::new(Arc::new(snapshot), letters::Shown::default())
     }
 }

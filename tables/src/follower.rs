@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event_store::{LogId, Position, RecordedEvent};
-use rustc_hash::FxHashSet;
 
 use crate::file::Synced;
-use crate::letters::{Applying, Blocked, panic_text};
+use crate::letters::{Applying, Blocked, Conflicts, panic_text};
 use crate::names::{exchange, rename};
 use crate::overlay::Overlay;
 use crate::status::{Published, Shared, distance};
@@ -355,10 +354,10 @@ impl<C: Codec> Follower<C> {
             below: (!nothing_below).then_some(below),
             letters,
         };
-        let mut waited_for = FxHashSet::default();
+        let mut left = Conflicts::default();
         let mut failure = None;
-        for letter in applying.letters.shown().values() {
-            let waits = letter.keys.iter().any(|key| waited_for.contains(key));
+        for letter in applying.letters.now().values() {
+            let waits = left.with(&letter.keys);
             let skipped = self.skips.has(&letter.stream, letter.version);
             let tried = skipped || letter.cause.is_none() || wanted(letter.position);
             let gone = if waits || !tried {
@@ -381,7 +380,7 @@ impl<C: Codec> Follower<C> {
                 matches!(again, Ok(true))
             };
             if !gone {
-                waited_for.extend(letter.keys.iter().cloned());
+                left.add(&letter.keys);
             }
         }
         if let Some(StartError::Table(error)) = &failure {
@@ -477,10 +476,9 @@ impl<C: Codec> Follower<C> {
             None => ViewState::CatchingUp,
         };
         let durable = self.durable;
-        // Shown as they were committed, beside the rows of the same commit.
         let letters = match &self.file {
-            Some(file) if !file.letters().is_changed() => file.letters().shown(),
-            Some(_) | None => Arc::clone(&self.shared.published.borrow().letters),
+            Some(file) => file.letters().shown(),
+            None => Arc::clone(&self.shared.published.borrow().letters),
         };
         self.shared.published.send_replace(Published {
             state,

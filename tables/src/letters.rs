@@ -1,8 +1,8 @@
 //! Dead letters: what a view could not apply is set aside with its cause, and what belongs to it waits behind it, in order.
 //!
 //! Letters lie in the view's own file, written in the transaction of the rows and the checkpoint they stand beside, so
-//! that a crash loses none and applies none twice. An event whose keys ([`View::keys`]) meet those of a letter waits;
-//! whatever has no key in common with one flows on. The view's bound ([`View::letters_max`]) holds for both kinds
+//! that a crash loses none and applies none twice. An event that conflicts with a letter ([`View::keys`]) waits; whatever
+//! conflicts with none flows on. The view's bound ([`View::letters_max`]) holds for both kinds
 //! together: past it the view stops before the event, and says why. Letters are tried again by `switch`, once the view's
 //! code is another, or an operator says that the view shall do without an event ([`Skips`]).
 
@@ -36,19 +36,79 @@ pub struct Letter {
     pub event_type: Box<str>,
     /// Why the view could not apply it, cut to 512 bytes; none where it only waits behind an earlier one.
     pub cause: Option<Box<str>>,
-    /// What it belongs together with others by.
-    pub keys: Box<[Box<str>]>,
+    /// What it writes and reads.
+    pub keys: Box<[WaitKey]>,
+}
+
+/// Something that the application of an event writes, or only reads. Two events conflict by a key that one of them
+/// writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitKey {
+    /// It changes with the event.
+    Writes(String),
+    /// What becomes of the event depends on it.
+    Reads(String),
+}
+
+impl WaitKey {
+    /// What is written or read.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Writes(name) | Self::Reads(name) => name,
+        }
+    }
+}
+
+/// What some events write and read: for each key, how many of either.
+#[derive(Default)]
+pub(crate) struct Conflicts(FxHashMap<String, (usize, usize)>);
+
+impl Conflicts {
+    /// Whether an event with these keys conflicts with one of them.
+    pub(crate) fn with(&self, keys: &[WaitKey]) -> bool {
+        keys.iter().any(|key| match (key, self.0.get(key.name())) {
+            (_, None) => false,
+            (WaitKey::Writes(_), Some(_)) => true,
+            (WaitKey::Reads(_), Some((writes, _))) => *writes > 0,
+        })
+    }
+
+    pub(crate) fn add(&mut self, keys: &[WaitKey]) {
+        for key in keys {
+            let (writes, reads) = self.0.entry(key.name().to_owned()).or_default();
+            *(match key {
+                WaitKey::Writes(_) => writes,
+                WaitKey::Reads(_) => reads,
+            }) += 1;
+        }
+    }
+
+    fn take_away(&mut self, keys: &[WaitKey]) {
+        for key in keys {
+            let Some((writes, reads)) = self.0.get_mut(key.name()) else {
+                continue;
+            };
+            let count = match key {
+                WaitKey::Writes(_) => &mut *writes,
+                WaitKey::Reads(_) => &mut *reads,
+            };
+            *count = count.saturating_sub(1);
+            if *writes + *reads == 0 {
+                self.0.remove(key.name());
+            }
+        }
+    }
 }
 
 impl Letter {
-    fn of(event: &RecordedEvent, keys: Vec<String>, cause: Option<String>) -> Self {
+    fn of(event: &RecordedEvent, keys: Vec<WaitKey>, cause: Option<String>) -> Self {
         Self {
             position: event.position(),
             stream: event.stream().into(),
             version: event.version(),
             event_type: event.event_type().into(),
             cause: cause.map(|cause| cut(cause).into()),
-            keys: keys.into_iter().map(Into::into).collect(),
+            keys: keys.into(),
         }
     }
 
@@ -60,7 +120,8 @@ impl Letter {
             .u8(u8::from(self.cause.is_some()))
             .text(self.cause.as_deref().unwrap_or_default());
         for key in &self.keys {
-            bytes = bytes.text(key);
+            let reads = matches!(key, WaitKey::Reads(_));
+            bytes = bytes.u8(u8::from(reads)).text(key.name());
         }
         bytes.into_bytes()
     }
@@ -74,7 +135,13 @@ impl Letter {
         let cause: Box<str> = parts.text()?.into();
         let mut keys = Vec::new();
         while !parts.clone().rest().is_empty() {
-            keys.push(parts.text()?.into());
+            let reads = parts.u8()? == 1;
+            let name = parts.text()?;
+            keys.push(if reads {
+                WaitKey::Reads(name)
+            } else {
+                WaitKey::Writes(name)
+            });
         }
         Some(Self {
             position,
@@ -129,8 +196,10 @@ pub(crate) fn count(letters: &Shown) -> SetAside {
 #[derive(Default)]
 pub(crate) struct Letters {
     all: Shown,
-    /// How many letters have a key.
-    keys: FxHashMap<Box<str>, usize>,
+    /// Those of the last commit, as they stand beside its rows.
+    committed: Shown,
+    /// What they write and read.
+    conflicts: Conflicts,
     changed: FxHashSet<Position>,
 }
 
@@ -142,7 +211,7 @@ impl Letters {
             let position = Position(Parts::of(key).u64()?);
             letters.add(Letter::from_bytes(position, bytes)?);
         }
-        letters.changed.clear();
+        letters.written();
         Some(letters)
     }
 
@@ -150,37 +219,28 @@ impl Letters {
         self.all.is_empty()
     }
 
-    /// As they are, for whoever asks; a view with changes that are not committed must not show them.
-    pub(crate) fn shown(&self) -> Shown {
+    /// As they are, with what is not committed yet.
+    pub(crate) fn now(&self) -> Shown {
         Arc::clone(&self.all)
     }
 
-    fn waits_for(&self, keys: &[String]) -> bool {
-        keys.iter().any(|key| self.keys.contains_key(key.as_str()))
+    /// As they were committed, for whoever asks.
+    pub(crate) fn shown(&self) -> Shown {
+        Arc::clone(&self.committed)
     }
 
     fn add(&mut self, letter: Letter) {
         self.remove(letter.position);
-        for key in &letter.keys {
-            *self.keys.entry(key.clone()).or_default() += 1;
-        }
+        self.conflicts.add(&letter.keys);
         self.changed.insert(letter.position);
         Arc::make_mut(&mut self.all).insert(letter.position, letter);
     }
 
     pub(crate) fn remove(&mut self, position: Position) {
-        let Some(letter) = Arc::make_mut(&mut self.all).remove(&position) else {
-            return;
-        };
-        for key in &letter.keys {
-            if let Some(count) = self.keys.get_mut(key) {
-                *count -= 1;
-                if *count == 0 {
-                    self.keys.remove(key);
-                }
-            }
+        if let Some(letter) = Arc::make_mut(&mut self.all).remove(&position) {
+            self.conflicts.take_away(&letter.keys);
+            self.changed.insert(position);
         }
-        self.changed.insert(position);
     }
 
     /// Whether there is anything to write.
@@ -204,7 +264,10 @@ impl Letters {
 
     /// What was to be written is.
     pub(crate) fn written(&mut self) {
-        self.changed.clear();
+        if self.is_changed() {
+            self.changed.clear();
+            self.committed = Arc::clone(&self.all);
+        }
     }
 }
 
@@ -290,7 +353,7 @@ impl<C: Codec> Applying<'_, C> {
         }
         if !self.letters.is_empty() {
             let keys = self.view.keys(event, decoded.as_ref().ok());
-            if self.letters.waits_for(&keys) {
+            if self.letters.conflicts.with(&keys) {
                 self.room().map_err(Blocked::Full)?;
                 self.letters.add(Letter::of(event, keys, None));
                 return Ok(());

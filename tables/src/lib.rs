@@ -42,7 +42,7 @@ pub use error::{ApplyError, TableError};
 pub use file::{Checkpoint, OpenedAs, ViewFile};
 pub use fold::Fold;
 pub use handle::{RunnerHandle, StopError, ViewHandle};
-pub use letters::{Letter, SetAside, Skips};
+pub use letters::{Letter, SetAside, Skips, WaitKey};
 pub use names::{StoredFile, delete_stored, stored_files};
 pub use reader::{Digest, Reader, Rows, digest};
 pub use rebuild::{Progress, RebuildOptions, Rebuilt, rebuild};

@@ -11,6 +11,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use sha2::{Digest as _, Sha256};
 
 use crate::file::row_table;
+use crate::letters::{self, Letter};
 use crate::tx::index_of;
 use crate::{Checkpoint, Order, Slice, Span, TableError};
 
@@ -158,11 +159,17 @@ fn within<'a>(
 #[derive(Clone)]
 pub struct Reader {
     snapshot: Arc<Snapshot>,
+    letters: letters::Shown,
 }
 
 impl Reader {
-    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot }
+    pub(crate) fn new(snapshot: Arc<Snapshot>, letters: letters::Shown) -> Self {
+        Self { snapshot, letters }
+    }
+
+    /// What is set aside beside these very rows, in the log's order.
+    pub fn letters(&self) -> impl Iterator<Item = &Letter> {
+        self.letters.values()
     }
 
     /// The position these very rows stand at, and the log's id.

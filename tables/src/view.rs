@@ -6,7 +6,7 @@
 
 use event_store::RecordedEvent;
 
-use crate::{ApplyError, Codec, Tx};
+use crate::{ApplyError, Codec, Tx, WaitKey};
 
 /// Events that a view sets aside at most, unless it says otherwise.
 pub const LETTERS_MAX: usize = 10_000;
@@ -35,13 +35,13 @@ pub trait View<C: Codec>: Send + Sync + 'static {
         1
     }
 
-    /// What an event belongs together with others by. While an event is set aside because it cannot be applied, later
-    /// ones with a key in common wait behind it, and those that wait make others wait by all of their keys. What has no
-    /// key in common with it must give the same rows whether it is applied before or after it. `decoded` is none for an
-    /// event that cannot be decoded. By itself an event belongs to its stream.
-    fn keys(&self, event: &RecordedEvent, decoded: Option<&C::Decoded<'_>>) -> Vec<String> {
+    /// What an event's application writes and reads. While an event is set aside because it cannot be applied, later ones
+    /// that conflict with it (a key in common, which one of the two writes) wait behind it, and those that wait make
+    /// others wait. Events that do not conflict must give the same rows in either order. `decoded` is none for an event
+    /// that cannot be decoded. By itself an event writes its stream.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&C::Decoded<'_>>) -> Vec<WaitKey> {
         let _ = decoded;
-        vec![event.stream().to_owned()]
+        vec![WaitKey::Writes(event.stream().to_owned())]
     }
 
     /// How many events may be set aside, those that wait included, before the view stops. 0 stops it at the first: for

@@ -62,6 +62,9 @@ POST   /v1/views/{name}/verify                         ps
 POST   /v1/views/{name}/rebuild                        ps
 POST   /v1/views/{name}/rollback                       ps
 DELETE /v1/views/{name}/previous                       ps
+GET    /v1/views/{name}/letters                        ps
+POST   /v1/views/{name}/letters/retry                  ps
+POST   /v1/views/{name}/letters/skip                   ps
 POST   /v1/store/verify                                ps
 GET    /v1/store/backup                                ps
 GET    /healthz                                        *

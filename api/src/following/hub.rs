@@ -321,6 +321,11 @@ impl Hub {
     }
 
     /// Wakes everybody.
+    /// Lets everybody look once more: events that were set aside may be applied by now.
+    pub(crate) fn tell_everybody(&self) {
+        self.tell_all(self.store.durable_position());
+    }
+
     fn tell_all(&self, position: Position) {
         for member in self.state.lock().members.values() {
             member.concerned.send_replace(position);
@@ -361,13 +366,15 @@ impl Hub {
     }
 }
 
-/// Whether an event may change what members are answered whom it does not name: whose requests are frozen.
+/// Whether an event may change what members are answered whom it does not name: whose requests are frozen, and whose feeds
+/// were held up by an event that the view does without from here on.
 fn concerns_everybody(event: &RecordedEvent) -> bool {
     let counts = |event_type: &str| {
         event_type.starts_with("request-slot-") || event_type.starts_with("report-counted.")
     };
     let stream = event.stream();
     stream == domain::policy::STREAM
+        || stream.starts_with("act-view/")
         || (stream.starts_with("member-") && !counts(event.event_type()))
 }
 

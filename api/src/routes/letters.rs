@@ -177,6 +177,7 @@ async fn retry(
         }
     };
     let tried = shared.reads.retry(name, retry).await.map_err(refused)?;
+    shared.following.tell_everybody();
     let SetAside { failed, waiting } = shared.reads.set_aside(name);
     let position = caller.shows(&shared, shared.reads.applied(name));
     let came = CameOf {
@@ -230,6 +231,7 @@ async fn skip(
     let (_, position) = shared.carry_out(&acting, command).await?;
     // The view meets the event by itself, unless it has stopped.
     shared.reads.retry(name, Retry::No).await.map_err(refused)?;
+    shared.following.tell_everybody();
     let SetAside { failed, waiting } = shared.reads.set_aside(name);
     let left = Remaining {
         left_failed: failed,

@@ -4,9 +4,10 @@
 //! an append changed is told once the view has all of it.
 
 use domain::ids::{ConversationId, MemberId};
+use domain::{member, policy};
 use event_store::{EventStore, Position, bounds};
 use tables::key::{Key, Parts};
-use tables::{Order, Reader, Span};
+use tables::{Order, Reader, Span, WaitKey};
 use uuid::Uuid;
 
 use super::{CHANGES, Changed, DOORSTEP, RULES, Row, RulesRow, append_of, changes_key};
@@ -50,8 +51,13 @@ pub(crate) async fn query(
     after: Position,
 ) -> Result<Changes, QueryError> {
     let reader = reads.reader(ViewName::Feed)?;
-    let (rows, mut more) = rows_after(&reader, member, after)?;
+    let (mut rows, mut more) = rows_after(&reader, member, after)?;
     let position = reader.checkpoint().position;
+    if let Some(held) = held_from(&reader, member) {
+        let before = rows.partition_point(|(at, _)| *at < held);
+        more &= before == rows.len();
+        rows.truncate(before);
+    }
     drop(reader);
 
     let mut items: Vec<Change> = Vec::new();
@@ -98,6 +104,18 @@ impl Row {
             .filter(move |changed| self.views & changed.bit() != 0)
             .map(move |changed| (changed, conversation))
     }
+}
+
+/// The first event that is set aside and may change what a member is answered.
+fn held_from(reader: &Reader, member: &MemberId) -> Option<Position> {
+    let (own, of_all) = (
+        member::stream(member),
+        WaitKey::Writes(policy::STREAM.to_owned()),
+    );
+    let concerns = |key: &WaitKey| key.name() == own || *key == of_all;
+    let mut letters = reader.letters();
+    let first = letters.find(|letter| letter.keys.iter().any(concerns));
+    first.map(|letter| letter.position)
 }
 
 /// The rows of a member after a position with that of the rules, in order, and whether there are more.

@@ -181,6 +181,32 @@ async fn those_that_wait_make_others_wait_by_all_of_their_keys() {
 }
 
 #[tokio::test]
+async fn those_that_read_the_same_do_not_wait_for_each_other_but_for_who_writes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = vec![
+        event(1, "beside ann"),
+        event(2, "beside ann"),
+        event(3, "with ann"),
+        event(4, "beside ann"),
+        event(5, "beside bob"),
+    ];
+    let log = Log::new(LOG, told.clone());
+    let view = with_a_bug(&["stream-1"], 100);
+    let runner = start(&log, &[&view], options(dir.path())).await;
+    caught_up(&runner, 5).await;
+    let waiting = letters(&runner);
+    let waiting: Vec<_> = waiting.iter().map(|letter| letter.position.0).collect();
+    assert_eq!(
+        waiting,
+        [1, 3, 4],
+        "3 writes what 1 reads, 4 reads what 3 writes"
+    );
+    repair(&view);
+    runner.reconsider("counter", Retry::All).await.unwrap();
+    assert_eq!(rows(&runner, "counter"), expected(&told));
+}
+
+#[tokio::test]
 async fn past_its_bound_a_view_stops_and_says_why_and_goes_on_once_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::new(LOG, events(1..=10));

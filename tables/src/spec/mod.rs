@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::testing::Log;
 use crate::{
     ApplyError, Codec, DecodeError, Digest, Fold, Runner, RunnerHandle, RunnerOptions, Tx, View,
-    digest,
+    WaitKey, digest,
 };
 
 const LOG: LogId = LogId(Uuid::from_u128(1));
@@ -137,10 +137,13 @@ impl View<Words> for Counter {
     }
 
     /// By its stream, and where its word says so by another thing too.
-    fn keys(&self, event: &RecordedEvent, word: Option<&&str>) -> Vec<String> {
-        let other = word.and_then(|word| word.strip_prefix("with "));
-        let keys = [Some(event.stream()), other].into_iter().flatten();
-        keys.map(str::to_owned).collect()
+    fn keys(&self, event: &RecordedEvent, word: Option<&&str>) -> Vec<WaitKey> {
+        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
+        let word = word.copied().unwrap_or_default();
+        let (written, read) = (word.strip_prefix("with "), word.strip_prefix("beside "));
+        keys.extend(written.map(|other| WaitKey::Writes(other.to_owned())));
+        keys.extend(read.map(|other| WaitKey::Reads(other.to_owned())));
+        keys
     }
 
     fn apply(&self, tx: &mut Tx<'_>, event: &RecordedEvent, word: &&str) -> Result<(), ApplyError> {
