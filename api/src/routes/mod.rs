@@ -17,6 +17,7 @@ pub(crate) mod inbox;
 mod members;
 pub(crate) mod messages;
 mod moderation;
+mod own_views;
 mod policy;
 mod relationships;
 mod reports;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())
+        .merge(own_views::router())
         .merge(store::router())
         .merge(health::router())
 }
