@@ -71,6 +71,8 @@ access! {
     AsReader: [Auditor, Service];
     /// Who runs the service.
     AsOperator: [Operator, Service];
+    /// Everyone but members: which of them, what is asked for says.
+    AsStaff: [Moderator, Auditor, Service, Operator];
 }
 
 /// A caller who may use the route.

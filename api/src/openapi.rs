@@ -34,7 +34,8 @@ pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
 /// The document before the routes.
 pub(crate) fn base() -> OpenApi {
     let description = "Direct messages with a doorstep: what a stranger writes waits until it is accepted, deleted or reported. \
-        Each route is for the role that it is tagged with (`auditor`: also `service`; `operator`: also `service`; `open`: anyone); \
+        Each route is for the role that it is tagged with (`auditor`: also `service`; `operator`: also `service`; `staff`: `moderator`, `auditor`, `service` or `operator`, \
+        whichever the view is for; `open`: anyone); \
         roles do not include one another.";
     OpenApiBuilder::new()
         .info(

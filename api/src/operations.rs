@@ -230,6 +230,11 @@ operations! {
         "",
         r#"{"items": [{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}], "next_cursor": null}"#,
         [];
+    "get_views_name",
+        "The rows of a view of one's own, which a program has beside the built-in ones, in the order of their keys. Parameters of the view's own narrow one of its lists from the first part of its keys on (`member=ann`), and the part after those that are given from one value to another, both inclusive (`week_from=2004-W05&week_to=2004-W10`); what the view does not know is refused, naming what it takes. A cursor is for one filter and order. The view says which roles may read it; members may read none.",
+        "",
+        r#"{"items": [{"member": "ann", "week": "2004-W05", "first_contacts": 12, "accepted": 5, "deleted": 3, "withdrawn": 0, "pending": 4, "reported": 1}], "next_cursor": null}"#,
+        [NotFound];
     "post_views_name_verify",
         "Folds the log once more, up to where the view stands, and compares number and digest of the rows. Answered as soon as it has begun, with the view as it was then; it goes on by itself beside all else, one view at a time, and `last` of `GET /v1/views` tells what it came to. A difference is counted in `doorstep_view_differences_total` and logged as an error. A stop of the service ends it.",
         "",

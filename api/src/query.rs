@@ -5,6 +5,8 @@
 //! conversation's becomes an id that no conversation has, and goes the way of every unknown one. A member's is told to be
 //! none (`invalid_member`), on routes where the caller may name any member.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, Path, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
@@ -35,6 +37,48 @@ impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for Q
             )),
         }
     }
+}
+
+/// The query of a route that knows some parameters itself, while others mean what the thing asked for says.
+#[derive(Debug)]
+pub(crate) struct Partly<T> {
+    /// The known ones, or what is wrong with them.
+    pub known: Result<T, Vec<FieldError>>,
+    /// The others by name, in the order given.
+    pub others: Vec<(String, String)>,
+}
+
+impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for Partly<T> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let names = names::<T>();
+        let (mut known, mut others) = (Vec::new(), Vec::new());
+        let query = parts.uri.query().unwrap_or_default();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            match pair(part) {
+                Some((name, value)) if !names.contains(&name) => others.push((name, value)),
+                Some(_) | None => known.push(part),
+            }
+        }
+        let known = known.join("&");
+        let parsed = format!("/?{known}")
+            .parse()
+            .ok()
+            .and_then(|uri| axum::extract::Query::<T>::try_from_uri(&uri).ok());
+        Ok(Partly {
+            known: parsed
+                .map(|query| query.0)
+                .ok_or_else(|| wrong_parameters::<T>(&known)),
+            others,
+        })
+    }
+}
+
+/// The names of the parameters that a route knows.
+pub(crate) fn names<T: IntoParams>() -> Vec<String> {
+    let known = T::into_params(|| None);
+    known.into_iter().map(|known| known.name).collect()
 }
 
 /// Looks at each parameter by itself, by the document of the route.
@@ -85,14 +129,7 @@ pub(crate) fn none_taken(query: &str) -> Vec<FieldError> {
     let names = query
         .split('&')
         .filter(|part| !part.is_empty())
-        .map(|part| {
-            let uri = format!("/?{part}").parse::<Uri>().ok();
-            let pairs = uri.and_then(|uri| {
-                axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()
-            });
-            let name = pairs.and_then(|pairs| pairs.0.into_iter().next());
-            name.map_or_else(|| part.to_owned(), |(name, _)| name)
-        });
+        .map(|part| pair(part).map_or_else(|| part.to_owned(), |(name, _)| name));
     names
         .map(|field| FieldError {
             field,
@@ -102,11 +139,17 @@ pub(crate) fn none_taken(query: &str) -> Vec<FieldError> {
         .collect()
 }
 
-/// One parameter's name, and what the parser says of its value.
-fn one_parameter<T: DeserializeOwned>(part: &str) -> Option<(String, Result<(), String>)> {
+/// A parameter's name and value.
+fn pair(part: &str) -> Option<(String, String)> {
     let uri: Uri = format!("/?{part}").parse().ok()?;
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()?;
-    let (name, _) = pairs.0.into_iter().next()?;
+    pairs.0.into_iter().next()
+}
+
+/// One parameter's name, and what the parser says of its value.
+fn one_parameter<T: DeserializeOwned>(part: &str) -> Option<(String, Result<(), String>)> {
+    let (name, _) = pair(part)?;
+    let uri: Uri = format!("/?{part}").parse().ok()?;
     let parsed = axum::extract::Query::<T>::try_from_uri(&uri)
         .map(drop)
         .map_err(|rejection| rejection.body_text());

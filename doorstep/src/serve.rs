@@ -12,7 +12,7 @@ use chrono::{SecondsFormat, Utc};
 use commands::Mode;
 use domain::codec::LEVEL;
 use event_store::{EventStore, Position};
-use projections::{CareError, ReadSide, ViewName};
+use projections::{CareError, ReadSide};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -103,11 +103,12 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
 
 /// Proves one view after the other, all of them evenly over each such time. What it finds is told where it is found.
 async fn prove(reads: &ReadSide, every: Duration) {
-    let each = every / u32::try_from(ViewName::ALL.len()).unwrap_or(1);
+    let views = reads.names();
+    let each = every / u32::try_from(views.len()).unwrap_or(1);
     let mut turns = tokio::time::interval(each);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns.tick().await;
-    for view in ViewName::ALL.iter().cycle() {
+    for view in views.iter().cycle() {
         loop {
             turns.tick().await;
             match reads.begin_verify(*view) {

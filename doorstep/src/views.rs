@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use projections::{Beginning, Last, ReadSide, Status, ViewName, ViewState};
+use projections::{Beginning, Last, ReadSide, Status, ViewState};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
     }
     let folder = DataFolder::at(&args.folder.data);
     if let Some((_, name)) = asked {
-        known(name, ViewName::ALL.iter().map(|view| view.as_str()))?;
+        known(name, projections::names().into_iter())?;
     }
     let store = compose::open_to_care(&folder, &args.store)?;
     let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
@@ -220,7 +220,7 @@ async fn at_rest(
     name: &str,
     every: Duration,
 ) -> Result<Value, Failure> {
-    let view = ViewName::named(name).context("there is no such view")?;
+    let view = reads.named(name).context("there is no such view")?;
     let handle = reads.runner().view(name).context("there is no such view")?;
     let mut showing = Showing::new(name, every);
     {

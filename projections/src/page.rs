@@ -7,6 +7,7 @@
 
 use event_store::{LogId, Position};
 use tables::Checkpoint;
+use tables::key::Key;
 use uuid::Uuid;
 
 use crate::rows::Merged;
@@ -58,21 +59,18 @@ impl PageRequest {
         view: ViewName,
         log_id: LogId,
     ) -> Result<Option<[u8; PLACE]>, QueryError> {
-        let Some(cursor) = &self.after else {
-            return Ok(None);
-        };
-        if cursor.log_id != log_id {
-            return Err(QueryError::OtherLog);
-        }
-        let key = cursor
-            .key
-            .as_slice()
-            .try_into()
-            .map_err(|_| QueryError::BadCursor)?;
-        if cursor.view == view {
-            Ok(Some(key))
-        } else {
-            Err(QueryError::BadCursor)
+        let key = self.key(view, log_id)?;
+        key.map(|key| key.try_into().map_err(|_| QueryError::BadCursor))
+            .transpose()
+    }
+
+    /// The same of a view whose places have no one size.
+    pub(crate) fn key(&self, view: ViewName, log_id: LogId) -> Result<Option<&[u8]>, QueryError> {
+        match &self.after {
+            None => Ok(None),
+            Some(cursor) if cursor.log_id != log_id => Err(QueryError::OtherLog),
+            Some(cursor) if cursor.view != view => Err(QueryError::BadCursor),
+            Some(cursor) => Ok(Some(&cursor.key)),
         }
     }
 }
@@ -178,31 +176,49 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The bound of a cursor's key.
-    pub const KEY_BYTES_MAX: usize = 200;
+    /// The bound of a cursor's key: what two members' ids and some numbers take.
+    pub const KEY_BYTES_MAX: usize = 400;
 
     /// The cursor as bytes: log id, view, key.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(17 + self.key.len());
         bytes.extend_from_slice(self.log_id.0.as_bytes());
-        bytes.push(self.view.number());
+        bytes.extend(head(self.view));
         bytes.extend_from_slice(&self.key);
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Reads what [`Self::to_bytes`] wrote of a built-in view's cursor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, QueryError> {
+        let number = bytes.get(16).ok_or(QueryError::BadCursor)?;
+        let view = ViewName::numbered(*number).ok_or(QueryError::BadCursor)?;
+        Self::of(view, bytes)
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote of this view's cursor; another view's is none.
+    pub fn of(view: ViewName, bytes: &[u8]) -> Result<Self, QueryError> {
         let (log_id, rest) = bytes
             .split_first_chunk::<16>()
             .ok_or(QueryError::BadCursor)?;
-        let (view, key) = rest.split_first().ok_or(QueryError::BadCursor)?;
-        if key.len() > Self::KEY_BYTES_MAX {
-            return Err(QueryError::BadCursor);
-        }
+        let key = rest
+            .strip_prefix(head(view).as_slice())
+            .filter(|key| key.len() <= Self::KEY_BYTES_MAX)
+            .ok_or(QueryError::BadCursor)?;
         Ok(Self {
             log_id: LogId(Uuid::from_bytes(*log_id)),
-            view: ViewName::numbered(*view).ok_or(QueryError::BadCursor)?,
+            view,
             key: key.to_vec(),
         })
     }
+}
+
+/// How a view is named in its cursors: by its number, one of one's own by its name, closed.
+fn head(view: ViewName) -> Vec<u8> {
+    let number = Key::new().u8(view.number());
+    let head = if let ViewName::Own(name) = view {
+        number.text(name)
+    } else {
+        number
+    };
+    head.into_bytes()
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position};
-use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
+use serde_json::value::RawValue;
+use tables::{Order, Reader, Runner, RunnerHandle, RunnerOptions, Status, View, ViewState};
 
 use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Page, PageRequest,
-    Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem, RequestItem, Unread, ViewName,
-    WaitError, blocked, case, conversation, feed, inbox, members, moderation_queue, registry,
-    reports, requests, unread,
+    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Narrowed, OwnView,
+    Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem,
+    RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, feed, inbox, members,
+    moderation_queue, own, own_rows, own_view, registry, reports, requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -29,6 +30,8 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// Cache of all views together.
     pub cache_bytes: usize,
+    /// The views of one's own, beside the built-in ones.
+    pub own: Vec<Arc<dyn OwnView>>,
 }
 
 impl Options {
@@ -45,6 +48,7 @@ impl Options {
         Self {
             dir: None,
             cache_bytes: 128 << 20,
+            own: own::own_views(),
         }
     }
 }
@@ -54,6 +58,7 @@ impl Options {
 pub struct ReadSide {
     pub(crate) store: Arc<dyn EventStore>,
     runner: RunnerHandle,
+    own: Arc<[Arc<dyn OwnView>]>,
     pub(crate) lasts: Lasts,
 }
 
@@ -64,7 +69,7 @@ pub struct ReadSide {
 impl ReadSide {
     /// Opens the views and begins to follow the log. Returns at once; [`Self::states`] tells how far they are.
     pub async fn open(options: Options, store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
-        let bounds = match options.dir {
+        let bounds = match &options.dir {
             Some(dir) => RunnerOptions::in_dir(dir),
             None => RunnerOptions::in_memory(),
         };
@@ -72,11 +77,17 @@ impl ReadSide {
             cache_bytes: options.cache_bytes,
             ..bounds
         };
-        let runner =
-            Runner::start(Arc::clone(&store), DomainCodec, registry::views(), bounds).await?;
+        let mut views = registry::views();
+        for view in &options.own {
+            own_view::check(&**view)
+                .map_err(|why| anyhow::anyhow!("a view cannot be served: {why}"))?;
+            views.push(Arc::clone(view) as Arc<dyn View<DomainCodec>>);
+        }
+        let runner = Runner::start(Arc::clone(&store), DomainCodec, views, bounds).await?;
         Ok(Self {
             store,
             runner,
+            own: options.own.into(),
             lasts: Lasts::default(),
         })
     }
@@ -114,6 +125,22 @@ impl ReadSide {
         self.runner
             .applied(view.as_str())
             .unwrap_or(Position::START)
+    }
+
+    /// The views that run: the built-in ones, then those of one's own.
+    pub fn names(&self) -> Vec<ViewName> {
+        let own = self.own.iter().map(|view| ViewName::Own(view.name()));
+        ViewName::ALL.iter().copied().chain(own).collect()
+    }
+
+    /// The view of that name, if one runs.
+    pub fn named(&self, name: &str) -> Option<ViewName> {
+        self.names().into_iter().find(|view| view.as_str() == name)
+    }
+
+    /// The views of one's own that run.
+    pub fn own(&self) -> &[Arc<dyn OwnView>] {
+        &self.own
     }
 
     /// Waits until the answers that name the view stand at `position` or past it.
@@ -234,6 +261,18 @@ impl ReadSide {
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.
     pub async fn member(&self, member: &MemberId) -> Result<Answer<Member>, QueryError> {
         members::query(&self.reader(ViewName::Members)?, member)
+    }
+
+    /// Rows of a view of one's own, in the order of their keys or the other way round.
+    pub async fn own_rows(
+        &self,
+        view: &dyn OwnView,
+        narrowed: &Narrowed,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<Box<RawValue>>, QueryError> {
+        let reader = self.reader(ViewName::Own(view.name()))?;
+        own_rows::query(&reader, view, narrowed, order, page)
     }
 
     /// What changed of a member's own views after a position, each change as it is last, oldest first.

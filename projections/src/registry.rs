@@ -1,7 +1,8 @@
-//! The views there are: a line each.
+//! The built-in views: a line each, in each of two lists.
 //!
-//! Adding a view is adding its file and its line here. The runner, readiness, cursors and `min_position` know views
-//! by these names alone; numbers stand in cursors and are never given twice.
+//! They answer the interface's own routes. A view that needs no route of its own is not one of them: it has one line in
+//! `own` and nothing here. The runner, readiness, cursors and `min_position` know views by these names alone; numbers
+//! stand in cursors and are never given twice.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::requests::Requests;
 use crate::times::Times;
 use crate::unread::UnreadCounts;
 
-/// All views, to be run or rebuilt.
+/// The built-in views, to be run or rebuilt.
 pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
     vec![
         Arc::new(Inbox),
@@ -43,24 +44,26 @@ macro_rules! views {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ViewName {
             $($(#[$doc])* $variant,)*
+            /// One of one's own, by its name.
+            Own(&'static str),
         }
 
         impl ViewName {
-            /// All views.
+            /// The built-in views.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The name, as in files, metrics and routes.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $(Self::$variant => $name,)* Self::Own(name) => name }
             }
 
-            /// The view of that name.
+            /// The built-in view of that name.
             pub fn named(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }
 
             pub(crate) const fn number(self) -> u8 {
-                match self { $(Self::$variant => $number,)* }
+                match self { $(Self::$variant => $number,)* Self::Own(_) => 0 }
             }
 
             pub(crate) const fn numbered(number: u8) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! Rows as bytes: postcard, which has one encoding per value, and the order in which pages read them.
 //!
-//! Everything a view stores goes through here, so that the same rows are the same bytes on every machine. Pages read
+//! Everything a view stores, one of one's own too, goes through here, so that the same rows are the same bytes on every
+//! machine. Pages read
 //! one or several spans of a table and merge them by the place that ends their keys, so that a list kept in groups
 //! reads like one.
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tables::{ApplyError, Order, Reader, Rows, Slice, Span, Tx};
 
 /// The row at `key`, while events are applied.
-pub(crate) fn load<T: DeserializeOwned>(
+pub fn load<T: DeserializeOwned>(
     tx: &Tx<'_>,
     table: &'static str,
     key: &[u8],
@@ -21,7 +22,7 @@ pub(crate) fn load<T: DeserializeOwned>(
 }
 
 /// Sets the row at `key`.
-pub(crate) fn store<T: Serialize>(
+pub fn store<T: Serialize>(
     tx: &mut Tx<'_>,
     table: &'static str,
     key: &[u8],
@@ -44,10 +45,7 @@ pub(crate) fn fetch<T: DeserializeOwned>(
 }
 
 /// A row's value.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(
-    table: &'static str,
-    bytes: &'a [u8],
-) -> anyhow::Result<T> {
+pub fn decode<'a, T: Deserialize<'a>>(table: &'static str, bytes: &'a [u8]) -> anyhow::Result<T> {
     postcard::from_bytes(bytes).with_context(|| format!("a row of `{table}` cannot be read"))
 }
 

@@ -65,6 +65,15 @@ impl Span {
         self.sink(Bound::Included(key))
     }
 
+    /// Of these, the rows up to the last one whose key begins with `prefix`, and with it.
+    #[must_use]
+    pub fn through_prefix(self, prefix: &[u8]) -> Self {
+        match successor(prefix) {
+            Some(next) => self.before(&next),
+            None => self,
+        }
+    }
+
     /// Of these, the rows before `key`, without it: where a page in descending order goes on.
     #[must_use]
     pub fn before(self, key: &[u8]) -> Self {
@@ -162,6 +171,16 @@ mod spec {
         assert!(holds(&span, b"aa") && !holds(&span, b"ab"));
         let span = Span::prefix(b"a").before(b"c");
         assert!(holds(&span, b"az") && !holds(&span, b"b"));
+    }
+
+    #[test]
+    fn through_a_prefix_holds_what_begins_with_it_and_nothing_after() {
+        let span = Span::prefix(b"a").through_prefix(b"ab");
+        assert!(holds(&span, b"ab") && holds(&span, b"ab\xff\xff") && !holds(&span, b"ac"));
+        let span = Span::prefix(b"a").through_prefix(b"b");
+        assert!(holds(&span, b"a\xff") && !holds(&span, b"b"));
+        let span = Span::all().through_prefix(&[255]);
+        assert!(holds(&span, &[255, 255]));
     }
 
     #[test]

@@ -58,6 +58,7 @@ GET    /v1/audit/conversations/{cid}/diff              a
 GET    /v1/audit/cases/{id}                            a
 GET    /v1/events                                      as
 GET    /v1/views                                       ps
+GET    /v1/views/{name}                                oasp
 POST   /v1/views/{name}/verify                         ps
 POST   /v1/views/{name}/rebuild                        ps
 POST   /v1/views/{name}/rollback                       ps

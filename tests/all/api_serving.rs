@@ -26,7 +26,7 @@ async fn health_readiness_and_metrics_answer_anyone() {
     );
     assert_eq!(
         ready["views"].as_array().unwrap().len(),
-        projections::ViewName::ALL.len()
+        projections::names().len()
     );
     let metrics = door.get("/metrics", "").await.expect(200);
     assert!(

@@ -194,7 +194,7 @@ async fn the_earlier_file_is_served_again_and_given_up() {
     let refused = operator.asks("requests", "previous").await;
     assert_eq!(refused.failure(), (409, "no_previous_view".to_owned()));
     let files = std::fs::read_dir(door.dir().join("views")).unwrap();
-    assert_eq!(files.count(), ViewName::ALL.len(), "a file a view");
+    assert_eq!(files.count(), projections::names().len(), "a file a view");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ fn files(data: &Path) -> Vec<String> {
 fn taken_care_of(run: impl Fn(&[&str]) -> Ended) {
     let list = run(&["list"]).done().json();
     let items = list["items"].as_array().expect("items");
-    assert_eq!(items.len(), projections::ViewName::ALL.len(), "{list}");
+    assert_eq!(items.len(), projections::names().len(), "{list}");
     let inbox = item(&list, "inbox");
     assert_eq!(
         (&inbox["state"], &inbox["previous"]),
@@ -133,7 +133,7 @@ fn views_are_listed_proved_and_made_anew_at_rest_and_of_a_running_service() {
     );
     assert!(server.stop().success());
     let files = files(&data);
-    assert_eq!(files.len(), projections::ViewName::ALL.len(), "{files:?}");
+    assert_eq!(files.len(), projections::names().len(), "{files:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
 use event_store::{EmbeddedStore, EventStore, Position};
 use futures::future::BoxFuture;
-use projections::{ReadSide, ViewName};
+use projections::{OwnView, ReadSide};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -169,6 +169,8 @@ pub struct Setting {
     pub commands: fn(&mut commands::Options),
     /// The signing keys' file; the data folder's own when absent.
     pub keys: Option<PathBuf>,
+    /// The views of one's own; the program's when nothing else is said.
+    pub own: Vec<Arc<dyn OwnView>>,
 }
 
 impl Default for Setting {
@@ -179,6 +181,7 @@ impl Default for Setting {
             store: crate::commands::store_options(),
             commands: |_| {},
             keys: None,
+            own: projections::own_views(),
         }
     }
 }
@@ -213,11 +216,12 @@ impl Door {
         let commands = CommandHandler::start(Arc::clone(&store), options)
             .await
             .unwrap();
-        let views = projections::Options::in_dir(dir.path().join("views"));
+        let mut views = projections::Options::in_dir(dir.path().join("views"));
+        views.own = setting.own;
         let reads = ReadSide::open(views, Arc::clone(&store)).await.unwrap();
-        for view in ViewName::ALL {
+        for view in reads.names() {
             reads
-                .wait(*view, store.durable_position(), Duration::from_secs(30))
+                .wait(view, store.durable_position(), Duration::from_secs(30))
                 .await
                 .unwrap();
         }
@@ -393,9 +397,9 @@ impl Door {
     /// Waits until every view has come to the end of the log.
     pub async fn views_at_the_end(&self) {
         let end = self.position().await;
-        for view in ViewName::ALL {
+        for view in self.reads.names() {
             self.reads
-                .wait(*view, end, Duration::from_secs(30))
+                .wait(view, end, Duration::from_secs(30))
                 .await
                 .unwrap();
         }

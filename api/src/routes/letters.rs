@@ -111,7 +111,7 @@ async fn list(
     Segments(name): Segments<String>,
     Query(paging): Query<Paging>,
 ) -> Result<Answered<Listed<SetAsideEvent>>, ApiError> {
-    let name = named(&name)?;
+    let name = named(&shared, &name)?;
     shared
         .reached(&caller, name, paging.min_position.as_deref())
         .await?;
@@ -156,7 +156,7 @@ async fn retry(
     Segments(name): Segments<String>,
     Query(which): Query<Which>,
 ) -> Result<Answered<CameOf>, ApiError> {
-    let name = named(&name)?;
+    let name = named(&shared, &name)?;
     let retry = match (which.stream, which.version) {
         (None, None) => Retry::All,
         (Some(stream), Some(version)) => {
@@ -200,7 +200,7 @@ async fn skip(
     Segments(name): Segments<String>,
     Json(skip): Json<Skip>,
 ) -> Result<Answered<Remaining>, ApiError> {
-    let name = named(&name)?;
+    let name = named(&shared, &name)?;
     let Skip {
         stream,
         version,

@@ -18,6 +18,7 @@ mod letters;
 mod members;
 pub(crate) mod messages;
 mod moderation;
+mod own_views;
 mod policy;
 mod relationships;
 mod reports;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(events::router())
         .merge(views::router())
         .merge(letters::router())
+        .merge(own_views::router())
         .merge(store::router())
         .merge(health::router())
 }

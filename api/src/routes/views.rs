@@ -106,7 +106,8 @@ async fn list(
     let mut items = Vec::new();
     for status in shared.reads.states() {
         let work = work.filter(|work| work.view == status.view);
-        let last = ViewName::named(status.view).and_then(|view| shared.reads.last(view));
+        let named = shared.reads.named(status.view);
+        let last = named.and_then(|view| shared.reads.last(view));
         items.push(shown(&shared, &caller, status, work, last).await);
     }
     let position = shared.store.durable_position();
@@ -156,7 +157,7 @@ async fn roll_back(
     caller: Caller<AsOperator>,
     Segments(name): Segments<String>,
 ) -> Result<Answered<View>, ApiError> {
-    let name = named(&name)?;
+    let name = named(&shared, &name)?;
     shared.reads.go_back(name).await.map_err(refused)?;
     done(&shared, &caller, name).await
 }
@@ -169,7 +170,7 @@ async fn drop_previous(
     caller: Caller<AsOperator>,
     Segments(name): Segments<String>,
 ) -> Result<Answered<View>, ApiError> {
-    let name = named(&name)?;
+    let name = named(&shared, &name)?;
     shared.reads.drop_previous(name).await.map_err(refused)?;
     done(&shared, &caller, name).await
 }
@@ -181,7 +182,7 @@ async fn begin(
     name: &str,
     begin: impl FnOnce(ViewName) -> Result<Beginning, CareError>,
 ) -> Result<Answered<View>, ApiError> {
-    let name = named(name)?;
+    let name = named(shared, name)?;
     let last = shared.reads.last(name);
     let work = begin(name).map_err(refused)?.work;
     let view = shown(shared, caller, status(shared, name)?, Some(work), last).await;
@@ -200,9 +201,10 @@ async fn done(
 }
 
 /// The view that a path names.
-pub(super) fn named(name: &str) -> Result<ViewName, ApiError> {
-    ViewName::named(name).ok_or_else(|| {
-        let names: Vec<&str> = ViewName::ALL.iter().map(|view| view.as_str()).collect();
+pub(super) fn named(shared: &Shared, name: &str) -> Result<ViewName, ApiError> {
+    shared.reads.named(name).ok_or_else(|| {
+        let names = shared.reads.names();
+        let names: Vec<&str> = names.iter().map(|view| view.as_str()).collect();
         let words = format!("There is no such view; there are {}.", names.join(", "));
         ApiError::with_detail(Code::NotFound, words)
     })

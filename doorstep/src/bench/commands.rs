@@ -250,8 +250,8 @@ async fn with_views(plan: &Plan, pairs: &Pairs, alone: f64) -> anyhow::Result<Ro
 
 /// Waits until every view has come to a position.
 pub(crate) async fn caught_up(reads: &ReadSide, position: Position) -> anyhow::Result<()> {
-    for view in projections::ViewName::ALL {
-        reads.wait(*view, position, Duration::from_hours(1)).await?;
+    for view in reads.names() {
+        reads.wait(view, position, Duration::from_hours(1)).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! event in the log, so that it goes by a service, which knows who decides.
 
 use anyhow::Context as _;
-use projections::{Letter, ReadSide, Retry, ViewName, ViewState};
+use projections::{Letter, ReadSide, Retry, ViewState};
 use serde_json::{Value, json};
 
 use super::{CATCHING_UP, field, items};
@@ -92,7 +92,7 @@ pub(super) async fn at_rest(
     name: &str,
     args: &cli::Views,
 ) -> Result<Value, Failure> {
-    let view = ViewName::named(name).context("there is no such view")?;
+    let view = reads.named(name).context("there is no such view")?;
     let handle = reads.runner().view(name).context("there is no such view")?;
     // One that has stopped is looked at as it stands.
     let _ = handle.wait_live(CATCHING_UP).await;
