@@ -93,10 +93,7 @@ impl<'v, C: Codec> Fold<'v, C> {
             log_id,
             position: self.position,
         };
-        Reader::new(Arc::new(Snapshot::memory(
-            self.view.tables(),
-            checkpoint,
-            tables.collect(),
-        )))
+        let rows = Snapshot::memory(self.view.tables(), checkpoint, tables.collect());
+        Reader::new(Arc::new(rows)).of_version(self.view.version())
     }
 }

@@ -3,7 +3,9 @@
 mod crashes;
 mod files;
 mod following;
+mod stopping;
 mod switching;
+mod versions;
 
 use std::borrow::Cow;
 use std::sync::Arc;
