@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position};
-use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, ViewState};
+use tables::{Reader, Runner, RunnerHandle, RunnerOptions, Status, View, ViewState};
 
 use crate::care::Lasts;
 use crate::codec::DomainCodec;
@@ -64,6 +64,15 @@ pub struct ReadSide {
 impl ReadSide {
     /// Opens the views and begins to follow the log. Returns at once; [`Self::states`] tells how far they are.
     pub async fn open(options: Options, store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
+        Self::open_with(options, store, registry::views()).await
+    }
+
+    /// The same with other code of the views than the registry's, as another release of this program has it.
+    pub async fn open_with(
+        options: Options,
+        store: Arc<dyn EventStore>,
+        views: Vec<Arc<dyn View<DomainCodec>>>,
+    ) -> anyhow::Result<Self> {
         let bounds = match options.dir {
             Some(dir) => RunnerOptions::in_dir(dir),
             None => RunnerOptions::in_memory(),
@@ -72,8 +81,7 @@ impl ReadSide {
             cache_bytes: options.cache_bytes,
             ..bounds
         };
-        let runner =
-            Runner::start(Arc::clone(&store), DomainCodec, registry::views(), bounds).await?;
+        let runner = Runner::start(Arc::clone(&store), DomainCodec, views, bounds).await?;
         Ok(Self {
             store,
             runner,

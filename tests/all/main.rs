@@ -29,6 +29,7 @@ mod api_serving;
 mod api_shapes;
 mod api_tokens;
 mod api_tour;
+mod api_versions;
 mod api_views;
 mod architecture;
 mod audit_explain;

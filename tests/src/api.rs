@@ -15,10 +15,11 @@ use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
 use event_store::{EmbeddedStore, EventStore, Position};
 use futures::future::BoxFuture;
-use projections::{ReadSide, ViewName};
+use projections::{DomainCodec, ReadSide, ViewName};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use tables::View;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -169,6 +170,8 @@ pub struct Setting {
     pub commands: fn(&mut commands::Options),
     /// The signing keys' file; the data folder's own when absent.
     pub keys: Option<PathBuf>,
+    /// The code of the views.
+    pub views: fn() -> Vec<Arc<dyn View<DomainCodec>>>,
 }
 
 impl Default for Setting {
@@ -179,6 +182,7 @@ impl Default for Setting {
             store: crate::commands::store_options(),
             commands: |_| {},
             keys: None,
+            views: projections::views,
         }
     }
 }
@@ -214,7 +218,9 @@ impl Door {
             .await
             .unwrap();
         let views = projections::Options::in_dir(dir.path().join("views"));
-        let reads = ReadSide::open(views, Arc::clone(&store)).await.unwrap();
+        let reads = ReadSide::open_with(views, Arc::clone(&store), (setting.views)())
+            .await
+            .unwrap();
         for view in ViewName::ALL {
             reads
                 .wait(*view, store.durable_position(), Duration::from_secs(30))
