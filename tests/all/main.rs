@@ -73,6 +73,7 @@ mod store_kill;
 mod store_model;
 mod tables_disk;
 mod tables_recovery;
+mod tables_versions;
 mod views_conversation;
 mod views_feed;
 mod views_inbox;
