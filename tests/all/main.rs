@@ -61,6 +61,7 @@ mod program_import_told;
 mod program_service;
 mod program_tour;
 mod program_usage;
+mod program_view_kills;
 mod program_views;
 mod schema_level;
 mod store_backup;
