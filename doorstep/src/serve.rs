@@ -83,12 +83,17 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     if args.demo {
         demo::print(&keys, &url)?;
     }
+    let renewing = {
+        let reads = reads.clone();
+        tokio::spawn(async move { reads.renew().await })
+    };
     let proving = args.verify_views_every.map(|every| {
         let reads = reads.clone();
         tokio::spawn(async move { prove(&reads, every).await })
     });
     let served = api::serve(listener, app, api::ServeOptions::default(), stop).await;
     tracing::info!("stopping");
+    renewing.abort();
     if let Some(proving) = proving {
         proving.abort();
     }

@@ -82,15 +82,40 @@ impl ReadSide {
         Ok(Beginning { work, last })
     }
 
-    /// Begins to make a view anew beside the one that is served, to compare it, and to switch to it.
+    /// Begins to make a view anew, by the newest version of its code, beside the one that is served, to compare it, and to
+    /// switch to it.
     pub fn begin_rebuild(&self, view: ViewName) -> Result<Beginning, CareError> {
         let begun = self.begin(view, Kind::Rebuild)?;
+        Ok(self.rebuilding(view, begun))
+    }
+
+    /// Makes the new version of each view of which the earlier one is served, one after the other, whatever else is done to
+    /// views in between. One that fails is told, and stays as it is until it is asked for again or the next start.
+    pub async fn renew(&self) {
+        for name in self.runner().outdated() {
+            let Some(view) = ViewName::named(name) else {
+                continue;
+            };
+            match self.runner().begin_in_turn(name, Kind::Rebuild).await {
+                Ok(begun) => {
+                    let Beginning { work, last } = self.rebuilding(view, begun);
+                    tracing::info!(%view, version = work.version, "a new version of the view is made");
+                    // Kept and told there; one that panicked was told by the panic.
+                    let _ = last.await;
+                }
+                Err(tables::CareError::Closed) => return,
+                Err(error) => tracing::error!(%view, %error, "the new version is not made"),
+            }
+        }
+    }
+
+    fn rebuilding(&self, view: ViewName, begun: Begun) -> Beginning {
         let (work, lasts) = (begun.work(), Arc::clone(&self.lasts));
         let last = tokio::spawn(async move {
             let outcome = begun.rebuild().await.map(|switched| switched.compared);
             ended(&lasts, view, &work, outcome)
         });
-        Ok(Beginning { work, last })
+        Beginning { work, last }
     }
 
     /// Serves the file again that was served before the last switch; gives where it stands.
@@ -160,7 +185,7 @@ fn ended(
     match &outcome {
         Ok(compared) if compared.equal() => {
             let (position, rows) = (compared.position, compared.folded.rows);
-            tracing::info!(%view, kind, %position, rows, "the served rows are what the log gives");
+            tracing::info!(%view, kind, version = work.version, %position, rows, "the served rows are what the log gives");
         }
         // Told with both digests where it was found.
         Ok(_) => {}

@@ -69,6 +69,15 @@ pub struct ReadSide {
 impl ReadSide {
     /// Opens the views and begins to follow the log. Returns at once; [`Self::states`] tells how far they are.
     pub async fn open(options: Options, store: Arc<dyn EventStore>) -> anyhow::Result<Self> {
+        Self::open_with(options, store, registry::views()).await
+    }
+
+    /// The same with other code of the views than the registry's, as another release of this program has it.
+    pub async fn open_with(
+        options: Options,
+        store: Arc<dyn EventStore>,
+        views: Vec<Arc<dyn View<DomainCodec>>>,
+    ) -> anyhow::Result<Self> {
         let bounds = match &options.dir {
             Some(dir) => RunnerOptions::in_dir(dir),
             None => RunnerOptions::in_memory(),
@@ -77,7 +86,7 @@ impl ReadSide {
             cache_bytes: options.cache_bytes,
             ..bounds
         };
-        let mut views = registry::views();
+        let mut views = views;
         for view in &options.own {
             own_view::check(&**view)
                 .map_err(|why| anyhow::anyhow!("a view cannot be served: {why}"))?;

@@ -7,25 +7,27 @@
 //! most. While somebody writes, the folding rests in between (`pace`). Killed at any moment, nothing that is served
 //! changes; what was begun is taken away at the next start.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use event_store::{EventStore, Position};
+use event_store::Position;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
+use crate::make::{Into, Make, Telling};
 use crate::names::{compared_path, rebuilt_path};
-use crate::pace;
-use crate::reader::{Digest, digest};
-use crate::rebuild::{Folded, advance, begin};
+use crate::pace::{self, Pace};
+use crate::reader::{Digest, digest_at};
+use crate::rebuild::Folded;
 use crate::runner::thread;
 use crate::switch::{NotAdopted, Order};
+use crate::versions::beside;
+use crate::work::{Kind, Stage, Work};
 use crate::{
-    Codec, Progress, Reader, RebuildOptions, RunnerHandle, StartError, TableError, View, ViewFile,
-    ViewHandle, WaitError,
+    Reader, RebuildOptions, RunnerHandle, StartError, TableError, ViewFile, ViewHandle, WaitError,
 };
 
 /// The second fold goes into its file this many times as often as the first.
@@ -33,6 +35,9 @@ const SECOND_FOLD_PARTS: usize = 8;
 /// How often a file that fell behind once more catches up before the rebuild gives up: each round has less to do than
 /// the one before, unless more is written than can be folded.
 const ROUNDS_MAX: u32 = 64;
+/// How long a stop waits for work that is under way, which looks every few rows whether it is still wanted: what may take
+/// longer is one writing to a disk that hardly answers. What it leaves behind then is taken away at the next start.
+const END_MAX: Duration = Duration::from_secs(30);
 
 /// Why a view was not verified, made anew, or switched.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +59,7 @@ pub enum CareError {
     Fold(#[from] StartError),
     /// A file failed.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(TableError),
     /// Two folds of the same events came to different rows: the view's code is no function of the log. Nothing was
     /// switched.
     #[error(
@@ -81,94 +86,12 @@ pub enum CareError {
     Closed,
 }
 
-/// What is done to a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It is proved.
-    Verify,
-    /// It is made anew.
-    Rebuild,
-}
-
-impl Kind {
-    /// A word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Rebuild => "rebuild",
+impl From<TableError> for CareError {
+    fn from(error: TableError) -> Self {
+        if matches!(error, TableError::Stopped) {
+            return Self::Fold(StartError::Stopped);
         }
-    }
-}
-
-/// How far that is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The log is folded.
-    Folding,
-    /// It is folded a second time, to compare.
-    FoldingAgain,
-    /// Rows are compared.
-    Comparing,
-    /// The new file takes up what was written meanwhile.
-    CatchingUp,
-}
-
-impl Stage {
-    /// A word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Folding => "folding",
-            Self::FoldingAgain => "folding_again",
-            Self::Comparing => "comparing",
-            Self::CatchingUp => "catching_up",
-        }
-    }
-}
-
-/// Work on a view that is under way.
-#[derive(Clone, Copy, Debug)]
-pub struct Work {
-    /// The view.
-    pub view: &'static str,
-    /// What is done.
-    pub kind: Kind,
-    /// How far it is.
-    pub stage: Stage,
-    /// Events of this stage so far.
-    pub events: u64,
-    /// The last event folded.
-    pub position: Position,
-    /// Where this stage began.
-    pub from: Position,
-    /// Where it ends.
-    pub until: Position,
-    /// When it began.
-    pub begun: Instant,
-    /// Tells it from work before, which has a lower one, and after.
-    pub number: u64,
-}
-
-impl Work {
-    /// How much of this stage is done, in hundredths.
-    pub fn percent(&self) -> u8 {
-        let part = |to: Position| u128::from(to.0.saturating_sub(self.from.0));
-        let (done, whole) = (part(self.position), part(self.until));
-        let percent = (done * 100).checked_div(whole).unwrap_or(0).min(100);
-        u8::try_from(percent).unwrap_or(100)
-    }
-
-    /// How long this stage still takes at its speed so far; none before anything was done.
-    pub fn to_go(&self) -> Option<Duration> {
-        let done = self.position.0.checked_sub(self.from.0)?;
-        let left = self.until.0.checked_sub(self.position.0)?;
-        if done == 0 {
-            return None;
-        }
-        let (done, left) = (u128::from(done), u128::from(left));
-        let millis = self.begun.elapsed().as_millis().saturating_mul(left) / done;
-        Some(Duration::from_millis(
-            u64::try_from(millis).unwrap_or(u64::MAX),
-        ))
+        Self::Table(error)
     }
 }
 
@@ -177,7 +100,7 @@ impl Work {
 pub struct Verified {
     /// Where both stand.
     pub position: Position,
-    /// The rows that are served.
+    /// The rows that are served; those of a second fold where a new version was made, whose rows nobody was served yet.
     pub served: Digest,
     /// The rows that the log gives.
     pub folded: Digest,
@@ -197,55 +120,6 @@ pub struct Switched {
     pub position: Position,
     /// What was compared before: the rows that were served then, and those that both folds gave.
     pub compared: Verified,
-}
-
-/// Folds of the views, whatever their codec.
-#[async_trait]
-pub(crate) trait Make: Send + Sync {
-    /// Folds the log into a fresh file at `path`, or goes on with one.
-    async fn fold(
-        &self,
-        view: usize,
-        into: Into<'_>,
-        until: Position,
-        options: RebuildOptions,
-        progress: Box<dyn FnMut(Progress) -> Folded + Send>,
-    ) -> Result<ViewFile, StartError>;
-}
-
-/// Where a fold goes.
-pub(crate) enum Into<'a> {
-    Fresh(&'a Path),
-    On(Box<ViewFile>),
-}
-
-/// Folds the views of one codec.
-pub(crate) struct Maker<C: Codec> {
-    pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) codec: Arc<C>,
-    pub(crate) views: Vec<Arc<dyn View<C>>>,
-}
-
-#[async_trait]
-impl<C: Codec> Make for Maker<C> {
-    async fn fold(
-        &self,
-        view: usize,
-        into: Into<'_>,
-        until: Position,
-        options: RebuildOptions,
-        progress: Box<dyn FnMut(Progress) -> Folded + Send>,
-    ) -> Result<ViewFile, StartError> {
-        let closed = || StartError::Views("there is no such view".to_owned());
-        let view = Arc::clone(self.views.get(view).ok_or_else(closed)?);
-        let file = match into {
-            Into::Fresh(path) => begin(&*self.store, &*view, path, options)?,
-            Into::On(file) => *file,
-        };
-        let (store, codec) = (Arc::clone(&self.store), Arc::clone(&self.codec));
-        let folded = advance(store, codec, view, file, until, options, progress).await?;
-        Ok(folded.file)
-    }
 }
 
 /// What is done to views, one at a time, and whom to ask for a switch.
@@ -273,21 +147,36 @@ impl Care {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Cancels, and waits until nothing is under way.
+    /// Cancels, and waits until nothing is under way, but no longer than a stop may take.
     pub(crate) async fn end(&self) {
         self.cancel();
+        if timeout(END_MAX, self.idle()).await.is_err() {
+            tracing::warn!(
+                "the work on a view did not end; what it leaves is taken away at the next start"
+            );
+        }
+    }
+
+    /// Waits until nothing is under way.
+    async fn idle(&self) {
         let mut work = self.work.subscribe();
         // The sender is this one.
         let _ = work.wait_for(Option::is_none).await;
     }
 
-    fn begin(&self, view: &ViewHandle, kind: Kind, until: Position) -> Result<Work, CareError> {
+    fn begin(
+        &self,
+        view: &ViewHandle,
+        (kind, version): (Kind, u32),
+        until: Position,
+    ) -> Result<Work, CareError> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(CareError::Closed);
         }
         let new = Work {
             view: view.name(),
             kind,
+            version,
             stage: Stage::Comparing,
             events: 0,
             position: Position::START,
@@ -326,8 +215,13 @@ impl Care {
         });
     }
 
+    /// A pace beside those who write, which ends with the work on views.
+    fn pace(&self) -> Pace {
+        Pace::beside(self.maker.store(), Arc::clone(&self.cancelled))
+    }
+
     /// Tells progress, and whether to go on: not once nobody waits for this very work any more.
-    fn telling(&self) -> Box<dyn FnMut(Progress) -> Folded + Send> {
+    fn telling(&self) -> Telling {
         let (work, cancelled) = (self.work.clone(), Arc::clone(&self.cancelled));
         let number = self.work.borrow().map(|work| work.number);
         Box::new(move |progress| {
@@ -350,7 +244,8 @@ pub struct Begun {
     runner: RunnerHandle,
     index: usize,
     view: ViewHandle,
-    served: PathBuf,
+    /// Where the file of the version is served from that is proved or made.
+    path: PathBuf,
     work: Work,
 }
 
@@ -391,15 +286,41 @@ impl RunnerHandle {
     /// Begins work on a view that has rows to read; nothing is folded yet.
     pub fn begin(&self, view: &str, kind: Kind) -> Result<Begun, CareError> {
         let (index, view, served) = self.with_file(view)?;
-        let position = view.reader()?.checkpoint().position;
-        let work = self.inner.care.begin(&view, kind, position)?;
+        let care = &self.inner.care;
+        let reader = view.reader()?;
+        let version = match kind {
+            Kind::Verify => reader.version(),
+            Kind::Rebuild => care.maker.newest(index).ok_or(CareError::Closed)?,
+        };
+        let position = reader.checkpoint().position;
+        let work = care.begin(&view, (kind, version), position)?;
         Ok(Begun {
             runner: self.clone(),
             index,
+            path: beside(&served, view.name(), version),
             view,
-            served,
             work,
         })
+    }
+
+    /// The same, as soon as no other work is under way.
+    pub async fn begin_in_turn(&self, view: &str, kind: Kind) -> Result<Begun, CareError> {
+        loop {
+            match self.begin(view, kind) {
+                Err(CareError::Busy(_)) => self.inner.care.idle().await,
+                begun => return begun,
+            }
+        }
+    }
+
+    /// The views of which an earlier version is served until the newest one is made, by [`Kind::Rebuild`]. Those that were
+    /// taken back to it are not among them.
+    pub fn outdated(&self) -> Vec<&'static str> {
+        let outdated = (0..).zip(self.views()).filter(|(index, view)| {
+            let newest = self.inner.care.maker.newest(*index);
+            newest.is_some_and(|newest| view.version() < newest && !view.is_taken_back(newest))
+        });
+        outdated.map(|(_, view)| view.name()).collect()
     }
 
     /// Serves the file again that was served before the last switch, and keeps the other one in its place.
@@ -426,7 +347,7 @@ impl RunnerHandle {
         let path = handle
             .path()
             .ok_or_else(|| CareError::InMemory(handle.name()))?;
-        Ok((index, handle.clone(), path.to_owned()))
+        Ok((index, handle.clone(), path))
     }
 
     pub(crate) fn order(&self, order: Order) {
@@ -444,8 +365,10 @@ impl Begun {
 
     /// Folds the log once more, up to where the rows stood that were served when it began, and compares.
     pub async fn verify(&self) -> Result<Verified, CareError> {
-        let (position, served) = self.served().await?;
-        let folded = self.fold_to_compare(position, 1).await?;
+        let reader = self.view.reader()?;
+        let (position, version) = (reader.checkpoint().position, reader.version());
+        let served = self.served(reader).await?;
+        let folded = self.fold_to_compare(position, version, 1).await?;
         let verified = Verified {
             position,
             served,
@@ -455,25 +378,27 @@ impl Begun {
         Ok(verified)
     }
 
-    /// Makes the view anew beside the file that is served, compares it, and switches to it.
+    /// Makes the view anew, by the newest version of its code, beside the file that is served, compares it, and switches to
+    /// it.
     pub async fn rebuild(&self) -> Result<Switched, CareError> {
         let care = &self.runner.inner.care;
-        let (position, served) = self.served().await?;
-        let aside = Aside(rebuilt_path(&self.served));
+        let version = self.work.version;
+        let reader = self.view.reader()?;
+        let position = reader.checkpoint().position;
+        let served = if reader.version() == version {
+            Some(self.served(reader).await?)
+        } else {
+            drop(reader);
+            None
+        };
+        let aside = Aside(rebuilt_path(&self.path));
         care.stage(Stage::Folding, Position::START, position);
-        let (options, telling) = (RebuildOptions::default(), care.telling());
-        let file = care
-            .maker
-            .fold(
-                self.index,
-                Into::Fresh(&aside.0),
-                position,
-                options,
-                telling,
-            )
+        let (into, options) = (Into::Fresh(&aside.0), RebuildOptions::default());
+        let file = self.fold(version, into, position, options).await?;
+        let first = digest_of(file.reader(), care.pace()).await?;
+        let second = self
+            .fold_to_compare(position, version, SECOND_FOLD_PARTS)
             .await?;
-        let first = digest_of(file.reader()).await?;
-        let second = self.fold_to_compare(position, SECOND_FOLD_PARTS).await?;
         if first != second {
             return Err(CareError::Differs {
                 view: self.view.name(),
@@ -484,24 +409,41 @@ impl Begun {
         }
         let compared = Verified {
             position,
-            served,
+            served: served.unwrap_or(second),
             folded: first,
         };
-        self.count(&compared);
+        if served.is_some() {
+            self.count(&compared);
+        }
         let position = self.switch(file).await?;
         let view = self.view.name();
-        tracing::info!(view, %position, "the view was made anew and is served");
+        tracing::info!(view, version, %position, "the view was made anew and is served");
         Ok(Switched { position, compared })
     }
 
     /// The rows that are served now. Their snapshot is let go of before anything is folded: one that is held keeps every
     /// page that is replaced meanwhile.
-    async fn served(&self) -> Result<(Position, Digest), CareError> {
-        let reader = self.view.reader()?;
-        let position = reader.checkpoint().position;
+    async fn served(&self, reader: Reader) -> Result<Digest, CareError> {
         let care = &self.runner.inner.care;
-        care.stage(Stage::Comparing, Position::START, position);
-        Ok((position, digest_of(reader).await?))
+        care.stage(
+            Stage::Comparing,
+            Position::START,
+            reader.checkpoint().position,
+        );
+        digest_of(reader, care.pace()).await
+    }
+
+    async fn fold(
+        &self,
+        version: u32,
+        into: Into<'_>,
+        until: Position,
+        options: RebuildOptions,
+    ) -> Result<ViewFile, StartError> {
+        let care = &self.runner.inner.care;
+        let at_pace = (care.pace(), care.telling());
+        let view = (self.index, version);
+        care.maker.fold(view, into, until, options, at_pace).await
     }
 
     /// Counts a comparison with what was served, and tells of a difference.
@@ -516,7 +458,12 @@ impl Begun {
     }
 
     /// Folds the log into a file that is deleted again, and gives its digest.
-    async fn fold_to_compare(&self, until: Position, parts: usize) -> Result<Digest, CareError> {
+    async fn fold_to_compare(
+        &self,
+        until: Position,
+        version: u32,
+        parts: usize,
+    ) -> Result<Digest, CareError> {
         let care = &self.runner.inner.care;
         let options = RebuildOptions::default();
         let options = RebuildOptions {
@@ -532,14 +479,11 @@ impl Begun {
             Position::START,
             until,
         );
-        let aside = Aside(compared_path(&self.served));
+        let aside = Aside(compared_path(&self.path));
         let into = Into::Fresh(&aside.0);
-        let file = care
-            .maker
-            .fold(self.index, into, until, options, care.telling())
-            .await?;
+        let file = self.fold(version, into, until, options).await?;
         care.stage(Stage::Comparing, Position::START, until);
-        digest_of(file.reader()).await
+        digest_of(file.reader(), care.pace()).await
     }
 
     /// Lets a file catch up until the applying thread takes it.
@@ -551,17 +495,14 @@ impl Begun {
             let from = file.checkpoint().position;
             care.stage(Stage::CatchingUp, from, until);
             if from < until {
-                let options = RebuildOptions::default();
-                let on = Into::On(file);
-                file = Box::new(
-                    care.maker
-                        .fold(self.index, on, until, options, care.telling())
-                        .await?,
-                );
+                let (on, options) = (Into::On(file), RebuildOptions::default());
+                let folded = self.fold(self.work.version, on, until, options);
+                file = Box::new(folded.await?);
             }
             let (done, outcome) = oneshot::channel();
             self.runner.order(Order::Adopt {
                 view: self.index,
+                version: self.work.version,
                 file,
                 done,
             });
@@ -578,12 +519,12 @@ impl Begun {
 }
 
 /// The digest of a snapshot, worked out on a thread that makes way for others.
-async fn digest_of(reader: Reader) -> Result<Digest, CareError> {
+async fn digest_of(reader: Reader, mut pace: Pace) -> Result<Digest, CareError> {
     let (done, outcome) = oneshot::channel();
     thread("views-compare", move || {
         pace::give_way();
         // Nobody may wait for it any more.
-        let _ = done.send(digest(&reader));
+        let _ = done.send(digest_at(&reader, &mut pace));
     })?;
     let ended = |_| StartError::Thread("the comparison panicked".to_owned());
     Ok(outcome.await.map_err(ended)??)

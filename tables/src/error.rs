@@ -24,6 +24,9 @@ pub enum TableError {
     /// The file is another process's, or another runner's of this process.
     #[error("{0} is already open")]
     AlreadyOpen(String),
+    /// Nobody waits for it any more.
+    #[error("it was stopped before it was done")]
+    Stopped,
 }
 
 impl<E: Into<redb::Error>> From<E> for TableError {

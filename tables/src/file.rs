@@ -284,7 +284,8 @@ impl ViewFile {
                 TableError::Storage(error) => distrust(path, *error).map(Err),
                 TableError::UnknownTable(_)
                 | TableError::Io { .. }
-                | TableError::AlreadyOpen(_) => Err(error),
+                | TableError::AlreadyOpen(_)
+                | TableError::Stopped => Err(error),
             },
             Err(_) => Ok(Err("it is damaged: reading it ended in a panic".to_owned())),
         }
@@ -346,9 +347,9 @@ impl ViewFile {
         }
     }
 
-    /// Rests where it is time to.
-    pub(crate) fn rest(&mut self) {
-        self.pace.rest();
+    /// Rests where it is time to; an error once nobody waits for it any more.
+    pub(crate) fn rest(&mut self) -> Result<(), TableError> {
+        self.pace.rest()
     }
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
@@ -444,7 +445,7 @@ impl ViewFile {
         let mut end = next.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
         let mut changes = changes.into_iter().peekable();
         for row in self.snapshot.scan(at, &Span::all(), Order::Ascending)? {
-            self.pace.rest();
+            self.pace.rest()?;
             let (key, value) = row?;
             while let Some((new, change)) = changes.next_if(|(new, _)| **new < *key) {
                 if let Change::Put(value) = change {
@@ -488,11 +489,14 @@ impl ViewFile {
                     }
                     // There may be no room for it a second time.
                     Err(error) => {
-                        let file = built.display();
-                        tracing::warn!(%file, %error, "a view is served as it was built, not packed");
                         if let Err(error) = remove(&packed) {
                             tracing::warn!(%error, "what was packed of a view stays");
                         }
+                        if matches!(error, TableError::Stopped) {
+                            return Err(error);
+                        }
+                        let file = built.display();
+                        tracing::warn!(%file, %error, "a view is served as it was built, not packed");
                     }
                 }
             }

@@ -106,7 +106,8 @@ impl<'v, C: Codec> Fold<'v, C> {
             log_id,
             position: self.position,
         };
-        let snapshot = Snapshot::memory(self.view.tables(), checkpoint, tables.collect());
-        Reader::new(Arc::new(snapshot), letters::Shown::default())
+        let rows = Snapshot::memory(self.view.tables(), checkpoint, tables.collect());
+        let reader = Reader::new(Arc::new(rows), letters::Shown::default());
+        reader.of_version(self.view.version())
     }
 }

@@ -105,6 +105,7 @@ impl<C: Codec> Follower<C> {
     ) -> Self {
         let checkpoint = file.checkpoint();
         let published = Published {
+            version: view.version(),
             state: if file.is_building() {
                 ViewState::Building
             } else {
@@ -112,11 +113,11 @@ impl<C: Codec> Follower<C> {
             },
             applied: checkpoint.position,
             durable: checkpoint.position,
-            reader: (!file.is_building()).then(|| file.reader()),
+            reader: (!file.is_building()).then(|| file.reader().of_version(view.version())),
             letters: file.letters().shown(),
         };
         Self {
-            shared: Shared::new(view.name(), view.version(), home.path.clone(), published),
+            shared: Shared::new(view.name(), home.path.clone(), published),
             overlay: Overlay::new(view.tables().len()),
             view,
             home,
@@ -137,15 +138,14 @@ impl<C: Codec> Follower<C> {
         }
     }
 
-    /// Another file of the same view, which lies at `path`, on its way to take this one's place.
-    pub(crate) fn beside(&self, file: ViewFile, path: PathBuf) -> Self {
+    /// Another file of the same view, of this version or another, which lies at `path`, on its way to take this one's place.
+    pub(crate) fn beside(&self, view: Arc<dyn View<C>>, file: ViewFile, path: PathBuf) -> Self {
         let home = Home {
             path: Some(path),
             ..self.home.clone()
         };
         let goal = file.checkpoint().position;
-        let (view, skips) = (Arc::clone(&self.view), self.skips.clone());
-        Self::new(view, skips, home, file, goal, self.durable_due)
+        Self::new(view, self.skips.clone(), home, file, goal, self.durable_due)
     }
 
     /// Opens another file of the same view.
@@ -161,18 +161,26 @@ impl<C: Codec> Follower<C> {
         home.open(self.view.tables(), durable)
     }
 
-    /// Lets the other file of the same view be what this one was, name and readers and all, and the other way round.
+    /// Lets the other file of the same version be what this one was, name and readers and all, and the other way round.
     /// Both have to be durable. Where it fails, everything is as it was.
     pub(crate) fn trade_places(&mut self, other: &mut Self) -> Result<(), TableError> {
         let (Some(mine), Some(others)) = (self.home.path.clone(), other.home.path.clone()) else {
             return Ok(());
         };
         exchange(&mine, &others)?;
-        mem::swap(&mut self.shared, &mut other.shared);
-        mem::swap(&mut self.is_previous, &mut other.is_previous);
+        self.trade_roles(other);
         self.lies_at(others);
         other.lies_at(mine);
         Ok(())
+    }
+
+    /// Lets the other one be what this one was to whoever reads, and the other way round; each keeps its file's name.
+    pub(crate) fn trade_roles(&mut self, other: &mut Self) {
+        mem::swap(&mut self.shared, &mut other.shared);
+        mem::swap(&mut self.is_previous, &mut other.is_previous);
+        for view in [self, other] {
+            (*view.shared.path.lock()).clone_from(&view.home.path);
+        }
     }
 
     /// Gives its file another name.
@@ -188,6 +196,7 @@ impl<C: Codec> Follower<C> {
         if let Some(file) = &mut self.file {
             file.lies_at(&path);
         }
+        *self.shared.path.lock() = Some(path.clone());
         self.home.path = Some(path);
     }
 
@@ -459,7 +468,7 @@ impl<C: Codec> Follower<C> {
             .file
             .as_ref()
             .filter(|file| !file.is_building())
-            .map(ViewFile::reader);
+            .map(|file| file.reader().of_version(self.view.version()));
         // Of a view that is built nobody reads the rows, so that what is applied may tell its progress.
         let applied = match &self.file {
             Some(file) if file.is_building() => self.applied,
@@ -481,6 +490,7 @@ impl<C: Codec> Follower<C> {
             None => Arc::clone(&self.shared.published.borrow().letters),
         };
         self.shared.published.send_replace(Published {
+            version: self.view.version(),
             state,
             applied,
             durable,

@@ -1,7 +1,7 @@
 //! What the program holds of running views: snapshots to read, positions to wait for, how each view is, the stop.
 
 use std::ops::Bound;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use crate::care::Care;
 use crate::feed::Feed;
 use crate::letters;
+use crate::names::is_marked;
 use crate::status::{Published, Shared, distance};
+use crate::versions::beside;
 use crate::{Letter, Reader, Status, ViewState, WaitError};
 
 /// How often a waiting writer looks whether there is room.
@@ -175,13 +177,19 @@ impl ViewHandle {
     }
 
     /// Where its file is served from; none in memory.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.shared.path.as_deref()
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.shared.path.lock().clone()
     }
 
-    /// The view's version.
+    /// Whether it was taken back from that version, and stays so.
+    pub(crate) fn is_taken_back(&self, newest: u32) -> bool {
+        self.path()
+            .is_some_and(|path| is_marked(&beside(&path, self.name(), newest)))
+    }
+
+    /// The version whose rows are served, or are built where none are.
     pub fn version(&self) -> u32 {
-        self.shared.version
+        self.shared.published.borrow().version
     }
 
     /// The last event in the view's committed rows.
@@ -267,7 +275,7 @@ impl ViewHandle {
         let published = self.shared.published.borrow();
         Status {
             view: self.shared.name,
-            version: self.shared.version,
+            version: published.version,
             state: published.state.clone(),
             applied: published.applied,
             durable: published.durable,

@@ -3,7 +3,9 @@
 //! `NAME.vN.redb` is served. Beside it may lie one that is built for the first time (`building`), one that is made anew
 //! (`rebuilt`) and one to compare that with (`compared`), which a crash leaves behind and the next start takes away, and
 //! the one that was served before the last switch (`previous`), which goes on following the log until it is dropped. Two
-//! files change places in one step, so that under the served name there always is a whole one.
+//! files change places in one step, so that under the served name there always is a whole one. Files of two versions keep
+//! their names, whichever is served: the newer one where it is whole, unless an empty file beside it (`rolled_back`) says
+//! that it was taken back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,36 @@ pub(crate) fn compared_path(served: &Path) -> PathBuf {
 /// Where the file lies that was served before the last switch, and is kept for going back.
 pub(crate) fn previous_path(served: &Path) -> PathBuf {
     served.with_extension("previous.redb")
+}
+
+/// Whether the version whose file is served from there was taken back.
+pub(crate) fn is_marked(served: &Path) -> bool {
+    mark_path(served).exists()
+}
+
+/// Says durably that the version whose file is served from there was taken back. Where that fails, it was not.
+pub(crate) fn mark(served: &Path) -> Result<(), TableError> {
+    let mark = mark_path(served);
+    fs::write(&mark, []).map_err(|cause| io(&mark, "making", cause))?;
+    let synced = sync_dir_of(&mark);
+    if synced.is_err() {
+        remove(&mark)?;
+    }
+    synced
+}
+
+/// Takes that back, durably.
+pub(crate) fn unmark(served: &Path) -> Result<(), TableError> {
+    let mark = mark_path(served);
+    if !mark.exists() {
+        return Ok(());
+    }
+    remove(&mark)?;
+    sync_dir_of(&mark)
+}
+
+fn mark_path(served: &Path) -> PathBuf {
+    served.with_extension("rolled_back")
 }
 
 /// Deletes what a killed rebuild or comparison left beside a served file.

@@ -1,21 +1,25 @@
 //! How a rebuild shares the machine with those who write: it rests while the log grows.
 //!
 //! Between two slices of work it looks whether the log has grown since the last one; if so, somebody writes, and it
-//! rests in proportion to what it worked. On an idle log it never rests. Its threads have a low priority, so that whoever is
-//! woken for a command does not wait for a slice to end.
+//! rests in proportion to what it worked. The less is written, the fewer slices see it, and on an idle log it never rests.
+//! Its threads have a low priority, so that whoever is woken for a command does not wait for a slice to end. At the same
+//! looks it finds out that nobody waits for it any more, and ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use event_store::{EventStore, Position};
+
+use crate::TableError;
 
 /// How long is worked before the next look.
 const SLICE: Duration = Duration::from_millis(1);
 /// Rows or events between two looks at the clock.
 const LOOK_EVERY: u32 = 32;
-/// A rest is this many times as long as the work before it: with it a rebuild beside writers still does more than the
-/// quarter that is asked of it.
-const REST_TIMES: u32 = 1;
+/// A rest is so many halves of the work before it: with it a rebuild beside writers still does more than the quarter that
+/// is asked of it.
+const REST_HALVES: u32 = 3;
 /// A rest at most, whatever took long before it.
 const REST_MAX: Duration = Duration::from_millis(20);
 /// A low priority, of about a tenth of the processor where others want all of it: at the lowest there is, a machine that
@@ -29,7 +33,7 @@ pub(crate) fn give_way() {
     }
 }
 
-/// When to rest.
+/// When to rest, and when to end.
 pub(crate) struct Pace(Option<Beside>);
 
 /// When the work began, and what the log was then.
@@ -38,6 +42,8 @@ struct Beside {
     seen: Position,
     since: Instant,
     looks: u32,
+    /// Raised when nobody waits for the work any more.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Pace {
@@ -46,23 +52,32 @@ impl Pace {
         Self(None)
     }
 
-    /// Rests while this log grows.
-    pub(crate) fn beside(store: Arc<dyn EventStore>) -> Self {
+    /// Rests while this log grows, until it is stopped.
+    pub(crate) fn beside(store: Arc<dyn EventStore>, stopped: Arc<AtomicBool>) -> Self {
         Self(Some(Beside {
             seen: store.durable_position(),
             store,
             since: Instant::now(),
             looks: 0,
+            stopped,
         }))
     }
 
-    /// Rests where it is time to, and somebody writes; cheap, so that it may be asked at every row.
-    pub(crate) fn rest(&mut self) {
-        let Some(beside) = &mut self.0 else { return };
+    /// Rests where it is time to, and somebody writes; an error once it is stopped. Cheap, so that it may be asked at every
+    /// row.
+    pub(crate) fn rest(&mut self) -> Result<(), TableError> {
+        let Some(beside) = &mut self.0 else {
+            return Ok(());
+        };
         beside.looks = beside.looks.wrapping_add(1);
-        if beside.looks.is_multiple_of(LOOK_EVERY) {
-            beside.look();
+        if !beside.looks.is_multiple_of(LOOK_EVERY) {
+            return Ok(());
         }
+        if beside.stopped.load(Ordering::Relaxed) {
+            return Err(TableError::Stopped);
+        }
+        beside.look();
+        Ok(())
     }
 }
 
@@ -74,7 +89,7 @@ impl Beside {
         }
         let end = self.store.durable_position();
         if std::mem::replace(&mut self.seen, end) != end {
-            std::thread::sleep((worked * REST_TIMES).min(REST_MAX));
+            std::thread::sleep((worked * REST_HALVES / 2).min(REST_MAX));
         }
         self.since = Instant::now();
     }

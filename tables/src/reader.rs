@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::file::row_table;
 use crate::letters::{self, Letter};
+use crate::pace::Pace;
 use crate::tx::index_of;
 use crate::{Checkpoint, Order, Slice, Span, TableError};
 
@@ -160,16 +161,33 @@ fn within<'a>(
 pub struct Reader {
     snapshot: Arc<Snapshot>,
     letters: letters::Shown,
+    version: u32,
 }
 
 impl Reader {
+    /// Rows of no view's version.
     pub(crate) fn new(snapshot: Arc<Snapshot>, letters: letters::Shown) -> Self {
-        Self { snapshot, letters }
+        Self {
+            snapshot,
+            letters,
+            version: 0,
+        }
     }
 
     /// What is set aside beside these very rows, in the log's order.
     pub fn letters(&self) -> impl Iterator<Item = &Letter> {
         self.letters.values()
+    }
+
+    /// The same, as rows of a view's version.
+    pub(crate) fn of_version(self, version: u32) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The version of the view whose rows these are: what they mean, and their shape. 0 where no view tells, as with rows
+    /// that are read from a file by itself.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// The position these very rows stand at, and the log's id.
@@ -209,6 +227,7 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader")
             .field("checkpoint", &self.checkpoint())
+            .field("version", &self.version)
             .finish_non_exhaustive()
     }
 }
@@ -282,6 +301,11 @@ impl fmt::Display for Digest {
 /// The digest of all rows of a snapshot. Equal rows have equal digests, however they were made; the checkpoint is
 /// not part of it.
 pub fn digest(reader: &Reader) -> Result<Digest, TableError> {
+    digest_at(reader, &mut Pace::alone())
+}
+
+/// The same, making way for others.
+pub(crate) fn digest_at(reader: &Reader, pace: &mut Pace) -> Result<Digest, TableError> {
     let mut sha256 = Sha256::new();
     let mut rows = 0;
     let mut names = reader.tables().to_vec();
@@ -294,6 +318,7 @@ pub fn digest(reader: &Reader) -> Result<Digest, TableError> {
         take(table.as_bytes());
         take(&reader.count(table)?.to_be_bytes());
         for row in reader.scan(table, &Span::all(), Order::Ascending)? {
+            pace.rest()?;
             let (key, value) = row?;
             take(&key);
             take(&value);

@@ -70,7 +70,8 @@ pub async fn rebuild<C: Codec>(
     mut progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
     let until = until.min(store.durable_position());
-    let file = begin(&*store, &*view, path, options)?;
+    let mut file = begin(&*store, &*view, path, options)?;
+    file.set_pace(Pace::beside(Arc::clone(&store), Arc::default()));
     let progress = move |told| {
         progress(told);
         Folded::GoOn
@@ -97,8 +98,8 @@ pub(crate) fn begin<C: Codec>(
     Ok(begun?)
 }
 
-/// Folds the events after a file's checkpoint, up to `until`, into it. One that was begun gets its name at the end; the
-/// last commit is a synced one.
+/// Folds the events after a file's checkpoint, up to `until`, into it, at the file's pace. One that was begun gets its name
+/// at the end; the last commit is a synced one.
 pub(crate) async fn advance<C: Codec>(
     store: Arc<dyn EventStore>,
     codec: Arc<C>,
@@ -119,7 +120,6 @@ pub(crate) async fn advance<C: Codec>(
         options,
         until,
         progress,
-        store: Arc::clone(&store),
     };
     let (made, rebuilt) = oneshot::channel();
     thread("views-rebuild", move || {
@@ -169,8 +169,6 @@ struct Folding<C: Codec, P> {
     options: RebuildOptions,
     until: Position,
     progress: P,
-    /// The log that it makes way for.
-    store: Arc<dyn EventStore>,
 }
 
 impl<C: Codec, P: FnMut(Progress) -> Folded> Folding<C, P> {
@@ -182,10 +180,9 @@ impl<C: Codec, P: FnMut(Progress) -> Folded> Folding<C, P> {
         let mut position = self.file.checkpoint().position;
         let mut events = 0;
         pace::give_way();
-        self.file.set_pace(Pace::beside(self.store.clone()));
         while let Some(block) = blocks.blocking_recv() {
             for event in &block {
-                self.file.rest();
+                self.file.rest()?;
                 if self.view.wants(event.event_type()) {
                     self.apply(&mut overlay, event)?;
                 }

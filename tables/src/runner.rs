@@ -14,15 +14,15 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
-use crate::care::{Care, Maker};
+use crate::care::Care;
 use crate::feed::{Feed, Taken};
 use crate::file::Synced;
-use crate::follower::{Decoded, Follower, Home};
+use crate::follower::{Decoded, Follower};
 use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
-use crate::names::{file_path, remove_unfinished};
-use crate::switch::{self, Order};
-
-use crate::{Codec, OpenedAs, Retry, Skips, TableError, View};
+use crate::make::Maker;
+use crate::switch::Order;
+use crate::versions::{self, Opening, Versions};
+use crate::{Codec, Retry, Skips, TableError, View};
 
 /// Views of one runner at most: which events they want is kept in 64 bits.
 pub(crate) const VIEWS_MAX: usize = 64;
@@ -91,7 +91,7 @@ pub enum StartError {
     Views(String),
     /// A file cannot be opened, made or written.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Table(TableError),
     /// The log cannot be read.
     #[error("the log cannot be read: {0}")]
     Log(String),
@@ -113,6 +113,15 @@ pub enum StartError {
     Thread(String),
 }
 
+impl From<TableError> for StartError {
+    fn from(error: TableError) -> Self {
+        if matches!(error, TableError::Stopped) {
+            return Self::Stopped;
+        }
+        Self::Table(error)
+    }
+}
+
 /// Starts runners.
 pub struct Runner;
 
@@ -131,9 +140,10 @@ impl Runner {
         for view in &views {
             skips.push(Skips::read(&*store, &codec, view.name()).await?);
         }
-        let views = views.into_iter().zip(skips).collect();
+        let versions = Arc::new(Versions(views));
+        let newest = Arc::clone(&versions);
         let (views, options) = tokio::task::spawn_blocking(move || {
-            open(views, &options, log_id, durable).map(|views| (views, options))
+            open(&newest.0, skips, &options, log_id, durable).map(|views| (views, options))
         })
         .await
         .map_err(|error| StartError::Thread(error.to_string()))??;
@@ -145,11 +155,7 @@ impl Runner {
         let maker = Maker {
             store: Arc::clone(&store),
             codec: Arc::clone(&codec),
-            views: views
-                .iter()
-                .filter(|view| !view.is_previous)
-                .map(|follower| Arc::clone(&follower.view))
-                .collect(),
+            versions: Arc::clone(&versions),
         };
         let (reading, read) = watch::channel(());
         let handles = views
@@ -176,6 +182,7 @@ impl Runner {
             skip_streams: skip_streams.collect(),
             masks: Masks::new(&views),
             views,
+            versions,
             codec,
             store: Arc::clone(&store),
             feed: Arc::clone(&feed),
@@ -225,6 +232,7 @@ fn check<C: Codec>(views: &[Arc<dyn View<C>>]) -> Result<(), StartError> {
             return Err(StartError::Views(format!("two views are named `{name}`")));
         }
         check_names(name, view.tables())?;
+        versions::check(&**view)?;
     }
     Ok(())
 }
@@ -246,55 +254,33 @@ pub(crate) fn check_names(view: &str, tables: &[&str]) -> Result<(), StartError>
 }
 
 fn open<C: Codec>(
-    views: Vec<(Arc<dyn View<C>>, Skips)>,
+    views: &[Arc<dyn View<C>>],
+    skips: Vec<Skips>,
     options: &RunnerOptions,
     log_id: LogId,
     durable: Position,
 ) -> Result<Vec<Follower<C>>, StartError> {
     let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
-    let shares = views.iter().map(|(view, _)| u64::from(view.cache_share()));
-    let shares: u64 = shares.sum();
+    let shares: u64 = views.iter().map(|view| u64::from(view.cache_share())).sum();
     let now = Instant::now();
     let mut followers = Vec::with_capacity(views.len());
     let mut kept = Vec::new();
-    for (index, (view, skips)) in (1..).zip(views) {
-        let path = options
-            .dir
-            .as_ref()
-            .map(|dir| file_path(dir, view.name(), view.version()));
+    for ((index, view), skips) in (1..).zip(views).zip(skips) {
         let cache_bytes =
             options.cache_bytes as u64 * u64::from(view.cache_share()) / shares.max(1);
-        let cache_bytes = usize::try_from(cache_bytes)
-            .unwrap_or(options.cache_bytes)
-            .max(CACHE_BYTES_MIN);
-        let home = Home {
-            path,
+        let opening = Opening {
+            skips,
+            dir: options.dir.as_deref(),
             log_id,
-            cache_bytes,
+            durable,
+            cache_bytes: usize::try_from(cache_bytes)
+                .unwrap_or(options.cache_bytes)
+                .max(CACHE_BYTES_MIN),
+            due: now + options.checkpoint_every * index / count,
         };
-        let (file, opened) = home.open(view.tables(), durable)?;
-        let position = file.checkpoint().position;
-        match &opened {
-            OpenedAs::Discarded { reason } => {
-                metrics::counter!("doorstep_view_discarded_total", "view" => view.name())
-                    .increment(1);
-                tracing::warn!(
-                    view = view.name(),
-                    reason,
-                    "the view's file was thrown away and is made again"
-                );
-            }
-            OpenedAs::New | OpenedAs::Existing | OpenedAs::Unfinished => {
-                tracing::info!(view = view.name(), version = view.version(), %position, ?opened, "view opened");
-            }
-        }
-        let due = now + options.checkpoint_every * index / count;
-        let follower = Follower::new(view, skips, home, file, durable, due);
-        if let Some(served) = follower.path() {
-            remove_unfinished(served)?;
-            kept.extend(switch::previous(&follower, served, durable)?);
-        }
-        followers.push(follower);
+        let (serving, previous) = opening.open(view)?;
+        followers.push(serving);
+        kept.extend(previous);
     }
     // Behind those that are served, whose places the handles know.
     followers.extend(kept);
@@ -343,6 +329,7 @@ impl Masks {
 pub(crate) struct Running<C: Codec> {
     /// Those that are served, then those that were.
     pub(crate) views: Vec<Follower<C>>,
+    pub(crate) versions: Arc<Versions<C>>,
     pub(crate) masks: Masks,
     /// The views, by the stream that says what they shall do without.
     skip_streams: FxHashMap<Box<str>, usize>,

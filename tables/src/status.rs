@@ -52,7 +52,7 @@ impl ViewState {
 pub struct Status {
     /// The view's name.
     pub view: &'static str,
-    /// Its version.
+    /// The version whose rows are served: the earlier one as long as a new one is built beside it, or after going back.
     pub version: u32,
     /// What it is doing.
     pub state: ViewState,
@@ -112,6 +112,8 @@ pub enum WaitError {
 /// What a view shows of itself.
 #[derive(Clone)]
 pub(crate) struct Published {
+    /// The version that is served, or built where none is.
+    pub(crate) version: u32,
     pub(crate) state: ViewState,
     pub(crate) applied: Position,
     pub(crate) durable: Position,
@@ -124,9 +126,8 @@ pub(crate) struct Published {
 /// A view as it is shared between the applying thread and the handles.
 pub(crate) struct Shared {
     pub(crate) name: &'static str,
-    pub(crate) version: u32,
     /// Where its file is served from; none in memory.
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) path: Mutex<Option<PathBuf>>,
     pub(crate) published: watch::Sender<Published>,
     /// The one that was served before, and still follows.
     pub(crate) previous: Mutex<Option<Arc<Shared>>>,
@@ -135,14 +136,12 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         name: &'static str,
-        version: u32,
         path: Option<PathBuf>,
         published: Published,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
-            version,
-            path,
+            path: Mutex::new(path),
             published: watch::Sender::new(published),
             previous: Mutex::default(),
         })
@@ -158,11 +157,13 @@ impl Shared {
 
     /// The bytes of its file now.
     pub(crate) fn bytes(&self, building: bool) -> u64 {
-        let Some(served) = &self.path else { return 0 };
+        let Some(served) = self.path.lock().clone() else {
+            return 0;
+        };
         let path = if building {
-            building_path(served)
+            building_path(&served)
         } else {
-            served.clone()
+            served
         };
         std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     }

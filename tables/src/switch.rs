@@ -2,9 +2,10 @@
 //!
 //! The applying thread does it between two batches, so that both files stand at the same event and whoever reads sees
 //! the one or the other, whole, and never an earlier position than before. The earlier file goes on following the log
-//! until it is dropped, over restarts too.
+//! until it is dropped, over restarts too. Files of one version change places; of two versions see `versions`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use event_store::{Position, StreamName};
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use crate::follower::Follower;
 use crate::names::{previous_path, rebuilt_path};
 use crate::runner::{NEAR_EVENTS, Running, VIEWS_MAX};
 use crate::status::distance;
+use crate::versions::{beside, roll, take_over};
 use crate::{Codec, Letter, OpenedAs, RunnerHandle, Skips, StartError, ViewFile};
 
 /// Events and bytes of one reading while the last few are caught up.
@@ -23,9 +25,10 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// What the applying thread is asked to do; views by their place among those that are served.
 pub(crate) enum Order {
-    /// Serve the file that was made at its [`rebuilt_path`].
+    /// Serve the file that was made at its [`rebuilt_path`] by the code of that version.
     Adopt {
         view: usize,
+        version: u32,
         file: Box<ViewFile>,
         done: oneshot::Sender<Result<Position, NotAdopted>>,
     },
@@ -84,6 +87,8 @@ pub(crate) fn previous<C: Codec>(
 ) -> Result<Option<Follower<C>>, StartError> {
     let path = previous_path(served);
     if !path.is_file() {
+        // One that failed, and was being made again.
+        ViewFile::discard(&path)?;
         return Ok(None);
     }
     let (file, opened) = serving.open_beside(&path, durable)?;
@@ -97,7 +102,7 @@ pub(crate) fn previous<C: Codec>(
         );
         return Ok(None);
     }
-    let mut kept = serving.beside(file, path);
+    let mut kept = serving.beside(Arc::clone(&serving.view), file, path);
     kept.is_previous = true;
     *serving.shared.previous.lock() = Some(kept.shared.clone());
     Ok(Some(kept))
@@ -120,7 +125,12 @@ impl<C: Codec> Running<C> {
     pub(crate) fn carry_out(&mut self, order: Order) {
         // Whoever asked may have gone; what is done is done all the same.
         match order {
-            Order::Adopt { view, file, done } => drop(done.send(self.adopt(view, *file))),
+            Order::Adopt {
+                view,
+                version,
+                file,
+                done,
+            } => drop(done.send(self.adopt(view, version, *file))),
             Order::GoBack { view, done } => drop(done.send(self.go_back(view))),
             Order::Reconsider { view, retry, done } => {
                 drop(done.send(self.reconsider(view, retry)));
@@ -173,19 +183,27 @@ impl<C: Codec> Running<C> {
         Ok(outcome)
     }
 
-    fn adopt(&mut self, index: usize, file: ViewFile) -> Result<Position, NotAdopted> {
-        let Some(served) = self.views.get(index).and_then(Follower::path) else {
+    fn adopt(
+        &mut self,
+        index: usize,
+        version: u32,
+        file: ViewFile,
+    ) -> Result<Position, NotAdopted> {
+        let (Some(serving), Some(view)) = (self.views.get(index), self.versions.of(index, version))
+        else {
             return Err(NotAdopted::Failed(CareError::Closed));
         };
-        let (rebuilt, kept) = (rebuilt_path(served), previous_path(served));
-        let Some(serving) = self.views.get(index) else {
+        let Some(served) = serving.path() else {
             return Err(NotAdopted::Failed(CareError::Closed));
         };
+        let same_version = serving.view.version() == version;
+        let rebuilt = rebuilt_path(&beside(served, view.name(), version));
+        let kept = previous_path(served);
         let target = serving.applied();
         if distance(file.checkpoint().position, target) > NEAR_EVENTS {
             return Err(NotAdopted::Behind(Box::new(file)));
         }
-        let mut fresh = serving.beside(file, rebuilt);
+        let mut fresh = serving.beside(view, file, rebuilt);
         if let Err(error) = self.bring_to(&mut fresh, target) {
             fresh.discard();
             return Err(NotAdopted::Failed(error));
@@ -209,7 +227,12 @@ impl<C: Codec> Running<C> {
             serving.commit(Synced::Yes);
         }
         let missed = serving.is_stopped();
-        if let Err(error) = serving.trade_places(&mut fresh) {
+        let traded = if same_version {
+            serving.trade_places(&mut fresh)
+        } else {
+            take_over(serving, &mut fresh)
+        };
+        if let Err(error) = traded {
             fresh.discard();
             return Err(NotAdopted::Failed(error.into()));
         }
@@ -220,8 +243,13 @@ impl<C: Codec> Running<C> {
             // What came since the earlier one stopped was passed over.
             self.feed.rewind(position);
         }
-        // Now the earlier one.
-        match fresh.rename(kept) {
+        // Now the earlier one. That of another version has a name of its own.
+        let named = if same_version {
+            fresh.rename(kept)
+        } else {
+            Ok(())
+        };
+        match named {
             Ok(()) => {
                 fresh.is_previous = true;
                 *serving.shared.previous.lock() = Some(fresh.shared.clone());
@@ -242,10 +270,12 @@ impl<C: Codec> Running<C> {
             let read = self
                 .store
                 .read_all(fresh.applied(), BLOCK_EVENTS, BLOCK_BYTES);
-            let block = self
+            let mut block = self
                 .runtime
                 .block_on(read)
                 .map_err(|error| CareError::Switch(error.to_string()))?;
+            // Not past it, where the other one is.
+            block.truncate(block.partition_point(|event| event.position() <= target));
             if block.is_empty() {
                 return Err(CareError::Switch("the log ended early".to_owned()));
             }
@@ -299,6 +329,10 @@ impl<C: Codec> Running<C> {
                 "the earlier file stopped: {cause}"
             )));
         }
+        if earlier.is_building() {
+            let why = "the earlier file failed and is being made again".to_owned();
+            return Err(CareError::Switch(why));
+        }
         if earlier.applied() < serving.applied() {
             return Err(CareError::Switch(format!(
                 "the earlier file is at {}, the served one at {}; try again when it has caught up",
@@ -315,7 +349,12 @@ impl<C: Codec> Running<C> {
             return Err(CareError::Switch(cause));
         }
         let kept = serving.shared.previous.lock().take();
-        if let Err(error) = serving.trade_places(earlier) {
+        let traded = if serving.view.version() == earlier.view.version() {
+            serving.trade_places(earlier)
+        } else {
+            roll(serving, earlier)
+        };
+        if let Err(error) = traded {
             *serving.shared.previous.lock() = kept;
             return Err(error.into());
         }

@@ -4,6 +4,8 @@
 //! its own tables, no effect outside them; then the same log gives the same bytes on any machine, and a rebuild
 //! equals what grew live. The runner gives the events in the log's order and each one once.
 
+use std::sync::Arc;
+
 use event_store::RecordedEvent;
 
 use crate::{ApplyError, Codec, Tx, WaitKey};
@@ -19,6 +21,13 @@ pub trait View<C: Codec>: Send + Sync + 'static {
     /// The version of the rows' meaning and shape. Raise it with every change to either: the new version is built
     /// from the log in a file of its own.
     fn version(&self) -> u32;
+
+    /// The code of the version before, kept for one release: while this one is built for the first time, the rows of that
+    /// one are served, and from then on they are followed for going back. Whoever reads rows asks
+    /// [`Reader::version`](crate::Reader::version) whose they are. The name is the same, the version lower.
+    fn earlier(&self) -> Option<Arc<dyn View<C>>> {
+        None
+    }
 
     /// The names of the view's tables.
     fn tables(&self) -> &'static [&'static str];

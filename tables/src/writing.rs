@@ -57,7 +57,7 @@ fn pack(
         let mut table = transaction.open_table(row_table(name))?;
         let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
         for row in from.scan(at, &Span::all(), Order::Ascending)? {
-            pace.rest();
+            pace.rest()?;
             let (key, value) = row?;
             end.insert_before(&*key, &*value)?;
         }
@@ -98,7 +98,7 @@ pub(crate) fn load(
 ) -> Result<(), TableError> {
     let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
     for (key, change) in changes {
-        pace.rest();
+        pace.rest()?;
         if let Change::Put(value) = change {
             end.insert_before(&**key, &**value)?;
         }
@@ -113,7 +113,7 @@ pub(crate) fn merge(
     pace: &mut Pace,
 ) -> Result<(), TableError> {
     for (key, change) in changes {
-        pace.rest();
+        pace.rest()?;
         match change {
             Change::Put(value) => drop(table.insert(&**key, &**value)?),
             Change::Delete => drop(table.remove(&**key)?),

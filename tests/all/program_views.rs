@@ -1,6 +1,5 @@
-//! `doorstep views`, over a folder at rest and a running service; the schedule; and kills while a view is made anew.
+//! `doorstep views`, over a folder at rest and a running service; and the schedule.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use tests::program::{self, Ended, Server};
 use crate::program_care::{filled, on};
 
 /// `views` of a running service.
-fn at(server: &Server, token: &str, arguments: &[&str]) -> Ended {
+pub(crate) fn at(server: &Server, token: &str, arguments: &[&str]) -> Ended {
     let mut command = program::doorstep(["views"]);
     command.args(arguments);
     command.args(["--url", &server.url, "--token", token]);
@@ -19,14 +18,14 @@ fn at(server: &Server, token: &str, arguments: &[&str]) -> Ended {
 }
 
 /// The view of that name in a list.
-fn item(list: &Value, view: &str) -> Value {
+pub(crate) fn item(list: &Value, view: &str) -> Value {
     let items = list["items"].as_array().expect("items");
     let mut named = items.iter().filter(|item| item["name"] == view);
     named.next().expect("the view").clone()
 }
 
 /// What lies in the folder of the views, in order.
-fn files(data: &Path) -> Vec<String> {
+pub(crate) fn files(data: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(data.join("views")).expect("the views");
     let mut names: Vec<String> = entries
         .map(|entry| {
@@ -218,113 +217,4 @@ async fn a_difference_is_found_by_hand_and_by_the_schedule_told_counted_and_made
     );
     at(&server, &operator, &["verify", "inbox"]).done();
     assert!(server.stop().success());
-}
-
-/// Messages of the log that a service is killed over.
-const MESSAGES: u64 = 3_000;
-
-/// A running service, asked by its operator and a member.
-struct Asked {
-    server: Server,
-    client: reqwest::Client,
-    operator: String,
-    ann: String,
-}
-
-impl Asked {
-    fn start(data: &Path) -> Self {
-        let server = Server::start(data, &[]);
-        Asked {
-            operator: server.token("otto", "operator"),
-            ann: server.token("ann", "member"),
-            client: reqwest::Client::new(),
-            server,
-        }
-    }
-
-    async fn get(&self, path: &str, token: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.server.url));
-        let answer = request.bearer_auth(token).send().await.expect("an answer");
-        answer.json().await.expect("JSON")
-    }
-
-    /// The inbox' item once it is served as it stands in its file.
-    async fn inbox(&self) -> Value {
-        item(&self.get("/v1/views", &self.operator).await, "inbox")
-    }
-
-    async fn rebuild(&self) -> u16 {
-        let request = self
-            .client
-            .post(format!("{}/v1/views/inbox/rebuild", self.server.url));
-        let answer = request.bearer_auth(&self.operator).send().await;
-        answer.expect("an answer").status().as_u16()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_while_a_view_is_made_anew_a_service_serves_what_is_right_and_leaves_nothing_behind()
-{
-    let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    filled(&data);
-    let mut lines = String::new();
-    for number in 200..MESSAGES {
-        let line = json!({"id": format!("m{number}"), "at": "2004-01-02T10:00:00Z", "command": "SendMessage",
-            "member": "bob", "to": "ann", "text": "one of many"});
-        writeln!(lines, "{line}").expect("memory");
-    }
-    let file = folder.path().join("more.ndjson");
-    std::fs::write(&file, lines).expect("the lines");
-    on(&data, &["import", &file.to_string_lossy()]).done();
-    on(&data, &["views", "list"]).done();
-    // Killed as soon as it is seen in such a stage, or has come to its end before.
-    for stage in [
-        "comparing",
-        "folding",
-        "folding_again",
-        "catching_up",
-        "folding",
-        "none",
-    ] {
-        let asked = Asked::start(&data);
-        while asked.inbox().await["state"] != "live" {}
-        assert_eq!(asked.rebuild().await, 202);
-        loop {
-            let work = asked.inbox().await["work"].clone();
-            if work.is_null() || work["stage"] == stage {
-                break;
-            }
-        }
-        asked.server.kill();
-
-        let asked = Asked::start(&data);
-        while asked.inbox().await["state"] != "live" {}
-        for left in files(&data) {
-            let (view, rest) = left.split_once(".v").expect("a view's file");
-            let kept = view == "inbox" && rest.ends_with(".previous.redb");
-            assert!(kept || rest.matches('.').count() == 1, "{left}, {stage}");
-        }
-        let inbox = asked.get("/v1/inbox", &asked.ann).await;
-        assert_eq!(
-            inbox["items"][0]["last_message"]["number"], MESSAGES,
-            "{inbox}"
-        );
-        assert_eq!(inbox["items"][0]["unread"], MESSAGES, "{inbox}");
-        let verified = at(&asked.server, &asked.operator, &["verify", "inbox"]).done();
-        assert_eq!(verified.json()["equal"], true, "{stage}");
-        asked.server.kill();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_in_order_does_not_wait_for_a_rebuild() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    filled(&data);
-    let asked = Asked::start(&data);
-    while asked.inbox().await["state"] != "live" {}
-    assert_eq!(asked.rebuild().await, 202);
-    assert!(asked.server.stop().success());
-    on(&data, &["views", "verify", "inbox"]).done();
 }

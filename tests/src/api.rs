@@ -15,10 +15,11 @@ use commands::{CommandHandler, Mode};
 use domain::policy::Rules;
 use event_store::{EmbeddedStore, EventStore, Position};
 use futures::future::BoxFuture;
-use projections::{OwnView, ReadSide};
+use projections::{DomainCodec, OwnView, ReadSide};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use tables::View;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -171,6 +172,8 @@ pub struct Setting {
     pub keys: Option<PathBuf>,
     /// The views of one's own; the program's when nothing else is said.
     pub own: Vec<Arc<dyn OwnView>>,
+    /// The code of the views.
+    pub views: fn() -> Vec<Arc<dyn View<DomainCodec>>>,
 }
 
 impl Default for Setting {
@@ -182,6 +185,7 @@ impl Default for Setting {
             commands: |_| {},
             keys: None,
             own: projections::own_views(),
+            views: projections::views,
         }
     }
 }
@@ -218,7 +222,9 @@ impl Door {
             .unwrap();
         let mut views = projections::Options::in_dir(dir.path().join("views"));
         views.own = setting.own;
-        let reads = ReadSide::open(views, Arc::clone(&store)).await.unwrap();
+        let reads = ReadSide::open_with(views, Arc::clone(&store), (setting.views)())
+            .await
+            .unwrap();
         for view in reads.names() {
             reads
                 .wait(view, store.durable_position(), Duration::from_secs(30))

@@ -16,6 +16,7 @@ pub mod counted;
 pub mod json_schema;
 pub mod mistaken;
 pub mod program;
+pub mod raised;
 pub mod rival;
 pub mod sse;
 pub mod store;

@@ -240,10 +240,26 @@ impl Server {
     ///
     /// # Panics
     /// When the process cannot be signalled.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Asks it to stop, and goes on: a second time ends it at once.
+    ///
+    /// # Panics
+    /// When the process cannot be signalled.
+    pub fn terminate(&self) {
         let id = i32::try_from(self.child.id()).expect("a process id");
         let process = rustix::process::Pid::from_raw(id).expect("a process id");
         rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When the process cannot be waited for.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("it was a child")
     }
 }

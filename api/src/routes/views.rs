@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 #[derive(Debug, Serialize, ToSchema)]
 struct View {
     name: &'static str,
-    /// The version of its code.
+    /// The version of its code whose rows are served; the one before as long as a new one is made, or after going back to it.
     version: u32,
     /// `building`, `catching_up`, `live`, `stopped` or `closed`.
     state: &'static str,
@@ -62,6 +62,8 @@ struct UnderWay {
     number: u64,
     /// `verify` or `rebuild`.
     kind: &'static str,
+    /// The version that is proved or made.
+    version: u32,
     /// `folding`, `folding_again`, `comparing` or `catching_up`.
     stage: &'static str,
     /// Events of this stage so far.
@@ -89,7 +91,8 @@ struct Came {
     rows: Option<u64>,
     /// SHA-256 over them, in hexadecimal; null with an error.
     sha256: Option<String>,
-    /// Whether the rows that were served were these; null with an error. After a rebuild they are.
+    /// Whether the rows that were served were these, or, where a new version was made, those of a second fold; null with an
+    /// error. After a rebuild they are.
     equal: Option<bool>,
     /// Why nothing came of it, in words; what was served is served. Null where something did.
     error: Option<String>,
@@ -249,6 +252,7 @@ fn under_way(shared: &Shared, caller: &Caller<AsOperator>, work: &Work) -> Under
     UnderWay {
         number: work.number,
         kind: work.kind.name(),
+        version: work.version,
         stage: work.stage.name(),
         events: work.events,
         position: caller.shows(shared, work.position),

@@ -4,7 +4,9 @@ mod crashes;
 mod files;
 mod following;
 mod letters;
+mod stopping;
 mod switching;
+mod versions;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::names::{compared_path, file_path, previous_path, rebuilt_path};
-use crate::{CareError, ViewState, WaitError};
+use crate::{CareError, Kind, ViewState, WaitError};
 
 /// The names of the files in a folder, in order.
 fn files(dir: &Path) -> Vec<String> {
@@ -100,7 +100,8 @@ async fn whoever_reads_while_it_is_made_anew_finds_a_whole_view_that_never_goes_
     let (writing, written, followed) = (Arc::clone(&done), Arc::clone(&log), runner.clone());
     let writer = tokio::spawn(async move {
         let mut end = 5_000;
-        while !writing.load(Ordering::Acquire) {
+        // No more than is soon folded, however slow the machine is.
+        while !writing.load(Ordering::Acquire) && end < 20_000 {
             written.push(events(end + 1..=end + 7));
             end += 7;
             caught_up(&followed, end).await;
@@ -297,4 +298,33 @@ async fn a_stopped_view_is_made_anew_as_far_as_it_came_and_one_in_memory_is_not(
         runner.view("counter").unwrap().status().state,
         ViewState::Closed
     );
+}
+
+#[tokio::test]
+async fn work_that_waits_its_turn_begins_when_the_other_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=30));
+    let runner = start(&log, &[&Arc::default()], options(dir.path())).await;
+    caught_up(&runner, 30).await;
+    let first = runner.begin("counter", Kind::Verify).unwrap();
+    assert!(matches!(
+        runner.begin("counter", Kind::Rebuild).map(drop),
+        Err(CareError::Busy("counter"))
+    ));
+    let mut second = std::pin::pin!(runner.begin_in_turn("counter", Kind::Rebuild));
+    let waits = tokio::time::timeout(Duration::ZERO, &mut second).await;
+    assert!(waits.is_err());
+    let number = first.work().number;
+    drop(first);
+    let second = second.await.unwrap();
+    assert!(second.work().number > number);
+    drop(second);
+    runner.stop().await.unwrap();
+    assert!(matches!(
+        runner
+            .begin_in_turn("counter", Kind::Verify)
+            .await
+            .map(drop),
+        Err(CareError::NotServed(_) | CareError::Closed)
+    ));
 }
