@@ -157,7 +157,8 @@ impl ReadSide {
         stream: &str,
         version: u64,
     ) -> Result<bool, CareError> {
-        let read = Skips::read(&*self.store, &DomainCodec, view.as_str()).await;
+        let end = self.store.durable_position();
+        let read = Skips::read(&*self.store, &DomainCodec, view.as_str(), end).await;
         let skips = read.map_err(|error| CareError::Failed(error.to_string()))?;
         Ok(skips.has(stream, version))
     }

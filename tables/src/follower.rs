@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 
 use event_store::{LogId, Position, RecordedEvent};
 
+mod retry;
+
+pub(crate) use retry::Log;
+
 use crate::file::Synced;
-use crate::letters::{Applying, Blocked, Conflicts, panic_text};
+use crate::letters::{Applying, Blocked, panic_text};
 use crate::names::{exchange, rename};
 use crate::overlay::Overlay;
 use crate::status::{Published, Shared, distance};
-use crate::{
-    Codec, DecodeError, Letter, OpenedAs, Reconsidered, Skips, StartError, TableError, View,
-    ViewFile, ViewState,
-};
+use crate::{Codec, DecodeError, OpenedAs, Skips, TableError, View, ViewFile, ViewState};
 
 /// First pause before a view with a failing file is tried again; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -293,20 +294,46 @@ impl<C: Codec> Follower<C> {
         self.durable < self.applied
     }
 
-    /// Applies what it does not have yet of `events`; `wanted` tells which of them concern it.
+    /// Applies what it does not have yet of `events`; `wanted` tells which of them concern it. `log` is where what was set
+    /// aside is read again once an event says what the view shall do without.
     pub(crate) fn apply(
         &mut self,
         events: &[RecordedEvent],
         decoded: &[Decoded<'_, C>],
         wanted: impl Fn(usize) -> bool,
+        log: Option<&Log<'_, C>>,
     ) {
-        let Some(file) = self.file.as_mut().filter(|_| self.stop.is_none()) else {
-            return;
-        };
+        let started = Instant::now();
+        let mut from = 0;
+        while let Some(told) = self.apply_from(from, events, decoded, &wanted) {
+            if let (Some(event), Some(log)) = (events.get(told), log)
+                && let Err(error) = self.do_without(event, log)
+            {
+                let view = self.shared.name;
+                tracing::warn!(view, %error, "what was set aside is not tried again");
+            }
+            from = told + 1;
+        }
+        self.took = started.elapsed();
+        metrics::histogram!("doorstep_view_apply_seconds").record(self.took.as_secs_f64());
+    }
+
+    /// Applies events from an index on, up to one that says what the view shall do without; its index.
+    fn apply_from(
+        &mut self,
+        from: usize,
+        events: &[RecordedEvent],
+        decoded: &[Decoded<'_, C>],
+        wanted: &impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let file = self.file.as_mut().filter(|_| self.stop.is_none())?;
         let (below, letters) = file.parts();
         let nothing_below = match below.is_void() {
             Ok(void) => void,
-            Err(error) => return self.fail(self.applied, &error),
+            Err(error) => {
+                self.fail(self.applied, &error);
+                return None;
+            }
         };
         let mut applying = Applying {
             view: &*self.view,
@@ -315,9 +342,8 @@ impl<C: Codec> Follower<C> {
             below: (!nothing_below).then_some(below),
             letters,
         };
-        let started = Instant::now();
         let mut blocked = None;
-        for (index, (event, decoded)) in events.iter().zip(decoded).enumerate() {
+        for (index, (event, decoded)) in events.iter().zip(decoded).enumerate().skip(from) {
             let at = event.position();
             if at <= self.applied {
                 continue;
@@ -331,91 +357,15 @@ impl<C: Codec> Follower<C> {
             }
             self.applied = at;
             self.events_since_durable += 1;
-        }
-        self.took = started.elapsed();
-        metrics::histogram!("doorstep_view_apply_seconds").record(self.took.as_secs_f64());
-        match blocked {
-            None => {}
-            Some((at, Blocked::Table(error))) => self.fail(at, &error),
-            Some((at, Blocked::Full(cause))) => self.stop_at(at, cause),
-        }
-    }
-
-    /// Tries what was set aside again, in the log's order: what waits for nothing any more, what shall be passed over,
-    /// and of what failed that which `wanted` names. Committed durably with what is applied. Where the view had stopped
-    /// before an event, it may go on afterwards; tells from where it needs the log.
-    pub(crate) fn reconsider(
-        &mut self,
-        wanted: impl Fn(Position) -> bool,
-        read: impl Fn(&Letter) -> Result<RecordedEvent, StartError>,
-        codec: &C,
-    ) -> Result<Reconsidered, StartError> {
-        let mut outcome = Reconsidered::default();
-        let Some(file) = self.file.as_mut() else {
-            return Ok(outcome);
-        };
-        let (below, letters) = file.parts();
-        let nothing_below = below.is_void()?;
-        let mut applying = Applying {
-            view: &*self.view,
-            skips: &self.skips,
-            overlay: &mut self.overlay,
-            below: (!nothing_below).then_some(below),
-            letters,
-        };
-        let mut left = Conflicts::default();
-        let mut failure = None;
-        for letter in applying.letters.now().values() {
-            let waits = left.with(&letter.keys);
-            let skipped = self.skips.has(&letter.stream, letter.version);
-            let tried = skipped || letter.cause.is_none() || wanted(letter.position);
-            let gone = if waits || !tried {
-                false
-            } else if skipped {
-                applying.letters.remove(letter.position);
-                outcome.skipped += 1;
-                true
-            } else {
-                let again = read(letter)
-                    .and_then(|event| Ok(applying.again(&event, &codec.decode(&event))?));
-                match again {
-                    Ok(true) => outcome.applied += 1,
-                    Ok(false) => outcome.failed += 1,
-                    Err(error) => {
-                        failure = Some(error);
-                        break;
-                    }
-                }
-                matches!(again, Ok(true))
-            };
-            if !gone {
-                left.add(&letter.keys);
+            if self.skips.are_told_by(event) {
+                return Some(index);
             }
         }
-        if let Some(StartError::Table(error)) = &failure {
-            self.fail(self.applied, error);
-        } else if outcome != Reconsidered::default() {
-            self.commit(Synced::Yes);
+        match blocked? {
+            (at, Blocked::Table(error)) => self.fail(at, &error),
+            (at, Blocked::Full(cause)) => self.stop_at(at, cause),
         }
-        failure.map_or(Ok(outcome), Err)
-    }
-
-    /// Lets a view that stopped before an event try it again; tells from where it needs the log.
-    pub(crate) fn resume(&mut self) -> Option<Position> {
-        self.stop.take_if(|stop| stop.retry_at.is_none())?;
-        self.publish();
-        Some(self.applied)
-    }
-
-    pub(crate) fn has_letters(&self) -> bool {
-        self.file
-            .as_ref()
-            .is_some_and(|file| !file.letters().is_empty())
-    }
-
-    /// What the view shall do without.
-    pub(crate) fn set_skips(&mut self, skips: Skips) {
-        self.skips = skips;
+        None
     }
 
     /// Commits what is applied and shows it. Trouble of the file stops the view for a while.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use event_store::{Direction, EventStore, Position, RecordedEvent, StreamFrom};
+use event_store::{Direction, EventStore, Position, RecordedEvent, StreamFrom, StreamName};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::key::{Key, Parts};
@@ -277,20 +277,24 @@ impl Letters {
 /// that is made anew passes over the event at once, where the running one had set it aside before.
 #[derive(Clone, Debug, Default)]
 pub struct Skips {
+    /// Where it stands; none where nothing says so.
+    stream: Option<StreamName>,
     events: FxHashMap<Box<str>, FxHashSet<u64>>,
 }
 
 impl Skips {
-    /// Reads what the log says of a view.
+    /// Reads what the log says of a view up to `until`.
     pub async fn read<C: Codec>(
         store: &dyn EventStore,
         codec: &C,
         view: &str,
+        until: Position,
     ) -> Result<Self, StartError> {
         let mut skips = Self::default();
         let Some(stream) = codec.skip_stream(view) else {
             return Ok(skips);
         };
+        skips.stream = Some(stream.clone());
         let mut from = StreamFrom::Start;
         loop {
             let read = store.read_stream(&stream, from, Direction::Forward, SKIPS_READ);
@@ -302,9 +306,18 @@ impl Skips {
             };
             from = StreamFrom::Version(last.version().saturating_add(1));
             for event in &events {
+                if event.position() > until {
+                    return Ok(skips);
+                }
                 skips.add(codec.skipped(event));
             }
         }
+    }
+
+    /// Whether an event stands where such decisions do.
+    pub(crate) fn are_told_by(&self, event: &RecordedEvent) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.as_str() == event.stream())
     }
 
     pub(crate) fn add(&mut self, skipped: Option<(String, u64)>) {

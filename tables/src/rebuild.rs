@@ -110,7 +110,7 @@ pub(crate) async fn advance<C: Codec>(
     progress: impl FnMut(Progress) -> Folded + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
     let from = file.checkpoint().position;
-    let skips = Skips::read(&*store, &*codec, view.name()).await?;
+    let skips = Skips::read(&*store, &*codec, view.name(), until).await?;
     let (blocks, reading) = mpsc::channel(BLOCKS_AHEAD);
     let fold = Folding {
         codec,

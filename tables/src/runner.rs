@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::care::Care;
 use crate::feed::{Feed, Taken};
 use crate::file::Synced;
-use crate::follower::{Decoded, Follower};
+use crate::follower::{Decoded, Follower, Log};
 use crate::handle::{Inner, RunnerHandle, StopError, ViewHandle};
 use crate::make::Maker;
 use crate::switch::Order;
@@ -138,7 +138,7 @@ impl Runner {
         let (log_id, durable) = (store.log_id(), store.durable_position());
         let mut skips = Vec::with_capacity(views.len());
         for view in &views {
-            skips.push(Skips::read(&*store, &codec, view.name()).await?);
+            skips.push(Skips::read(&*store, &codec, view.name(), durable).await?);
         }
         let versions = Arc::new(Versions(views));
         let newest = Arc::clone(&versions);
@@ -174,12 +174,7 @@ impl Runner {
             unapplied_events_max: options.unapplied_events_max,
             care: Care::new(Box::new(maker), orders),
         };
-        let skip_streams = (0..).zip(&inner.views).filter_map(|(index, view)| {
-            let stream = codec.skip_stream(view.name())?;
-            Some((stream.as_str().into(), index))
-        });
         let running = Running {
-            skip_streams: skip_streams.collect(),
             masks: Masks::new(&views),
             views,
             versions,
@@ -331,8 +326,6 @@ pub(crate) struct Running<C: Codec> {
     pub(crate) views: Vec<Follower<C>>,
     pub(crate) versions: Arc<Versions<C>>,
     pub(crate) masks: Masks,
-    /// The views, by the stream that says what they shall do without.
-    skip_streams: FxHashMap<Box<str>, usize>,
     pub(crate) codec: Arc<C>,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) feed: Arc<Feed>,
@@ -377,15 +370,6 @@ impl<C: Codec> Running<C> {
     }
 
     fn apply(&mut self, events: &[RecordedEvent]) {
-        // Before whoever waits for such an event sees that the view has come to it.
-        for event in events {
-            if let Some(index) = self.skip_streams.get(event.stream()).copied() {
-                self.try_again(index, Retry::No);
-                if let Some(previous) = self.previous_of(index) {
-                    self.try_again(previous, Retry::No);
-                }
-            }
-        }
         let masks: Vec<u64> = events
             .iter()
             .map(|event| self.masks.of(&self.views, event.event_type()))
@@ -406,6 +390,11 @@ impl<C: Codec> Running<C> {
             .collect();
         let now = Instant::now();
         let turn = Turn {
+            log: Log {
+                store: &*self.store,
+                codec: &*self.codec,
+                runtime: &self.runtime,
+            },
             events,
             decoded: &decoded,
             masks: &masks,
@@ -521,6 +510,7 @@ impl<C: Codec> Running<C> {
 
 /// What one batch is to each of the views.
 struct Turn<'a, 'e, C: Codec> {
+    log: Log<'a, C>,
     events: &'a [RecordedEvent],
     decoded: &'a [Decoded<'e, C>],
     masks: &'a [u64],
@@ -539,7 +529,7 @@ impl<C: Codec> Turn<'_, '_, C> {
                 .get(event)
                 .is_some_and(|mask| mask & (1_u64 << index) != 0)
         };
-        view.apply(self.events, self.decoded, wanted);
+        view.apply(self.events, self.decoded, wanted, Some(&self.log));
         if view.applied() == before {
             return;
         }

@@ -7,17 +7,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use event_store::{Position, StreamName};
+use event_store::Position;
 use tokio::sync::oneshot;
 
 use crate::care::CareError;
 use crate::file::Synced;
-use crate::follower::Follower;
+use crate::follower::{Follower, Log};
 use crate::names::{previous_path, rebuilt_path};
 use crate::runner::{NEAR_EVENTS, Running, VIEWS_MAX};
 use crate::status::distance;
 use crate::versions::{beside, roll, take_over};
-use crate::{Codec, Letter, OpenedAs, RunnerHandle, Skips, StartError, ViewFile};
+use crate::{Codec, OpenedAs, RunnerHandle, StartError, ViewFile};
 
 /// Events and bytes of one reading while the last few are caught up.
 const BLOCK_EVENTS: usize = 1_024;
@@ -154,29 +154,26 @@ impl<C: Codec> Running<C> {
         Ok(outcome)
     }
 
+    fn log(&self) -> Log<'_, C> {
+        Log {
+            store: &*self.store,
+            codec: &*self.codec,
+            runtime: &self.runtime,
+        }
+    }
+
     pub(crate) fn reconsider_one(
         &mut self,
         index: usize,
         retry: Retry,
     ) -> Result<Reconsidered, CareError> {
-        let (store, runtime) = (&self.store, &self.runtime);
         let view = self.views.get_mut(index).ok_or(CareError::Closed)?;
-        let skips = Skips::read(&**store, &*self.codec, view.view.name());
-        view.set_skips(runtime.block_on(skips)?);
-        let read = |letter: &Letter| {
-            let lost = |why: String| StartError::Log(format!("at {}: {why}", letter.position));
-            let stream =
-                StreamName::new(&*letter.stream).map_err(|error| lost(error.to_string()))?;
-            let read = runtime.block_on(store.read_one(&stream, letter.version));
-            let event = read.map_err(|error| lost(error.to_string()))?;
-            event.ok_or_else(|| lost("the event is not there".to_owned()))
+        let log = Log {
+            store: &*self.store,
+            codec: &*self.codec,
+            runtime: &self.runtime,
         };
-        let wanted = |position| match retry {
-            Retry::No => false,
-            Retry::One(one) => one == position,
-            Retry::All => true,
-        };
-        let outcome = view.reconsider(wanted, read, &*self.codec)?;
+        let outcome = view.reconsider(retry, &log)?;
         if let Some(from) = view.resume() {
             self.feed.rewind(from);
         }
@@ -204,7 +201,11 @@ impl<C: Codec> Running<C> {
             return Err(NotAdopted::Behind(Box::new(file)));
         }
         let mut fresh = serving.beside(view, file, rebuilt);
-        if let Err(error) = self.bring_to(&mut fresh, target) {
+        let brought = self.bring_to(&mut fresh, target).and_then(|()| {
+            // It may have set aside what it shall do without by now.
+            Ok(fresh.reconsider(Retry::No, &self.log()).map(drop)?)
+        });
+        if let Err(error) = brought {
             fresh.discard();
             return Err(NotAdopted::Failed(error));
         }
@@ -286,7 +287,7 @@ impl<C: Codec> Running<C> {
                     wanted.then(|| self.codec.decode(event))
                 })
                 .collect();
-            fresh.apply(&block, &decoded, |_| true);
+            fresh.apply(&block, &decoded, |_| true, Some(&self.log()));
         }
         if fresh.is_dirty() {
             fresh.commit(Synced::Yes);
@@ -298,7 +299,7 @@ impl<C: Codec> Running<C> {
         Ok(())
     }
 
-    pub(crate) fn previous_of(&self, index: usize) -> Option<usize> {
+    fn previous_of(&self, index: usize) -> Option<usize> {
         let name = self.views.get(index)?.view.name();
         self.views
             .iter()

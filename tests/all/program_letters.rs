@@ -214,7 +214,12 @@ async fn killed_again_and_again_while_events_are_set_aside_and_done_without_a_vi
     on(&data, &["views", "verify", "requests"]).done();
     let (store, _) = log(&data).await;
     let store: Arc<dyn event_store::EventStore> = Arc::new(store);
-    let skips = tables::Skips::read(&*store, &projections::DomainCodec, ViewName::Inbox.as_str());
+    let skips = tables::Skips::read(
+        &*store,
+        &projections::DomainCodec,
+        ViewName::Inbox.as_str(),
+        store.durable_position(),
+    );
     let skips = skips.await.expect("the log");
     assert!(
         marks

@@ -9,7 +9,9 @@ use domain::ids::{ReasonCode, ViewId};
 use domain::member::STATEMENT_LIMITS;
 use domain::text;
 use event_store::Position;
-use projections::{LIMIT_DEFAULT, LIMIT_MAX, Letter, Retry, SetAside, ViewName, ViewState};
+use projections::{
+    LIMIT_DEFAULT, LIMIT_MAX, Letter, Retry, SetAside, ViewName, ViewState, WaitError,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -228,9 +230,12 @@ async fn skip(
         reason,
         text,
     };
-    let (_, position) = shared.carry_out(&acting, command).await?;
-    // The view meets the event by itself, unless it has stopped.
-    shared.reads.retry(name, Retry::No).await.map_err(refused)?;
+    let (outcome, position) = shared.carry_out(&acting, command).await?;
+    // The view meets the event by itself, unless it has stopped before another one.
+    let within = shared.options.view_wait;
+    if let Err(WaitError::Stopped(_)) = shared.reads.wait(name, outcome.position, within).await {
+        shared.reads.retry(name, Retry::No).await.map_err(refused)?;
+    }
     shared.following.tell_everybody();
     let SetAside { failed, waiting } = shared.reads.set_aside(name);
     let left = Remaining {

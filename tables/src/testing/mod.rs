@@ -80,7 +80,7 @@ fn run<C: Codec>(
             .map(|event| view.wants(event.event_type()).then(|| codec.decode(event)))
             .collect();
         for _ in 0..2 {
-            follower.apply(events, &decoded, |_| true);
+            follower.apply(events, &decoded, |_| true, None);
             follower.commit(Synced::No);
         }
     }

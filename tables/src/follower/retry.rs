@@ -1,0 +1,135 @@
+//! Trying again what a view has set aside: because its code may be another, or since it shall do without an event.
+
+use event_store::{EventStore, Position, RecordedEvent, StreamName};
+use tokio::runtime::Handle;
+
+use super::Follower;
+use crate::file::Synced;
+use crate::letters::{Applying, Conflicts};
+use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError};
+
+/// The log, to a thread that may wait for it.
+pub(crate) struct Log<'a, C> {
+    pub(crate) store: &'a dyn EventStore,
+    pub(crate) codec: &'a C,
+    pub(crate) runtime: &'a Handle,
+}
+
+impl<C: Codec> Log<'_, C> {
+    /// What a view shall do without by what is said up to `until`.
+    fn skips(&self, view: &str, until: Position) -> Result<Skips, StartError> {
+        let read = Skips::read(self.store, self.codec, view, until);
+        self.runtime.block_on(read)
+    }
+
+    /// The event of a letter.
+    fn event(&self, letter: &Letter) -> Result<RecordedEvent, StartError> {
+        let lost = |why: String| StartError::Log(format!("at {}: {why}", letter.position));
+        let stream = StreamName::new(&*letter.stream).map_err(|error| lost(error.to_string()))?;
+        let read = self.store.read_one(&stream, letter.version);
+        let event = self.runtime.block_on(read);
+        let event = event.map_err(|error| lost(error.to_string()))?;
+        event.ok_or_else(|| lost("the event is not there".to_owned()))
+    }
+}
+
+impl<C: Codec> Follower<C> {
+    pub(crate) fn has_letters(&self) -> bool {
+        let letters = self.file.as_ref().map(|file| file.letters());
+        letters.is_some_and(|letters| !letters.is_empty())
+    }
+
+    /// Tries what was set aside again. It does without what the log says up to where its rows stand, so that they are what
+    /// any fold of so much of the log gives; only where it stopped before an event, by what is said beyond too. Committed
+    /// durably with what is applied.
+    pub(crate) fn reconsider(
+        &mut self,
+        retry: Retry,
+        log: &Log<'_, C>,
+    ) -> Result<Reconsidered, StartError> {
+        let until = if self.is_stopped() {
+            log.store.durable_position()
+        } else {
+            self.applied
+        };
+        self.skips = log.skips(self.view.name(), until)?;
+        let outcome = self.try_letters(retry, log)?;
+        if outcome != Reconsidered::default() {
+            self.commit(Synced::Yes);
+        }
+        Ok(outcome)
+    }
+
+    /// The same by an event that is applied just now, whose rows are committed with it.
+    pub(super) fn do_without(
+        &mut self,
+        event: &RecordedEvent,
+        log: &Log<'_, C>,
+    ) -> Result<(), StartError> {
+        self.skips.add(log.codec.skipped(event));
+        self.try_letters(Retry::No, log).map(drop)
+    }
+
+    /// In the log's order: what waits for nothing any more, what shall be passed over, and of what failed that which is
+    /// asked for.
+    fn try_letters(&mut self, retry: Retry, log: &Log<'_, C>) -> Result<Reconsidered, StartError> {
+        let mut outcome = Reconsidered::default();
+        let Some(file) = self.file.as_mut() else {
+            return Ok(outcome);
+        };
+        let (below, letters) = file.parts();
+        let nothing_below = below.is_void()?;
+        let mut applying = Applying {
+            view: &*self.view,
+            skips: &self.skips,
+            overlay: &mut self.overlay,
+            below: (!nothing_below).then_some(below),
+            letters,
+        };
+        let mut left = Conflicts::default();
+        let mut failure = None;
+        for letter in applying.letters.now().values() {
+            let waits = left.with(&letter.keys);
+            let skipped = self.skips.has(&letter.stream, letter.version);
+            let asked = match retry {
+                Retry::No => false,
+                Retry::One(position) => position == letter.position,
+                Retry::All => true,
+            };
+            let gone = if waits || !(skipped || asked || letter.cause.is_none()) {
+                false
+            } else if skipped {
+                applying.letters.remove(letter.position);
+                outcome.skipped += 1;
+                true
+            } else {
+                let again = log
+                    .event(letter)
+                    .and_then(|event| Ok(applying.again(&event, &log.codec.decode(&event))?));
+                match again {
+                    Ok(true) => outcome.applied += 1,
+                    Ok(false) => outcome.failed += 1,
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+                matches!(again, Ok(true))
+            };
+            if !gone {
+                left.add(&letter.keys);
+            }
+        }
+        if let Some(StartError::Table(error)) = &failure {
+            self.fail(self.applied, error);
+        }
+        failure.map_or(Ok(outcome), Err)
+    }
+
+    /// Lets a view that stopped before an event try it again; tells from where it needs the log.
+    pub(crate) fn resume(&mut self) -> Option<Position> {
+        self.stop.take_if(|stop| stop.retry_at.is_none())?;
+        self.publish();
+        Some(self.applied)
+    }
+}
