@@ -63,6 +63,10 @@ impl View<Words> for Counts {
         }
     }
 
+    fn letters_max(&self) -> usize {
+        0
+    }
+
     fn apply(&self, tx: &mut Tx<'_>, event: &RecordedEvent, word: &&str) -> Result<(), ApplyError> {
         let asked = self.applied.fetch_add(1, Ordering::SeqCst);
         if self.version == 1 {
