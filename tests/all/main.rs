@@ -39,6 +39,7 @@ mod audit_http;
 mod audit_moments;
 mod audit_refusals;
 mod audit_views;
+mod college_replay;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;

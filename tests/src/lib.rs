@@ -13,6 +13,7 @@ pub mod api;
 pub mod college;
 pub mod commands;
 pub mod counted;
+pub mod eventful;
 pub mod json_schema;
 pub mod mistaken;
 pub mod program;
