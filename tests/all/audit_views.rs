@@ -157,7 +157,7 @@ async fn compare_conversation(
 }
 
 /// Opens the streams of the cases that a world's reports make, as the reactor does, and names them.
-fn open_cases(world: &mut World) -> Vec<CaseId> {
+pub(crate) fn open_cases(world: &mut World) -> Vec<CaseId> {
     let mut cases = BTreeSet::new();
     let events = world.events().to_vec();
     for event in events

@@ -5,10 +5,8 @@
 //! The child is this test binary, run again with one test and a folder in its environment. The tests share one log.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -21,6 +19,7 @@ use projections::{Answer, DomainCodec, Options, PairFacts, PairItem, ReadSide, W
 use tables::{RebuildOptions, Runner, RunnerHandle, RunnerOptions, View, digest};
 use tempfile::TempDir;
 use tests::eventful::{Writing, middle_of_the_period, some_members};
+use tests::killed;
 use tests::store::all_events;
 use tests::views::id;
 
@@ -41,9 +40,6 @@ fn the_importing_child_that_is_killed() {
         return;
     };
     let dir = Path::new(&dir);
-    let say = |line: String| {
-        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
-    };
     runtime().block_on(async {
         let writing = Writing::open(dir).await;
         // Often, so that kills fall on all sides of the checkpoints of some view.
@@ -55,9 +51,9 @@ fn the_importing_child_that_is_killed() {
         let store = Arc::clone(&writing.store);
         let views = Runner::start(store, DomainCodec, projections::views(), options);
         let views = views.await.unwrap();
-        say(format!("went on {}\n", went_on(&views)));
+        killed::tell(&format!("went on {}", went_on(&views)));
         let told = |messages| {
-            say(format!("durable {messages}\n"));
+            killed::tell(&format!("durable {messages}"));
             ControlFlow::Continue(())
         };
         writing.carry_out(&views, told).await;
@@ -93,8 +89,8 @@ struct Imported {
 impl Drop for Imported {
     fn drop(&mut self) {
         self.runtime.block_on(async {
-            self.writing.stop().await;
             let _ = self.reads.stop().await;
+            self.writing.stop().await;
         });
     }
 }
@@ -129,9 +125,8 @@ fn import() -> Imported {
             _ => ControlFlow::Continue(()),
         };
         writing.carry_out(reads.runner(), enough).await;
-        writing.stop().await;
         reads.stop().await.unwrap();
-        drop((writing, reads));
+        writing.stop().await;
 
         let (writing, reads) = open().await;
         let on = |_| ControlFlow::Continue(());
@@ -152,33 +147,19 @@ fn import() -> Imported {
 
 /// Runs a child until so many messages are durable, and kills it. How many views went on from a checkpoint.
 fn killed(dir: &Path, at: usize) -> usize {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "college_replay::the_importing_child_that_is_killed",
-            "--nocapture",
-        ])
-        .env(CHILD_DIR, dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut went_on = None;
-    let mut durable = 0;
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for line in lines.map_while(Result::ok) {
+    let (mut went_on, mut durable) = (None, 0);
+    let test = "college_replay::the_importing_child_that_is_killed";
+    let told = [(CHILD_DIR, dir.to_string_lossy().into_owned())];
+    let reached = killed::when(test, &told, |line| {
         if let Some(views) = line.strip_prefix("went on ") {
             went_on = views.parse().ok();
         }
         if let Some(messages) = line.strip_prefix("durable ") {
             durable = messages.parse().unwrap();
-            if durable >= at {
-                break;
-            }
         }
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(durable >= at, "the child ended by itself at {durable}");
+        durable >= at
+    });
+    assert!(reached, "the child ended by itself at {durable}");
     went_on.expect("a child tells how it began")
 }
 

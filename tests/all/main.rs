@@ -80,6 +80,7 @@ mod tables_disk;
 mod tables_recovery;
 mod tables_versions;
 mod views_conversation;
+mod views_crashes;
 mod views_feed;
 mod views_inbox;
 mod views_model;

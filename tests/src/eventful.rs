@@ -63,6 +63,7 @@ pub fn middle_of_the_period() -> Timestamp {
 pub struct Writing {
     /// The log.
     pub store: Arc<dyn EventStore>,
+    log: EmbeddedStore,
     handler: CommandHandler,
 }
 
@@ -72,14 +73,15 @@ impl Writing {
     /// # Panics
     /// When it cannot be opened.
     pub async fn open(dir: &Path) -> Self {
-        let store: Arc<dyn EventStore> =
-            Arc::new(EmbeddedStore::open(dir, store_options()).unwrap());
+        let log = EmbeddedStore::open(dir, store_options()).unwrap();
+        let store: Arc<dyn EventStore> = Arc::new(log.clone());
         let tables = Some(dir.join("write"));
         let options = Options::new(tables, Mode::Import, Arc::new(Rules::default()));
         let handler = CommandHandler::start(Arc::clone(&store), options);
         Self {
             handler: handler.await.unwrap(),
             store,
+            log,
         }
     }
 
@@ -125,9 +127,10 @@ impl Writing {
         self.handler.drain_reactors().await.unwrap();
     }
 
-    /// Ends in order.
+    /// Ends in order. Nothing is written after it, and the folder is free.
     pub async fn stop(&self) {
         self.handler.stop().await;
+        self.log.close();
     }
 
     /// How many lines need not be looked at again: those before the last message that the log has. A message leaves an

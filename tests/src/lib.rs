@@ -15,6 +15,7 @@ pub mod commands;
 pub mod counted;
 pub mod eventful;
 pub mod json_schema;
+pub mod killed;
 pub mod mistaken;
 pub mod program;
 pub mod raised;
