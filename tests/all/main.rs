@@ -83,6 +83,7 @@ mod views_conversation;
 mod views_crashes;
 mod views_feed;
 mod views_inbox;
+mod views_letters;
 mod views_model;
 mod views_moderation;
 mod views_own;
