@@ -79,7 +79,7 @@ impl View<DomainCodec> for UnreadCounts {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -132,6 +132,10 @@ fn follow(tx: &mut Tx<'_>, change: &Change<'_, Stand>, side: Side) -> Result<(),
     }
     if let Some(count) = row.at(after) {
         *count += 1;
+    }
+    if row == Row::default() {
+        // As in `requests`: nothing is left of what once was.
+        return Ok(tx.delete(ROWS, member.as_str().as_bytes())?);
     }
     store(tx, ROWS, member.as_str().as_bytes(), &row)
 }

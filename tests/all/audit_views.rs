@@ -1,23 +1,19 @@
 //! What stood as of a position is what a fresh service answers that was given only the events up to it: for every
-//! member, every view, on random histories and on real messages. And what it costs.
+//! member and every view, on random histories (`college_replay.rs` does so on real messages). And what it costs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::case::Category;
-use domain::conversation::{Also, DeleteMode, RelationshipKind};
 use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::member::AgeBand;
 use domain::policy::Audience;
 use domain::time::Timestamp;
-use doorstep::workload::Workload;
 use event_store::{Position, RecordedEvent};
 use projections::{
-    Bounds, Cursor, Options, Page, PageRequest, Past, PastError, QueryError, ReadSide, Subject,
-    TimelinePage, ViewName, When,
+    Bounds, Cursor, Moment, Options, Page, PageRequest, Past, PastError, QueryError, ReadSide,
+    Subject, TimelinePage, ViewName, When,
 };
 use proptest::prelude::*;
-use tests::college;
 use tests::counted::Counted;
 use tests::views::acts::{MEMBERS, run, steps};
 use tests::views::{Log, World, conversation_of, id};
@@ -66,9 +62,8 @@ fn same<T: PartialEq + std::fmt::Debug>(
     }
 }
 
-/// A service that was given only the first events of a world.
-async fn fresh(world: &World, until: Position) -> ReadSide {
-    let events = world.events();
+/// A service that was given only the events up to a position.
+pub(crate) async fn fresh(events: &[RecordedEvent], until: Position) -> ReadSide {
     let given = events[..usize::try_from(until.0).unwrap()].to_vec();
     let reads = ReadSide::open(Options::in_memory(), Log::of(given))
         .await
@@ -79,8 +74,14 @@ async fn fresh(world: &World, until: Position) -> ReadSide {
     reads
 }
 
-async fn compare_member(fresh: &ReadSide, past: &Past, member: &MemberId, until: Position) {
-    let moment = past.moment(When::At(until), CLOCK).await.unwrap();
+/// All that an auditor may ask of a member as of a moment, against what a fresh service answers.
+pub(crate) async fn compare_member(
+    fresh: &ReadSide,
+    past: &Past,
+    member: &MemberId,
+    moment: Moment,
+) {
+    let until = moment.position;
     let subject = Subject::Member(member.clone());
     let as_of = past.as_of(&subject, OF_A_MEMBER, moment).await.unwrap();
     let what = |view: &str| format!("{view} of {member} as of {until}");
@@ -127,7 +128,7 @@ async fn compare_member(fresh: &ReadSide, past: &Past, member: &MemberId, until:
             .await,
             all(until, async |page| as_of.messages(member, cid, &page).await).await,
         );
-        compare_conversation(fresh, past, cid, member, until).await;
+        compare_conversation(fresh, past, cid, member, moment).await;
     }
 }
 
@@ -137,9 +138,9 @@ async fn compare_conversation(
     past: &Past,
     cid: ConversationId,
     member: &MemberId,
-    until: Position,
+    moment: Moment,
 ) {
-    let moment = past.moment(When::At(until), CLOCK).await.unwrap();
+    let until = moment.position;
     let subject = Subject::Conversation(cid);
     let as_of = past
         .as_of(&subject, &[ViewName::Conversation], moment)
@@ -156,7 +157,7 @@ async fn compare_conversation(
 }
 
 /// Opens the streams of the cases that a world's reports make, as the reactor does, and names them.
-fn open_cases(world: &mut World) -> Vec<CaseId> {
+pub(crate) fn open_cases(world: &mut World) -> Vec<CaseId> {
     let mut cases = BTreeSet::new();
     let events = world.events().to_vec();
     for event in events
@@ -180,8 +181,8 @@ fn open_cases(world: &mut World) -> Vec<CaseId> {
     cases.into_iter().collect()
 }
 
-async fn compare_cases(fresh: &ReadSide, past: &Past, cases: &[CaseId], until: Position) {
-    let moment = past.moment(When::At(until), CLOCK).await.unwrap();
+pub(crate) async fn compare_cases(fresh: &ReadSide, past: &Past, cases: &[CaseId], moment: Moment) {
+    let until = moment.position;
     for case in cases {
         let as_of = past
             .as_of(&Subject::Case(*case), OF_A_CASE, moment)
@@ -208,11 +209,12 @@ proptest! {
             let past = reads.past(WAIT).await.unwrap();
             let end = world.position();
             for until in [Position(end.0 * share / 100), end] {
-                let fresh = fresh(&world, until).await;
+                let fresh = fresh(world.events(), until).await;
+                let moment = past.moment(When::At(until), CLOCK).await.unwrap();
                 for member in MEMBERS.map(id) {
-                    compare_member(&fresh, &past, &member, until).await;
+                    compare_member(&fresh, &past, &member, moment).await;
                 }
-                compare_cases(&fresh, &past, &cases, until).await;
+                compare_cases(&fresh, &past, &cases, moment).await;
             }
         });
     }
@@ -311,87 +313,6 @@ proptest! {
             }
         });
     }
-}
-
-/// How many of the real messages are written here.
-const REAL_MESSAGES: usize = 6_000;
-
-/// The beginning of the real messages, with what else happens between people.
-fn college_world() -> (World, Vec<String>) {
-    let workload = Workload::read(&college::messages(), &college::texts()).unwrap();
-    let contacts = &workload.contacts[..REAL_MESSAGES];
-    let name = |member: u32| format!("m{member}");
-    let members: BTreeSet<u32> = contacts
-        .iter()
-        .flat_map(|contact| [contact.from, contact.to])
-        .collect();
-    let names: Vec<String> = members.iter().copied().map(name).collect();
-    let mut world = World::open(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    for (number, contact) in contacts.iter().enumerate() {
-        world.now = world.now.max(contact.at_seconds * 1_000) + 1;
-        let (from, to) = (name(contact.from), name(contact.to));
-        let text = &workload.texts[number % workload.texts.len()].text;
-        let sent = world.send(&from, &to, text);
-        let _ = match (number % 29, sent) {
-            (3 | 17, _) => world.accept(&to, &from),
-            (5, Ok(number)) => world.unsend(&from, &to, number),
-            (7, _) => world.delete(&to, &from, DeleteMode::Quiet),
-            (8, _) => world.restore(&to, &from),
-            (11, _) => world.block(&to, &from),
-            (12, _) => world.unblock(&to, &from),
-            (13, Ok(number)) => world.read(&to, &from, number),
-            (19, Ok(number)) => world
-                .report(&to, &from, &[number], Category::Spam, "", Also::Delete)
-                .map(|_| ()),
-            (21, _) => world.mute(&to, &from),
-            (23, _) => world.move_to_requests(&to, &from),
-            (25, _) => {
-                world.relate(RelationshipKind::Follow, &to, &from);
-                Ok(())
-            }
-            (_, _) => Ok(()),
-        };
-        match number % 211 {
-            40 => world.suspend(&from),
-            90 => world.register(&to, AgeBand::From16To17),
-            120 => world.audience(&to, Audience::Following),
-            150 => world.audience(&to, Audience::Everyone),
-            170 => world.reinstate(&from),
-            _ => {}
-        }
-    }
-    (world, names)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_200_members_of_the_college_the_middle_of_the_period_is_as_it_was() {
-    let (mut world, names) = college_world();
-    let middle = Position(world.position().0 / 2);
-    let happened = |name: &str| {
-        let until = &world.events()[..usize::try_from(middle.0).unwrap()];
-        until
-            .iter()
-            .any(|event| event.event_type().starts_with(name))
-    };
-    for name in [
-        "member-suspended",
-        "message-unsent",
-        "age-band-changed",
-        "request-deleted",
-        "member-blocked",
-    ] {
-        assert!(happened(name), "the history has no {name}");
-    }
-    let cases = open_cases(&mut world);
-    let reads = world.reads().await;
-    let past = reads.past(WAIT).await.unwrap();
-    let fresh = fresh(&world, middle).await;
-    assert!(names.len() >= 200);
-    for member in names.iter().step_by(names.len() / 200).map(|name| id(name)) {
-        compare_member(&fresh, &past, &member, middle).await;
-    }
-    assert!(cases.len() >= 20);
-    compare_cases(&fresh, &past, &cases[..20], middle).await;
 }
 
 #[tokio::test]

@@ -10,10 +10,13 @@
 )]
 
 pub mod api;
+pub mod buggy;
 pub mod college;
 pub mod commands;
 pub mod counted;
+pub mod eventful;
 pub mod json_schema;
+pub mod killed;
 pub mod mistaken;
 pub mod program;
 pub mod raised;

@@ -4,6 +4,7 @@
 //! medians are told. Every log is made in a scratch folder that is removed at the end. Words go to standard error, the
 //! table and then the JSON to standard output.
 
+mod as_of;
 mod bare;
 mod client;
 mod commands;
@@ -136,9 +137,11 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     let memory = plan.wants(&["memory", "memory-rebuilding"]);
     let opening = plan.wants(&["open-clean", "open-killed"]);
     let following = plan.wants(&follow::ROWS);
+    let past = plan.wants(&as_of::ROWS);
     if !(pages
         || memory
         || following
+        || past
         || opening
         || plan.wants(&[
             "disk-log",
@@ -173,10 +176,16 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
         };
         rows.extend(pages::measure(plan, &log, smaller.as_ref()).await?);
     }
-    if memory {
-        told("memory");
+    if memory || past {
         let tenth = Filled::fill(&plan.scratch.join("tenth"), plan.events / 10).await?;
-        rows.extend(process::memory(plan, &log, &tenth).await?);
+        if past {
+            told("what stood when");
+            rows.extend(as_of::measure(plan, &log, &tenth).await?);
+        }
+        if memory {
+            told("memory");
+            rows.extend(process::memory(plan, &log, &tenth).await?);
+        }
     }
     if following {
         told("following");
