@@ -15,7 +15,7 @@ use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{EventStore, Position, RecordedEvent};
 use futures::StreamExt as _;
-use projections::{Answer, DomainCodec, Options, PairFacts, PairItem, ReadSide, When};
+use projections::{Answer, DomainCodec, Options, OwnView, PairFacts, PairItem, ReadSide, When};
 use tables::{RebuildOptions, Runner, RunnerHandle, RunnerOptions, View, digest};
 use tempfile::TempDir;
 use tests::eventful::{Writing, middle_of_the_period, some_members};
@@ -24,6 +24,7 @@ use tests::store::all_events;
 use tests::views::id;
 
 use crate::audit_views::{compare_cases, compare_member, fresh};
+use crate::views_own::first_contact::FirstContact;
 
 const CHILD_DIR: &str = "DOORSTEP_COLLEGE_KILL_DIR";
 /// How many messages are durable when a child is killed.
@@ -49,7 +50,7 @@ fn the_importing_child_that_is_killed() {
             ..RunnerOptions::in_dir(dir.join("views"))
         };
         let store = Arc::clone(&writing.store);
-        let views = Runner::start(store, DomainCodec, projections::views(), options);
+        let views = Runner::start(store, DomainCodec, every_view(), options);
         let views = views.await.unwrap();
         killed::tell(&format!("went on {}", went_on(&views)));
         let told = |messages| {
@@ -58,6 +59,21 @@ fn the_importing_child_that_is_killed() {
         };
         writing.carry_out(&views, told).await;
     });
+}
+
+/// Views of one's own: those that are listed, and the worked example.
+fn own() -> Vec<Arc<dyn OwnView>> {
+    let mut own = projections::own_views();
+    own.push(Arc::new(FirstContact));
+    own
+}
+
+/// Every view that can run, the worked example of one's own among them.
+pub(crate) fn every_view() -> Vec<Arc<dyn View<DomainCodec>>> {
+    let own = own()
+        .into_iter()
+        .map(|view| view as Arc<dyn View<DomainCodec>>);
+    projections::views().into_iter().chain(own).collect()
 }
 
 /// One thread: commands that are decided one after the other wake nobody else.
@@ -114,7 +130,8 @@ fn import() -> Imported {
     let (writing, reads) = runtime.block_on(async {
         let open = async || {
             let writing = Writing::open(dir.path()).await;
-            let options = Options::in_dir(dir.path().join("views"));
+            let mut options = Options::in_dir(dir.path().join("views"));
+            options.own = own();
             let reads = ReadSide::open(options, Arc::clone(&writing.store));
             (writing, reads.await.unwrap())
         };
@@ -172,7 +189,7 @@ fn killed_on_the_way_every_view_of_the_whole_college_has_the_bytes_of_a_rebuild(
         imported.went_on
     );
     let end = imported.store.durable_position();
-    let views = futures::stream::iter(projections::views());
+    let views = futures::stream::iter(every_view());
     let compared = views.for_each_concurrent(2, |view| compare(&imported, view, end));
     imported.runtime.block_on(compared);
 }

@@ -19,6 +19,7 @@ use tests::views::World;
 use tests::views::acts::{run, steps};
 
 use crate::audit_views::open_cases;
+use crate::college_replay::every_view;
 
 const CHILD_DIR: &str = "DOORSTEP_VIEWS_KILL_DIR";
 const CHILD_BATCH: &str = "DOORSTEP_VIEWS_KILL_BATCH";
@@ -41,7 +42,7 @@ impl Followed {
             cache_bytes: 1 << 20,
             ..RunnerOptions::in_dir(dir.join("views"))
         };
-        let views = projections::views();
+        let views = every_view();
         let runner = Runner::start(Arc::clone(&store), DomainCodec, views, options);
         Self {
             runner: runner.await.unwrap(),
@@ -121,7 +122,7 @@ async fn lay_aside(dir: &Path, world: &World) {
 async fn compare(dir: &Path, followed: &Followed) {
     let events = all_events(&*followed.store).await;
     let end = followed.store.durable_position();
-    for view in projections::views() {
+    for view in every_view() {
         let name = view.name();
         let rows = followed.runner.view(name).unwrap().reader().unwrap();
         let rows = digest(&rows).unwrap();

@@ -17,6 +17,7 @@ use tests::views::Log;
 use tests::views::acts::{run, steps};
 
 use crate::audit_views::open_cases;
+use crate::college_replay::every_view;
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -46,7 +47,7 @@ fn rows(runner: &RunnerHandle, view: &str) -> Digest {
 /// Every view is current but for what the bug keeps from it.
 async fn all_else_is_current(runner: &RunnerHandle, bug: &Bug, events: &[RecordedEvent]) {
     let end = events.last().unwrap().position();
-    for view in projections::views() {
+    for view in every_view() {
         let name = view.name();
         let aside = bug.sets_aside(&*view, events);
         let reached = runner.wait(name, end, LONG).await;
@@ -129,7 +130,7 @@ proptest! {
         runtime.block_on(async {
             let dir = tempfile::tempdir().unwrap();
             let log = Log::of(events[..cuts[0]].to_vec());
-            let views = || bug.in_all(projections::views());
+            let views = || bug.in_all(every_view());
             let mut runner = start(&log, views(), dir.path(), batch).await;
             all_else_is_current(&runner, &bug, &events[..cuts[0]]).await;
             if restarts {
@@ -149,7 +150,7 @@ proptest! {
             }
             log.grow(events[cuts[1]..].to_vec());
             runner.wait_all(Position(events.len() as u64), LONG).await.unwrap();
-            for view in projections::views() {
+            for view in every_view() {
                 assert_eq!(rows(&runner, view.name()), folded(&*view, &events), "{}", view.name());
             }
             // And one of them in a file made anew, as an operator does.

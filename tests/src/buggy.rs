@@ -50,11 +50,12 @@ impl Bug {
         &self,
         views: Vec<Arc<dyn View<DomainCodec>>>,
     ) -> Vec<Arc<dyn View<DomainCodec>>> {
-        let buggy = views.into_iter().map(|view| {
-            let bug = self.clone();
-            Arc::new(Buggy { view, bug }) as Arc<dyn View<DomainCodec>>
-        });
-        buggy.collect()
+        views.into_iter().map(|view| self.in_one(view)).collect()
+    }
+
+    fn in_one(&self, view: Arc<dyn View<DomainCodec>>) -> Arc<dyn View<DomainCodec>> {
+        let bug = self.clone();
+        Arc::new(Buggy { view, bug })
     }
 
     /// Every view with it is right from now on.
@@ -130,6 +131,10 @@ impl View<DomainCodec> for Buggy {
 
     fn version(&self) -> u32 {
         self.view.version()
+    }
+
+    fn earlier(&self) -> Option<Arc<dyn View<DomainCodec>>> {
+        Some(self.bug.in_one(self.view.earlier()?))
     }
 
     fn tables(&self) -> &'static [&'static str] {
