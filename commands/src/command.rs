@@ -145,6 +145,8 @@ pub enum Command {
     SkipEvent {
         /// The view.
         view: ViewId,
+        /// The version of it that is served.
+        view_version: u32,
         /// The stream of the event.
         stream: String,
         /// Its version there.
@@ -334,6 +336,7 @@ impl Command {
             }
             Self::SkipEvent {
                 view,
+                view_version,
                 stream,
                 version,
                 reason,
@@ -341,6 +344,7 @@ impl Command {
             } => {
                 content
                     .text(view.as_str())
+                    .value(view_version)
                     .text(stream)
                     .value(version)
                     .text(reason.as_str())
@@ -508,6 +512,7 @@ mod spec {
             },
             Command::SkipEvent {
                 view: ViewId::new("inbox").unwrap(),
+                view_version: 1,
                 stream: "conversation-1".to_owned(),
                 version: 3,
                 reason: reason(),

@@ -131,6 +131,7 @@ pub(crate) fn of_command(
         }
         Command::SkipEvent {
             view,
+            view_version,
             stream,
             version,
             reason,
@@ -140,6 +141,7 @@ pub(crate) fn of_command(
             let skipped = act::EventSkipped {
                 by,
                 view,
+                view_version,
                 stream: stream.into(),
                 version,
                 reason,

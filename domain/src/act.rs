@@ -94,6 +94,8 @@ pub struct EventSkipped<'a> {
     pub by: MemberId,
     /// The view.
     pub view: ViewId,
+    /// The version of the view that does without it; another one tries the event.
+    pub view_version: u32,
     /// The stream of the event.
     pub stream: Cow<'a, str>,
     /// Its version there.
@@ -204,6 +206,7 @@ mod spec {
         let skip = Command::SkipEvent(EventSkipped {
             by: id("olaf"),
             view,
+            view_version: 1,
             stream: "conversation-1".into(),
             version: 3,
             reason: ReasonCode::new("unreadable").unwrap(),

@@ -150,6 +150,12 @@ impl ReadSide {
         view.map_or_else(SetAside::default, |view| view.status().set_aside)
     }
 
+    /// The version of a view that is served.
+    pub fn version(&self, view: ViewName) -> u32 {
+        let view = self.runner().view(view.as_str());
+        view.map_or(0, |view| view.version())
+    }
+
     /// Whether the log says that a view does without an event.
     pub async fn does_without(
         &self,
@@ -158,7 +164,8 @@ impl ReadSide {
         version: u64,
     ) -> Result<bool, CareError> {
         let end = self.store.durable_position();
-        let read = Skips::read(&*self.store, &DomainCodec, view.as_str(), end).await;
+        let of = (view.as_str(), self.version(view));
+        let read = Skips::read(&*self.store, &DomainCodec, of, end).await;
         let skips = read.map_err(|error| CareError::Failed(error.to_string()))?;
         Ok(skips.has(stream, version))
     }

@@ -6,7 +6,7 @@ use domain::ids::{ConversationId, ViewId};
 use domain::text::Text;
 use domain::{act, conversation};
 use event_store::{RecordedEvent, StreamName};
-use tables::{ApplyError, Codec, DecodeError};
+use tables::{ApplyError, Codec, DecodeError, Skipped};
 
 /// Decodes with the domain's own codec.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,11 +24,13 @@ impl Codec for DomainCodec {
         StreamName::new(act::stream_of_view(&view)).ok()
     }
 
-    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+    fn skipped(&self, event: &RecordedEvent) -> Option<Skipped> {
         match self.decode(event) {
-            Ok(Event::Act(act::Event::EventSkipped(skipped))) => {
-                Some((skipped.stream.into_owned(), skipped.version))
-            }
+            Ok(Event::Act(act::Event::EventSkipped(skipped))) => Some(Skipped {
+                view_version: skipped.view_version,
+                stream: skipped.stream.into_owned(),
+                version: skipped.version,
+            }),
             Ok(_) | Err(_) => None,
         }
     }

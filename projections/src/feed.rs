@@ -42,6 +42,8 @@ use crate::topic::Topic;
 const CHANGES: &str = "changes";
 const LATEST: &str = "latest";
 const RULES: &str = "rules";
+/// What every event of a member writes, as far as waiting goes.
+const STANDINGS: &str = "standings";
 const DOORSTEP: Doorstep = Doorstep {
     threads: "threads",
     senders: "senders",
@@ -222,15 +224,20 @@ impl View<DomainCodec> for Feed {
         ])
     }
 
-    /// What a conversation's event changes is decided on the standing of both and on the rules.
+    /// What a conversation's event changes is decided on the standing of both and on the rules, what a member's event does on
+    /// the standings of all on whose doorsteps they stand, whoever they are.
     fn keys(&self, event: &RecordedEvent, _decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
-        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
-        if event.stream().starts_with("conversation-") {
+        let stream = event.stream();
+        let mut keys = vec![WaitKey::Writes(stream.to_owned())];
+        if stream.starts_with("conversation-") {
             keys.extend(
                 event
                     .members()
                     .map(|id| WaitKey::Reads(format!("member-{id}"))),
             );
+            keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
+        } else if stream.starts_with("member-") {
+            keys.push(WaitKey::Writes(STANDINGS.to_owned()));
             keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
         }
         keys

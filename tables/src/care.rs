@@ -27,7 +27,8 @@ use crate::switch::{NotAdopted, Order};
 use crate::versions::beside;
 use crate::work::{Kind, Stage, Work};
 use crate::{
-    Reader, RebuildOptions, RunnerHandle, StartError, TableError, ViewFile, ViewHandle, WaitError,
+    Reader, RebuildOptions, RunnerHandle, Skips, StartError, TableError, ViewFile, ViewHandle,
+    WaitError,
 };
 
 /// The second fold goes into its file this many times as often as the first.
@@ -367,8 +368,9 @@ impl Begun {
     pub async fn verify(&self) -> Result<Verified, CareError> {
         let reader = self.view.reader()?;
         let (position, version) = (reader.checkpoint().position, reader.version());
+        let skips = Arc::clone(reader.skips());
         let served = self.served(reader).await?;
-        let folded = self.fold_to_compare(position, version, 1).await?;
+        let folded = self.fold_to_compare(position, (version, &skips), 1).await?;
         let verified = Verified {
             position,
             served,
@@ -385,12 +387,20 @@ impl Begun {
         let version = self.work.version;
         let reader = self.view.reader()?;
         let position = reader.checkpoint().position;
-        let served = if reader.version() == version {
-            Some(self.served(reader).await?)
+        let (skips, served) = if reader.version() == version {
+            let skips = Arc::clone(reader.skips());
+            // Rows that cannot be read are not what the log gives, and are what a rebuild is for.
+            let served = self.served(reader).await.unwrap_or_else(|error| {
+                tracing::error!(view = self.view.name(), %error, "the rows that are served cannot be read");
+                Digest::UNREADABLE
+            });
+            (skips, Some(served))
         } else {
             drop(reader);
-            None
+            let skips = care.maker.skips((self.index, version), position);
+            (skips.await?, None)
         };
+        let version = (version, &skips);
         let aside = Aside(rebuilt_path(&self.path));
         care.stage(Stage::Folding, Position::START, position);
         let (into, options) = (Into::Fresh(&aside.0), RebuildOptions::default());
@@ -415,8 +425,8 @@ impl Begun {
         if served.is_some() {
             self.count(&compared);
         }
-        let position = self.switch(file).await?;
-        let view = self.view.name();
+        let position = self.switch(file, &skips).await?;
+        let (view, version) = (self.view.name(), self.work.version);
         tracing::info!(view, version, %position, "the view was made anew and is served");
         Ok(Switched { position, compared })
     }
@@ -435,14 +445,14 @@ impl Begun {
 
     async fn fold(
         &self,
-        version: u32,
+        (version, skips): (u32, &Arc<Skips>),
         into: Into<'_>,
         until: Position,
         options: RebuildOptions,
     ) -> Result<ViewFile, StartError> {
         let care = &self.runner.inner.care;
         let at_pace = (care.pace(), care.telling());
-        let view = (self.index, version);
+        let view = (self.index, version, skips);
         care.maker.fold(view, into, until, options, at_pace).await
     }
 
@@ -461,7 +471,7 @@ impl Begun {
     async fn fold_to_compare(
         &self,
         until: Position,
-        version: u32,
+        version: (u32, &Arc<Skips>),
         parts: usize,
     ) -> Result<Digest, CareError> {
         let care = &self.runner.inner.care;
@@ -487,7 +497,8 @@ impl Begun {
     }
 
     /// Lets a file catch up until the applying thread takes it.
-    async fn switch(&self, file: ViewFile) -> Result<Position, CareError> {
+    async fn switch(&self, file: ViewFile, skips: &Arc<Skips>) -> Result<Position, CareError> {
+        let version = (self.work.version, skips);
         let care = &self.runner.inner.care;
         let mut file = Box::new(file);
         for _ in 0..ROUNDS_MAX {
@@ -496,7 +507,7 @@ impl Begun {
             care.stage(Stage::CatchingUp, from, until);
             if from < until {
                 let (on, options) = (Into::On(file), RebuildOptions::default());
-                let folded = self.fold(self.work.version, on, until, options);
+                let folded = self.fold(version, on, until, options);
                 file = Box::new(folded.await?);
             }
             let (done, outcome) = oneshot::channel();

@@ -19,11 +19,22 @@ pub trait Codec: Send + Sync + 'static {
         None
     }
 
-    /// The event, by stream and version, that an event of that stream says to do without.
-    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+    /// What an event of that stream says to do without.
+    fn skipped(&self, event: &RecordedEvent) -> Option<Skipped> {
         let _ = event;
         None
     }
+}
+
+/// An event that a version of a view shall do without; another version tries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The version of the view.
+    pub view_version: u32,
+    /// The event's stream.
+    pub stream: String,
+    /// Its version there.
+    pub version: u64,
 }
 
 /// The codec of views that need no more than the record itself.

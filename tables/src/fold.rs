@@ -108,6 +108,6 @@ impl<'v, C: Codec> Fold<'v, C> {
         };
         let rows = Snapshot::memory(self.view.tables(), checkpoint, tables.collect());
         let reader = Reader::new(Arc::new(rows), letters::Shown::default());
-        reader.of_version(self.view.version())
+        reader.of(self.view.version(), &Arc::new(self.skips))
     }
 }

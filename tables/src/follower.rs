@@ -67,6 +67,18 @@ struct Stop {
     retry_at: Option<Instant>,
 }
 
+/// Why a batch is not applied to its end.
+enum Paused {
+    /// The event at this index says what the view shall do without.
+    Told(usize),
+    /// The event at this index can neither be applied nor set aside.
+    Full {
+        index: usize,
+        at: Position,
+        cause: String,
+    },
+}
+
 /// A view on its way.
 pub(crate) struct Follower<C: Codec> {
     pub(crate) view: Arc<dyn View<C>>,
@@ -92,13 +104,15 @@ pub(crate) struct Follower<C: Codec> {
     /// Was served before, and is kept for going back.
     pub(crate) is_previous: bool,
     /// What it shall do without.
-    skips: Skips,
+    skips: Arc<Skips>,
+    /// What it shall do without by now could not be looked at.
+    undone: bool,
 }
 
 impl<C: Codec> Follower<C> {
     pub(crate) fn new(
         view: Arc<dyn View<C>>,
-        skips: Skips,
+        skips: Arc<Skips>,
         home: Home,
         file: ViewFile,
         goal: Position,
@@ -114,7 +128,7 @@ impl<C: Codec> Follower<C> {
             },
             applied: checkpoint.position,
             durable: checkpoint.position,
-            reader: (!file.is_building()).then(|| file.reader().of_version(view.version())),
+            reader: (!file.is_building()).then(|| file.reader().of(view.version(), &skips)),
             letters: file.letters().shown(),
         };
         Self {
@@ -136,6 +150,7 @@ impl<C: Codec> Follower<C> {
             pause: PAUSE_MIN,
             is_previous: false,
             skips,
+            undone: false,
         }
     }
 
@@ -146,7 +161,12 @@ impl<C: Codec> Follower<C> {
             ..self.home.clone()
         };
         let goal = file.checkpoint().position;
-        Self::new(view, self.skips.clone(), home, file, goal, self.durable_due)
+        let skips = if view.version() == self.view.version() {
+            Arc::clone(&self.skips)
+        } else {
+            Arc::default()
+        };
+        Self::new(view, skips, home, file, goal, self.durable_due)
     }
 
     /// Opens another file of the same view.
@@ -305,27 +325,38 @@ impl<C: Codec> Follower<C> {
     ) {
         let started = Instant::now();
         let mut from = 0;
-        while let Some(told) = self.apply_from(from, events, decoded, &wanted) {
-            if let (Some(event), Some(log)) = (events.get(told), log)
-                && let Err(error) = self.do_without(event, log)
-            {
-                let view = self.shared.name;
-                tracing::warn!(view, %error, "what was set aside is not tried again");
+        while let Some(paused) = self.apply_from(from, events, decoded, &wanted) {
+            match (paused, log) {
+                (Paused::Told(told), log) => {
+                    if let (Some(event), Some(log)) = (events.get(told), log)
+                        && let Err(error) = self.do_without(event, log)
+                    {
+                        let view = self.shared.name;
+                        tracing::warn!(view, %error, "what was set aside is not tried again yet");
+                    }
+                    from = told + 1;
+                }
+                (Paused::Full { index, .. }, Some(log)) if self.may_go_on(log) => from = index,
+                (Paused::Full { at, cause, .. }, _) => {
+                    if self.stop.is_none() {
+                        self.stop_at(at, cause);
+                    }
+                    break;
+                }
             }
-            from = told + 1;
         }
         self.took = started.elapsed();
         metrics::histogram!("doorstep_view_apply_seconds").record(self.took.as_secs_f64());
     }
 
-    /// Applies events from an index on, up to one that says what the view shall do without; its index.
+    /// Applies events from an index on, up to one that is more than that.
     fn apply_from(
         &mut self,
         from: usize,
         events: &[RecordedEvent],
         decoded: &[Decoded<'_, C>],
         wanted: &impl Fn(usize) -> bool,
-    ) -> Option<usize> {
+    ) -> Option<Paused> {
         let file = self.file.as_mut().filter(|_| self.stop.is_none())?;
         let (below, letters) = file.parts();
         let nothing_below = match below.is_void() {
@@ -352,20 +383,22 @@ impl<C: Codec> Follower<C> {
                 && let Some(decoded) = decoded
                 && let Err(why) = applying.take(event, decoded)
             {
-                blocked = Some((at, why));
+                blocked = Some((index, at, why));
                 break;
             }
             self.applied = at;
             self.events_since_durable += 1;
             if self.skips.are_told_by(event) {
-                return Some(index);
+                return Some(Paused::Told(index));
             }
         }
         match blocked? {
-            (at, Blocked::Table(error)) => self.fail(at, &error),
-            (at, Blocked::Full(cause)) => self.stop_at(at, cause),
+            (_, at, Blocked::Table(error)) => {
+                self.fail(at, &error);
+                None
+            }
+            (index, at, Blocked::Full(cause)) => Some(Paused::Full { index, at, cause }),
         }
-        None
     }
 
     /// Commits what is applied and shows it. Trouble of the file stops the view for a while.
@@ -418,7 +451,7 @@ impl<C: Codec> Follower<C> {
             .file
             .as_ref()
             .filter(|file| !file.is_building())
-            .map(|file| file.reader().of_version(self.view.version()));
+            .map(|file| file.reader().of(self.view.version(), &self.skips));
         // Of a view that is built nobody reads the rows, so that what is applied may tell its progress.
         let applied = match &self.file {
             Some(file) if file.is_building() => self.applied,
@@ -429,6 +462,7 @@ impl<C: Codec> Follower<C> {
             Some(stop) => ViewState::Stopped {
                 position: stop.position,
                 cause: stop.cause.clone(),
+                passes: stop.retry_at.is_some(),
             },
             None if self.is_building() => ViewState::Building,
             None if self.caught_up => ViewState::Live,
@@ -512,8 +546,8 @@ impl<C: Codec> Follower<C> {
         }
     }
 
-    /// Lets a view whose file failed go on; tells from where it needs the log.
-    pub(crate) fn retry(&mut self) -> Option<Position> {
+    /// Lets a view whose file failed go on; whether it does, and needs the log from where it stands.
+    pub(crate) fn retry(&mut self) -> bool {
         if self.file.is_none() {
             self.reopen(false);
         }
@@ -522,11 +556,11 @@ impl<C: Codec> Follower<C> {
                 stop.retry_at = Some(Instant::now() + self.pause);
             }
             self.pause = (self.pause * 2).min(PAUSE_MAX);
-            return None;
+            return false;
         }
         self.stop = None;
         self.publish();
-        Some(self.applied)
+        true
     }
 
     /// Commits durably and closes the file.

@@ -202,7 +202,12 @@ impl ViewHandle {
         let published = self.shared.published.borrow();
         match (&published.reader, &published.state) {
             (Some(reader), _) => Ok(reader.clone()),
-            (None, ViewState::Stopped { position, cause }) => Err(WaitError::Stopped {
+            (
+                None,
+                ViewState::Stopped {
+                    position, cause, ..
+                },
+            ) => Err(WaitError::Stopped {
                 view: self.name(),
                 position: *position,
                 cause: cause.clone(),
@@ -252,7 +257,9 @@ impl ViewHandle {
         match waited {
             Ok(Ok(published)) if there(&published) => Ok(()),
             Ok(Ok(published)) => Err(match &published.state {
-                ViewState::Stopped { position, cause } => WaitError::Stopped {
+                ViewState::Stopped {
+                    position, cause, ..
+                } => WaitError::Stopped {
                     view: self.name(),
                     position: *position,
                     cause: cause.clone(),

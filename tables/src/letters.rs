@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::key::{Key, Parts};
 use crate::overlay::Overlay;
 use crate::reader::Snapshot;
-use crate::{ApplyError, Codec, DecodeError, StartError, TableError, Tx, View};
+use crate::{ApplyError, Codec, DecodeError, Skipped, StartError, TableError, Tx, View};
 
 /// Bytes kept of a cause at most.
 const CAUSE_BYTES_MAX: usize = 512;
@@ -273,9 +273,9 @@ impl Letters {
 
 /// The events that operators decided a view shall do without.
 ///
-/// They stand in the log, in a stream of the view ([`Codec::skip_stream`]), and hold from the view's beginning on: a view
-/// that is made anew passes over the event at once, where the running one had set it aside before.
-#[derive(Clone, Debug, Default)]
+/// They stand in the log, in a stream of the view ([`Codec::skip_stream`]), each for one version of it, and hold from the
+/// view's beginning on: a view that is made anew passes over the event at once, where the running one had set it aside before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skips {
     /// Where it stands; none where nothing says so.
     stream: Option<StreamName>,
@@ -283,11 +283,11 @@ pub struct Skips {
 }
 
 impl Skips {
-    /// Reads what the log says of a view up to `until`.
+    /// Reads what the log says of a version of a view up to `until`.
     pub async fn read<C: Codec>(
         store: &dyn EventStore,
         codec: &C,
-        view: &str,
+        (view, view_version): (&str, u32),
         until: Position,
     ) -> Result<Self, StartError> {
         let mut skips = Self::default();
@@ -309,7 +309,7 @@ impl Skips {
                 if event.position() > until {
                     return Ok(skips);
                 }
-                skips.add(codec.skipped(event));
+                skips.add(codec.skipped(event), view_version);
             }
         }
     }
@@ -320,12 +320,10 @@ impl Skips {
         stream.is_some_and(|stream| stream.as_str() == event.stream())
     }
 
-    pub(crate) fn add(&mut self, skipped: Option<(String, u64)>) {
-        if let Some((stream, version)) = skipped {
-            self.events
-                .entry(stream.into())
-                .or_default()
-                .insert(version);
+    pub(crate) fn add(&mut self, skipped: Option<Skipped>, view_version: u32) {
+        if let Some(skipped) = skipped.filter(|skipped| skipped.view_version == view_version) {
+            let of_stream = self.events.entry(skipped.stream.into()).or_default();
+            of_stream.insert(skipped.version);
         }
     }
 

@@ -40,7 +40,7 @@ mod work;
 mod writing;
 
 pub use care::{Begun, CareError, Switched, Verified};
-pub use codec::{Codec, DecodeError, Undecoded};
+pub use codec::{Codec, DecodeError, Skipped, Undecoded};
 pub use error::{ApplyError, TableError};
 pub use file::{Checkpoint, OpenedAs, ViewFile};
 pub use fold::Fold;

@@ -81,7 +81,11 @@ pub(crate) fn remove_unfinished(served: &Path) -> Result<(), TableError> {
 pub(crate) fn exchange(one: &Path, other: &Path) -> Result<(), TableError> {
     let failed = |cause| io(one, "exchanging", cause);
     exchange_names(one, other).map_err(failed)?;
-    sync_dir_of(one)
+    sync_dir_of(one).or_else(|error| {
+        // Whoever is told that it failed finds everything as it was.
+        exchange_names(one, other).map_err(failed)?;
+        Err(error)
+    })
 }
 
 #[cfg(target_os = "linux")]

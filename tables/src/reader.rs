@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use sha2::{Digest as _, Sha256};
 
 use crate::file::row_table;
-use crate::letters::{self, Letter};
+use crate::letters::{self, Letter, Skips, panic_text};
 use crate::pace::Pace;
 use crate::tx::index_of;
 use crate::{Checkpoint, Order, Slice, Span, TableError};
@@ -92,7 +93,7 @@ impl Snapshot {
     pub(crate) fn get(&self, at: usize, key: &[u8]) -> Result<Option<Slice<'_>>, TableError> {
         match &*self.rows {
             Kind::Stored(tables) => match tables.get(at) {
-                Some(Some(table)) => Ok(table.get(key)?.map(Slice::stored)),
+                Some(Some(table)) => sound(|| Ok(table.get(key)?.map(Slice::stored))),
                 Some(None) | None => Ok(None),
             },
             Kind::Memory(tables) => Ok(tables.get(at).and_then(|rows| {
@@ -115,7 +116,9 @@ impl Snapshot {
         };
         let from = match &*self.rows {
             Kind::Stored(tables) => match tables.get(at) {
-                Some(Some(table)) => From::Stored(Box::new(table.range::<&[u8]>(bounds)?)),
+                Some(Some(table)) => {
+                    From::Stored(sound(|| Ok(Box::new(table.range::<&[u8]>(bounds)?)))?)
+                }
                 Some(None) | None => From::Nothing,
             },
             Kind::Memory(tables) => tables
@@ -134,6 +137,15 @@ impl Snapshot {
             Kind::Memory(tables) => Ok(tables.get(at).map_or(0, |rows| rows.len() as u64)),
         }
     }
+}
+
+/// What a reading of a file gives. In a damaged page redb may meet what it holds for impossible, and panic: that is the
+/// file's fault, and nobody else's.
+fn sound<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let error = redb::Error::Corrupted(panic_text(&*panic));
+        Err(error.into())
+    })
 }
 
 /// The rows of a sorted list that lie between two bounds.
@@ -162,6 +174,7 @@ pub struct Reader {
     snapshot: Arc<Snapshot>,
     letters: letters::Shown,
     version: u32,
+    skips: Arc<Skips>,
 }
 
 impl Reader {
@@ -171,6 +184,7 @@ impl Reader {
             snapshot,
             letters,
             version: 0,
+            skips: Arc::default(),
         }
     }
 
@@ -179,9 +193,18 @@ impl Reader {
         self.letters.values()
     }
 
-    /// The same, as rows of a view's version.
-    pub(crate) fn of_version(self, version: u32) -> Self {
-        Self { version, ..self }
+    /// The same, as rows of a view's version that does without some events.
+    pub(crate) fn of(self, version: u32, skips: &Arc<Skips>) -> Self {
+        Self {
+            version,
+            skips: Arc::clone(skips),
+            ..self
+        }
+    }
+
+    /// What these rows do without, which a fold to compare with them has to do without too.
+    pub(crate) fn skips(&self) -> &Arc<Skips> {
+        &self.skips
     }
 
     /// The version of the view whose rows these are: what they mean, and their shape. 0 where no view tells, as with rows
@@ -260,14 +283,15 @@ impl<'a> Iterator for Rows<'a> {
         match &mut self.from {
             From::Nothing => None,
             From::Stored(range) => {
-                let next = match self.order {
-                    Order::Ascending => range.next(),
-                    Order::Descending => range.next_back(),
-                }?;
-                Some(match next {
-                    Ok((key, value)) => Ok((Slice::stored(key), Slice::stored(value))),
-                    Err(error) => Err(error.into()),
-                })
+                let next = sound(|| {
+                    let next = match self.order {
+                        Order::Ascending => range.next(),
+                        Order::Descending => range.next_back(),
+                    };
+                    Ok(next.transpose()?)
+                });
+                let rows = |(key, value)| (Slice::stored(key), Slice::stored(value));
+                next.map(|next| next.map(rows)).transpose()
             }
             From::Memory(rows) => {
                 let (row, rest) = match self.order {
@@ -288,6 +312,14 @@ pub struct Digest {
     pub rows: u64,
     /// SHA-256 over the tables by name, and in each the rows by key, length-prefixed.
     pub sha256: [u8; 32],
+}
+
+impl Digest {
+    /// What stands for rows that could not be read; no rows come to it.
+    pub(crate) const UNREADABLE: Self = Self {
+        rows: 0,
+        sha256: [0; 32],
+    };
 }
 
 impl fmt::Display for Digest {

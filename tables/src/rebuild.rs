@@ -76,6 +76,8 @@ pub async fn rebuild<C: Codec>(
         progress(told);
         Folded::GoOn
     };
+    let skips = Skips::read(&*store, &*codec, (view.name(), view.version()), until).await?;
+    let view = (view, Arc::new(skips));
     advance(store, codec, view, file, until, options, progress).await
 }
 
@@ -103,14 +105,13 @@ pub(crate) fn begin<C: Codec>(
 pub(crate) async fn advance<C: Codec>(
     store: Arc<dyn EventStore>,
     codec: Arc<C>,
-    view: Arc<dyn View<C>>,
+    (view, skips): (Arc<dyn View<C>>, Arc<Skips>),
     file: ViewFile,
     until: Position,
     options: RebuildOptions,
     progress: impl FnMut(Progress) -> Folded + Send + 'static,
 ) -> Result<Rebuilt, StartError> {
     let from = file.checkpoint().position;
-    let skips = Skips::read(&*store, &*codec, view.name(), until).await?;
     let (blocks, reading) = mpsc::channel(BLOCKS_AHEAD);
     let fold = Folding {
         codec,
@@ -164,7 +165,7 @@ async fn read_into(
 struct Folding<C: Codec, P> {
     codec: Arc<C>,
     view: Arc<dyn View<C>>,
-    skips: Skips,
+    skips: Arc<Skips>,
     file: ViewFile,
     options: RebuildOptions,
     until: Position,

@@ -138,12 +138,21 @@ impl Runner {
         let (log_id, durable) = (store.log_id(), store.durable_position());
         let mut skips = Vec::with_capacity(views.len());
         for view in &views {
-            skips.push(Skips::read(&*store, &codec, view.name(), durable).await?);
+            let mut of_versions = FxHashMap::default();
+            let versions = [
+                Some(view.version()),
+                view.earlier().map(|view| view.version()),
+            ];
+            for version in versions.into_iter().flatten() {
+                let read = Skips::read(&*store, &codec, (view.name(), version), durable);
+                of_versions.insert(version, Arc::new(read.await?));
+            }
+            skips.push(of_versions);
         }
         let versions = Arc::new(Versions(views));
         let newest = Arc::clone(&versions);
         let (views, options) = tokio::task::spawn_blocking(move || {
-            open(&newest.0, skips, &options, log_id, durable).map(|views| (views, options))
+            open(&newest.0, &skips, &options, log_id, durable).map(|views| (views, options))
         })
         .await
         .map_err(|error| StartError::Thread(error.to_string()))??;
@@ -250,7 +259,7 @@ pub(crate) fn check_names(view: &str, tables: &[&str]) -> Result<(), StartError>
 
 fn open<C: Codec>(
     views: &[Arc<dyn View<C>>],
-    skips: Vec<Skips>,
+    skips: &[FxHashMap<u32, Arc<Skips>>],
     options: &RunnerOptions,
     log_id: LogId,
     durable: Position,
@@ -448,6 +457,11 @@ impl<C: Codec> Running<C> {
         for view in &mut self.views {
             view.catch_up(end, NEAR_EVENTS);
         }
+        for index in 0..self.views.len() {
+            if self.views.get(index).is_some_and(Follower::is_undone) {
+                self.try_again(index, Retry::No);
+            }
+        }
         for view in &mut self.views {
             if view.commit_due().is_some_and(|due| due <= now) {
                 view.commit(Synced::No);
@@ -479,15 +493,22 @@ impl<C: Codec> Running<C> {
     }
 
     fn retry(&mut self, now: Instant) {
-        let mut from: Option<Position> = None;
+        let mut goes_on = false;
         for view in &mut self.views {
-            if view.retry_at().is_some_and(|at| at <= now)
-                && let Some(position) = view.retry()
-            {
-                from = Some(from.map_or(position, |from| from.min(position)));
+            if view.retry_at().is_some_and(|at| at <= now) {
+                goes_on |= view.retry();
             }
         }
-        if let Some(from) = from {
+        if goes_on {
+            self.read_on();
+        }
+    }
+
+    /// Has the log read from where the view that is furthest behind stands: one that goes on again must not take the log
+    /// from another that is further behind.
+    pub(crate) fn read_on(&self) {
+        let going = self.views.iter().filter(|view| !view.is_stopped());
+        if let Some(from) = going.map(Follower::applied).min() {
             self.feed.rewind(from);
         }
     }

@@ -29,6 +29,8 @@ pub enum ViewState {
         position: Position,
         /// What went wrong.
         cause: String,
+        /// It is its file that fails, and not the event; it is tried again by itself.
+        passes: bool,
     },
     /// The runner was stopped.
     Closed,

@@ -174,8 +174,11 @@ impl<C: Codec> Running<C> {
             runtime: &self.runtime,
         };
         let outcome = view.reconsider(retry, &log)?;
-        if let Some(from) = view.resume() {
-            self.feed.rewind(from);
+        if let Some(cause) = view.failing() {
+            return Err(CareError::Switch(cause));
+        }
+        if view.resume() {
+            self.read_on();
         }
         Ok(outcome)
     }
@@ -240,10 +243,6 @@ impl<C: Codec> Running<C> {
         std::mem::swap(serving, &mut fresh);
         serving.publish();
         let position = serving.applied();
-        if missed {
-            // What came since the earlier one stopped was passed over.
-            self.feed.rewind(position);
-        }
         // Now the earlier one. That of another version has a name of its own.
         let named = if same_version {
             fresh.rename(kept)
@@ -261,6 +260,10 @@ impl<C: Codec> Running<C> {
                 tracing::warn!(view = serving.view.name(), %error, "the earlier file cannot be kept");
                 fresh.discard();
             }
+        }
+        if missed {
+            // What came since the earlier one stopped was passed over.
+            self.read_on();
         }
         Ok(position)
     }

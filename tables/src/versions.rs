@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use event_store::{LogId, Position};
+use rustc_hash::FxHashMap;
 
 use crate::follower::{Follower, Home};
 use crate::names::{file_path, is_marked, mark, previous_path, remove_unfinished, unmark};
@@ -63,8 +64,8 @@ impl<C: Codec> Versions<C> {
 
 /// How the files of one view are opened.
 pub(crate) struct Opening<'a> {
-    /// What the view shall do without, in any version.
-    pub(crate) skips: Skips,
+    /// What each version of the view shall do without.
+    pub(crate) skips: &'a FxHashMap<u32, Arc<Skips>>,
     pub(crate) dir: Option<&'a Path>,
     pub(crate) log_id: LogId,
     /// Where the log ends.
@@ -175,7 +176,7 @@ impl Opening<'_> {
             }
         }
         let view = Arc::clone(view);
-        let skips = self.skips.clone();
+        let skips = self.skips.get(&view.version()).cloned().unwrap_or_default();
         Ok(Follower::new(
             view,
             skips,

@@ -219,7 +219,7 @@ async fn killed_again_and_again_while_events_are_set_aside_and_done_without_a_vi
     let skips = tables::Skips::read(
         &*store,
         &projections::DomainCodec,
-        ViewName::Inbox.as_str(),
+        (ViewName::Inbox.as_str(), 1),
         store.durable_position(),
     );
     let skips = skips.await.expect("the log");

@@ -225,6 +225,7 @@ async fn skip(
     let view = ViewId::new(name.as_str()).map_err(|_| Code::NotFound)?;
     let command = Command::SkipEvent {
         view,
+        view_version: shared.reads.version(name),
         stream,
         version,
         reason,
@@ -287,14 +288,19 @@ async fn stopped(
     }))
 }
 
-/// The event before which a view stays, and why.
+/// The event before which a view stays, and why. Where its file fails it is the event's fault no more than another's.
 async fn stopped_before(
     shared: &Shared,
     name: ViewName,
 ) -> Result<Option<(event_store::RecordedEvent, String)>, ApiError> {
     let mut states = shared.reads.states().into_iter();
     let state = states.find(|status| status.view == name.as_str());
-    let Some(ViewState::Stopped { position, cause }) = state.map(|status| status.state) else {
+    let Some(ViewState::Stopped {
+        position,
+        cause,
+        passes: false,
+    }) = state.map(|status| status.state)
+    else {
         return Ok(None);
     };
     let before = Position(position.0.saturating_sub(1));

@@ -99,7 +99,12 @@ pub(super) async fn at_rest(
     if what == Letters::List {
         let letters = handle.letters(event_store::Position::START, usize::MAX);
         let mut items: Vec<Value> = letters.iter().map(shown).collect();
-        if let ViewState::Stopped { position, cause } = handle.status().state {
+        if let ViewState::Stopped {
+            position,
+            cause,
+            passes: false,
+        } = handle.status().state
+        {
             items.push(json!({"state": "stopped", "position": position, "cause": cause}));
         }
         return Ok(json!({ "items": items }));

@@ -249,7 +249,13 @@ impl Past {
         let events = gathered.events;
         let mut folds = Vec::with_capacity(folded.len());
         for view in folded {
-            let skips = Skips::read(&*self.log, &DomainCodec, view.name(), self.end()).await;
+            let skips = Skips::read(
+                &*self.log,
+                &DomainCodec,
+                (view.name(), view.version()),
+                self.end(),
+            )
+            .await;
             folds.push((view, skips.map_err(anyhow::Error::from)?));
         }
         let readers = tokio::task::spawn_blocking(move || fold(&folds, &events, moment, log_id))

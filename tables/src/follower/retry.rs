@@ -1,12 +1,14 @@
 //! Trying again what a view has set aside: because its code may be another, or since it shall do without an event.
 
+use std::sync::Arc;
+
 use event_store::{EventStore, Position, RecordedEvent, StreamName};
 use tokio::runtime::Handle;
 
 use super::Follower;
 use crate::file::Synced;
 use crate::letters::{Applying, Conflicts};
-use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError};
+use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError, View};
 
 /// The log, to a thread that may wait for it.
 pub(crate) struct Log<'a, C> {
@@ -17,9 +19,10 @@ pub(crate) struct Log<'a, C> {
 
 impl<C: Codec> Log<'_, C> {
     /// What a view shall do without by what is said up to `until`.
-    fn skips(&self, view: &str, until: Position) -> Result<Skips, StartError> {
-        let read = Skips::read(self.store, self.codec, view, until);
-        self.runtime.block_on(read)
+    fn skips(&self, view: &dyn View<C>, until: Position) -> Result<Skips, StartError> {
+        let of = (view.name(), view.version());
+        self.runtime
+            .block_on(Skips::read(self.store, self.codec, of, until))
     }
 
     /// The event of a letter.
@@ -34,6 +37,11 @@ impl<C: Codec> Log<'_, C> {
 }
 
 impl<C: Codec> Follower<C> {
+    /// Whether something that it shall do without could not be tried.
+    pub(crate) fn is_undone(&self) -> bool {
+        self.undone && self.stop.is_none()
+    }
+
     pub(crate) fn has_letters(&self) -> bool {
         let letters = self.file.as_ref().map(|file| file.letters());
         letters.is_some_and(|letters| !letters.is_empty())
@@ -52,7 +60,8 @@ impl<C: Codec> Follower<C> {
         } else {
             self.applied
         };
-        self.skips = log.skips(self.view.name(), until)?;
+        self.skips = Arc::new(log.skips(&*self.view, until)?);
+        self.undone = false;
         let outcome = self.try_letters(retry, log)?;
         if outcome != Reconsidered::default() {
             self.commit(Synced::Yes);
@@ -66,8 +75,11 @@ impl<C: Codec> Follower<C> {
         event: &RecordedEvent,
         log: &Log<'_, C>,
     ) -> Result<(), StartError> {
-        self.skips.add(log.codec.skipped(event));
-        self.try_letters(Retry::No, log).map(drop)
+        let version = self.view.version();
+        Arc::make_mut(&mut self.skips).add(log.codec.skipped(event), version);
+        let tried = self.try_letters(Retry::No, log);
+        self.undone = tried.is_err();
+        tried.map(drop)
     }
 
     /// In the log's order: what waits for nothing any more, what shall be passed over, and of what failed that which is
@@ -126,10 +138,38 @@ impl<C: Codec> Follower<C> {
         failure.map_or(Ok(outcome), Err)
     }
 
-    /// Lets a view that stopped before an event try it again; tells from where it needs the log.
-    pub(crate) fn resume(&mut self) -> Option<Position> {
-        self.stop.take_if(|stop| stop.retry_at.is_none())?;
-        self.publish();
-        Some(self.applied)
+    /// Lets a view that stopped before an event try it again, behind the log as it is by now; whether it does, and needs the
+    /// log from where it stands.
+    pub(crate) fn resume(&mut self) -> bool {
+        let stopped = self.stop.take_if(|stop| stop.retry_at.is_none());
+        if stopped.is_some() {
+            self.caught_up = false;
+            self.publish();
+        }
+        stopped.is_some()
+    }
+
+    /// What its file fails by, if that is so.
+    pub(crate) fn failing(&self) -> Option<String> {
+        let stop = self.stop.as_ref().filter(|stop| stop.retry_at.is_some());
+        stop.map(|stop| stop.cause.clone())
+    }
+
+    /// Whether the log says beyond where the view stands that it shall do without what it has set aside or stops before; it
+    /// is done then.
+    pub(super) fn may_go_on(&mut self, log: &Log<'_, C>) -> bool {
+        let said = match log.skips(&*self.view, log.store.durable_position()) {
+            Ok(said) => Arc::new(said),
+            Err(error) => {
+                tracing::warn!(view = self.shared.name, %error, "what it shall do without is not known");
+                return false;
+            }
+        };
+        if *said == *self.skips {
+            return false;
+        }
+        self.skips = said;
+        let tried = self.try_letters(Retry::No, log);
+        tried.is_ok() && self.stop.is_none()
     }
 }

@@ -296,7 +296,7 @@ async fn a_view_does_without_an_event_once_the_log_says_so_and_so_does_a_rebuild
     runner.rebuild("counter").await.unwrap();
     assert_eq!(rows(&runner, "counter"), expected(&kept));
     let store: Arc<dyn EventStore> = log.clone();
-    let skips = Skips::read(&*store, &Words, "counter", Position(40))
+    let skips = Skips::read(&*store, &Words, ("counter", 1), Position(40))
         .await
         .unwrap();
     let mut fold = Fold::without(&*view, skips);
@@ -329,6 +329,101 @@ async fn a_view_that_stopped_before_an_event_goes_on_once_it_shall_do_without_it
         rows(&runner, "counter"),
         expected(&[event(1, "a"), event(3, "b"), event(4, "skip stream-2 0")])
     );
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_full_view_shall_do_without_is_done_without_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=10));
+    let view = with_a_bug(&["stream-3"], 3);
+    let runner = start(&log, &[&view], options(dir.path())).await;
+    caught_up(&runner, 10).await;
+    log.push(events(11..=30));
+    let stopped = runner.wait("counter", Position(30), LONG).await;
+    assert!(matches!(
+        stopped,
+        Err(WaitError::Stopped {
+            position: Position(18),
+            ..
+        })
+    ));
+    // Said, and nobody tells the view before it ends.
+    log.push([event(41, "skip stream-3 0"), event(42, "skip stream-3 1")]);
+    runner.stop().await.unwrap();
+    let runner = start(&log, &[&view], options(dir.path())).await;
+    // One after the other fails by itself now: 13, then those behind it.
+    let stopped = runner.wait("counter", Position(42), LONG).await;
+    assert!(
+        matches!(
+            stopped,
+            Err(WaitError::Stopped {
+                position: Position(28),
+                ..
+            })
+        ),
+        "{stopped:?}"
+    );
+    let found: Vec<_> = letters(&runner)
+        .iter()
+        .map(|letter| letter.position.0)
+        .collect();
+    assert_eq!(found, [13, 18, 23]);
+    // What stands there is what a fold gives that does without the same, though it is said beyond.
+    assert!(runner.verify("counter").await.unwrap().equal());
+    runner.rebuild("counter").await.unwrap();
+    let without = without(&events(1..=27), "stream-3");
+    assert_eq!(rows(&runner, "counter"), expected(&without));
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_view_that_goes_on_takes_the_log_from_no_other_that_is_further_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=10));
+    let stopping = |name, word| {
+        Arc::new(Counter {
+            name: Some(name),
+            fails_at: Some(word),
+            ..Counter::default()
+        })
+    };
+    let (early, late) = (
+        stopping("early", "first bad"),
+        stopping("late", "second bad"),
+    );
+    let runner = start(&log, &[&early, &late], options(dir.path())).await;
+    runner.wait_all(Position(10), LONG).await.unwrap();
+    log.push([event(11, "first bad")]);
+    log.push(events(12..=5_000));
+    log.push([event(5_001, "second bad")]);
+    log.push(events(5_002..=6_000));
+    for view in ["early", "late"] {
+        assert!(runner.wait(view, Position(6_000), LONG).await.is_err());
+    }
+    // The one that is far behind goes on, and then the other, while the first has not come far.
+    log.push([
+        event(6_002, "skip stream-1 2"),
+        event(6_003, "skip stream-1 1000"),
+    ]);
+    let both = tokio::join!(
+        runner.reconsider("early", Retry::No),
+        runner.reconsider("late", Retry::No)
+    );
+    (both.0.unwrap(), both.1.unwrap());
+    // Told by the same stream, the first does without both; the other one had applied the first of them.
+    for (view, without) in [
+        ("early", &["first bad", "second bad"][..]),
+        ("late", &["second bad"]),
+    ] {
+        runner.wait(view, Position(6_003), LONG).await.unwrap();
+        let applied = log
+            .all()
+            .into_iter()
+            .filter(|event| without.iter().all(|word| event.data() != word.as_bytes()));
+        let applied: Vec<_> = applied.collect();
+        assert_eq!(rows(&runner, view), expected(&applied), "{view}");
+    }
     runner.stop().await.unwrap();
 }
 

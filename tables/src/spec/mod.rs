@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use crate::testing::Log;
 use crate::{
-    ApplyError, Codec, DecodeError, Digest, Fold, Runner, RunnerHandle, RunnerOptions, Tx, View,
-    WaitKey, digest,
+    ApplyError, Codec, DecodeError, Digest, Fold, Runner, RunnerHandle, RunnerOptions, Skipped, Tx,
+    View, WaitKey, digest,
 };
 
 const LOG: LogId = LogId(Uuid::from_u128(1));
@@ -86,10 +86,14 @@ impl Codec for Words {
         StreamName::new(SKIPS).ok()
     }
 
-    fn skipped(&self, event: &RecordedEvent) -> Option<(String, u64)> {
+    fn skipped(&self, event: &RecordedEvent) -> Option<Skipped> {
         let text = std::str::from_utf8(event.data()).ok()?;
         let (stream, version) = text.strip_prefix("skip ")?.split_once(' ')?;
-        Some((stream.to_owned(), version.parse().ok()?))
+        Some(Skipped {
+            view_version: 1,
+            stream: stream.to_owned(),
+            version: version.parse().ok()?,
+        })
     }
 }
 

@@ -68,7 +68,7 @@ fn run<C: Codec>(
     let (file, _) = home.open(view.tables(), event_store::Position::START)?;
     let mut follower = Follower::new(
         Arc::clone(view),
-        Skips::default(),
+        Arc::new(Skips::default()),
         home,
         file,
         event_store::Position::START,
@@ -87,9 +87,12 @@ fn run<C: Codec>(
     follower.publish();
     let published = follower.shared.published.borrow();
     match (&published.state, &published.reader) {
-        (ViewState::Stopped { position, cause }, _) => {
-            Err(ApplyError::message(format!("at {position}: {cause}")))
-        }
+        (
+            ViewState::Stopped {
+                position, cause, ..
+            },
+            _,
+        ) => Err(ApplyError::message(format!("at {position}: {cause}"))),
         (_, Some(reader)) => match published.letters.values().next() {
             Some(letter) => Err(ApplyError::message(format!(
                 "at {}: {}",
