@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::Follower;
 use crate::file::Synced;
 use crate::letters::{Applying, Conflicts};
-use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError, View};
+use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError, View, ViewFile};
 
 /// The log, to a thread that may wait for it.
 pub(crate) struct Log<'a, C> {
@@ -43,7 +43,7 @@ impl<C: Codec> Follower<C> {
     }
 
     pub(crate) fn has_letters(&self) -> bool {
-        let letters = self.file.as_ref().map(|file| file.letters());
+        let letters = self.file.as_ref().map(ViewFile::letters);
         letters.is_some_and(|letters| !letters.is_empty())
     }
 
