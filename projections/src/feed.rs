@@ -183,6 +183,9 @@ impl Stand {
     }
 }
 
+/// What all members' standings are to events that wait: whom each lets write to them.
+const AUDIENCES: &str = "audiences";
+
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Feed;
@@ -222,8 +225,9 @@ impl View<DomainCodec> for Feed {
         ])
     }
 
-    /// What a conversation's event changes is decided on the standing of both and on the rules.
-    fn keys(&self, event: &RecordedEvent, _decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+    /// What a conversation's event changes is decided on the standing of both and on the rules; what a member's changes for
+    /// those at whose door they wait, on the audiences of these, whom the event does not name.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
         let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
         if event.stream().starts_with("conversation-") {
             keys.extend(
@@ -232,6 +236,9 @@ impl View<DomainCodec> for Feed {
                     .map(|id| WaitKey::Reads(format!("member-{id}"))),
             );
             keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
+        } else if event.stream().starts_with("member-") {
+            keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
+            keys.push(audiences(decoded));
         }
         keys
     }
@@ -318,6 +325,18 @@ fn of_nobodys_messages(
         | Event::ConversationMuted(_)
         | Event::ConversationUnmuted(_)
         | Event::RelationshipRecorded(_) => Ok(()),
+    }
+}
+
+/// Whether a member's event changes whom they let write to them, or only depends on whom others do.
+fn audiences(decoded: Option<&Event<'_>>) -> WaitKey {
+    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded};
+    let name = AUDIENCES.to_owned();
+    match decoded {
+        Some(Event::Member(MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_))) => {
+            WaitKey::Reads(name)
+        }
+        Some(_) | None => WaitKey::Writes(name),
     }
 }
 
