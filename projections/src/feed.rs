@@ -42,8 +42,6 @@ use crate::topic::Topic;
 const CHANGES: &str = "changes";
 const LATEST: &str = "latest";
 const RULES: &str = "rules";
-/// What every event of a member writes, as far as waiting goes.
-const STANDINGS: &str = "standings";
 const DOORSTEP: Doorstep = Doorstep {
     threads: "threads",
     senders: "senders",
@@ -185,6 +183,9 @@ impl Stand {
     }
 }
 
+/// What all members' standings are to events that wait: whom each lets write to them.
+const AUDIENCES: &str = "audiences";
+
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Feed;
@@ -224,21 +225,20 @@ impl View<DomainCodec> for Feed {
         ])
     }
 
-    /// What a conversation's event changes is decided on the standing of both and on the rules, what a member's event does on
-    /// the standings of all on whose doorsteps they stand, whoever they are.
-    fn keys(&self, event: &RecordedEvent, _decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
-        let stream = event.stream();
-        let mut keys = vec![WaitKey::Writes(stream.to_owned())];
-        if stream.starts_with("conversation-") {
+    /// What a conversation's event changes is decided on the standing of both and on the rules; what a member's changes for
+    /// those at whose door they wait, on the audiences of these, whom the event does not name.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
+        if event.stream().starts_with("conversation-") {
             keys.extend(
                 event
                     .members()
                     .map(|id| WaitKey::Reads(format!("member-{id}"))),
             );
             keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
-        } else if stream.starts_with("member-") {
-            keys.push(WaitKey::Writes(STANDINGS.to_owned()));
+        } else if event.stream().starts_with("member-") {
             keys.push(WaitKey::Reads(policy::STREAM.to_owned()));
+            keys.push(audiences(decoded));
         }
         keys
     }
@@ -325,6 +325,18 @@ fn of_nobodys_messages(
         | Event::ConversationMuted(_)
         | Event::ConversationUnmuted(_)
         | Event::RelationshipRecorded(_) => Ok(()),
+    }
+}
+
+/// Whether a member's event changes whom they let write to them, or only depends on whom others do.
+fn audiences(decoded: Option<&Event<'_>>) -> WaitKey {
+    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded};
+    let name = AUDIENCES.to_owned();
+    match decoded {
+        Some(Event::Member(MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_))) => {
+            WaitKey::Reads(name)
+        }
+        Some(_) | None => WaitKey::Writes(name),
     }
 }
 

@@ -10,7 +10,7 @@ use tables::key::{Key, Parts};
 use tables::{Order, Reader, Span, WaitKey};
 use uuid::Uuid;
 
-use super::{CHANGES, Changed, DOORSTEP, RULES, Row, RulesRow, STANDINGS, append_of, changes_key};
+use super::{AUDIENCES, CHANGES, Changed, DOORSTEP, RULES, Row, RulesRow, append_of, changes_key};
 use crate::rows::decode;
 use crate::views::Views as _;
 use crate::{QueryError, ReadSide, ViewName};
@@ -108,9 +108,12 @@ impl Row {
 
 /// The first event that is set aside and may change what a member is answered.
 fn held_from(reader: &Reader, member: &MemberId) -> Option<Position> {
-    let own = member::stream(member);
-    let of_all = [policy::STREAM, STANDINGS].map(|name| WaitKey::Writes(name.to_owned()));
-    let concerns = |key: &WaitKey| key.name() == own || of_all.contains(key);
+    let (own, of_all) = (
+        member::stream(member),
+        WaitKey::Writes(policy::STREAM.to_owned()),
+    );
+    // A member's event may change what those are answered at whose door they wait.
+    let concerns = |key: &WaitKey| key.name() == own || key.name() == AUDIENCES || *key == of_all;
     let mut letters = reader.letters();
     let first = letters.find(|letter| letter.keys.iter().any(concerns));
     first.map(|letter| letter.position)
