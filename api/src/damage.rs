@@ -27,6 +27,19 @@ impl Found {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Notes what the views met, once.
+    pub(crate) fn note_of_views(&self, unread: Option<ReadError>) {
+        if let Some(ReadError::Damaged { file, offset, what }) = unread
+            && self.reason().is_none()
+        {
+            self.note(&Place {
+                file: &file,
+                offset,
+                what: &what,
+            });
+        }
+    }
+
     /// Why the service is not ready because of it.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         self.0.load(Ordering::Relaxed).then_some(

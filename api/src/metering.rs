@@ -122,7 +122,7 @@ catalogue! {
     "doorstep_view_file_bytes", Kind::Gauge, [VIEW],
         "Size of a view's file.";
     "doorstep_view_stopped_count", Kind::Gauge, [VIEW],
-        "1 while a view cannot go on, with the cause in the service's log; else 0.";
+        "1 while a view cannot go on, because of an event, its file or the log, with the cause in the service's log; else 0.";
     "doorstep_view_stops_total", Kind::Counter, [VIEW],
         "Times that a view stopped before an event that it could neither apply nor set aside.";
     "doorstep_view_dead_letters_total", Kind::Counter, [VIEW],
@@ -260,6 +260,7 @@ pub(crate) async fn render(shared: &Shared) -> String {
         let lag_s = shared.waiting_s(status.reached).await;
         reactors.push((status, lag_s));
     }
+    shared.damage.note_of_views(shared.reads.not_read());
     let _showing = SHOWING.lock();
     gauge!("doorstep_store_durable_position").set(approximately(durable.0));
     if let Some(bytes) = shared.care.free_bytes() {
@@ -272,7 +273,7 @@ pub(crate) async fn render(shared: &Shared) -> String {
     }
     for (status, lag_s) in views {
         let view = status.view;
-        let stopped = if status.state.name() == "stopped" {
+        let stopped = if status.state.name() == "stopped" || status.reading.is_some() {
             1.0
         } else {
             0.0

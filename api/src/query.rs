@@ -170,6 +170,7 @@ fn accepted(parameter: &Parameter, said: &str) -> (FieldCode, String) {
         bound
             .as_ref()
             .and_then(|bound| serde_json::to_string(bound).ok())
+            .map(|bound| bound.trim_end_matches(".0").to_owned())
     };
     let message = match (number(bounds.0), number(bounds.1)) {
         (Some(least), Some(most)) => format!("It takes a whole number from {least} to {most}."),

@@ -54,6 +54,7 @@ pub(crate) async fn of(shared: &Shared) -> Readiness {
     let store = store(shared, &mut reasons);
     let write_side = write_side(shared, &mut reasons);
     let clock = clock(shared, &mut reasons).await;
+    shared.damage.note_of_views(shared.reads.not_read());
     let damage = shared.damage.reason();
     let damage_found = damage.is_some();
     reasons.extend(damage.map(str::to_owned));

@@ -88,7 +88,7 @@ macro_rules! stream {
         "case-{uuid}"
     };
     (Act) => {
-        "act-{member}, act-view/{name}"
+        "act-{member}; what a view does without on act-view/{name}"
     };
     (Policy) => {
         "policy"

@@ -364,11 +364,11 @@ pub(crate) struct Views {
     #[arg(long)]
     pub(crate) drop_previous: bool,
     /// With `retry` and `skip`: the stream of the event that is meant.
-    #[arg(long, value_name = "STREAM", requires = "version")]
-    pub(crate) stream: Option<String>,
+    #[arg(long, value_name = "STREAM", requires = "event_version")]
+    pub(crate) event_stream: Option<String>,
     /// With `retry` and `skip`: the event's version in its stream.
-    #[arg(long, value_name = "N", requires = "stream")]
-    pub(crate) version: Option<u64>,
+    #[arg(long, value_name = "N", requires = "event_stream")]
+    pub(crate) event_version: Option<u64>,
     /// With `skip`: why, as a code of 1 to 64 of the characters a-z 0-9 _.
     #[arg(long, value_name = "CODE")]
     pub(crate) reason: Option<String>,

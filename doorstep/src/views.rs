@@ -50,7 +50,15 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
         if let Act::Letters(what) = act {
             return print(&letters::at_service(&service, what, name, args).await?);
         }
-        return end(name, &at_service(&service, act, name, args.progress).await?);
+        let outcome = at_service(&service, act, name, args.progress).await?;
+        let last = field(&outcome, "last");
+        if act == Act::GoBack && field(&last, "kind") == "rebuild" && field(&last, "equal") == false
+        {
+            eprintln!(
+                "doorstep: the rows of `{name}` that are served now were not what the log gives when they were compared last"
+            );
+        }
+        return end(name, &outcome);
     }
     let folder = DataFolder::at(&args.folder.data);
     if let Some((_, name)) = asked {
@@ -185,8 +193,7 @@ async fn at_service(
 }
 
 async fn list_at_rest(reads: &ReadSide) -> Result<Value, Failure> {
-    // One that has stopped is told as it stands.
-    let _ = reads.runner().wait_live(CATCHING_UP).await;
+    caught_up(reads, reads.runner().wait_live(CATCHING_UP), |_| ()).await?;
     let items: Vec<Value> = reads.states().iter().map(shown).collect();
     Ok(json!({ "items": items }))
 }
@@ -223,16 +230,8 @@ async fn at_rest(
     let view = reads.named(name).context("there is no such view")?;
     let handle = reads.runner().view(name).context("there is no such view")?;
     let mut showing = Showing::new(name, every);
-    {
-        let mut live = std::pin::pin!(handle.wait_live(CATCHING_UP));
-        // One that has stopped is looked at as it stands.
-        while tokio::time::timeout(ASKED_AGAIN.1, &mut live)
-            .await
-            .is_err()
-        {
-            showing.show("catching_up", 0, None);
-        }
-    }
+    let waiting = handle.wait_live(CATCHING_UP);
+    caught_up(reads, waiting, |_| showing.show("catching_up", 0, None)).await?;
     let begun = match act {
         Act::Verify => reads.begin_verify(view)?,
         Act::Rebuild => reads.begin_rebuild(view)?,
@@ -258,6 +257,26 @@ async fn at_rest(
         }
     };
     Ok(came(&last))
+}
+
+/// Waits until views at rest have come to the log's end, or have stopped: then they are looked at as they stand. An error
+/// where the log cannot be read, which over a folder at rest nobody mends meanwhile.
+async fn caught_up<T>(
+    reads: &ReadSide,
+    waiting: impl Future<Output = T>,
+    mut each_second: impl FnMut(()),
+) -> Result<(), Failure> {
+    let mut waiting = std::pin::pin!(waiting);
+    while tokio::time::timeout(ASKED_AGAIN.1, &mut waiting)
+        .await
+        .is_err()
+    {
+        if let Some(error) = reads.not_read() {
+            return Err(anyhow::anyhow!("the log cannot be read: {error}").into());
+        }
+        each_second(());
+    }
+    Ok(())
 }
 
 /// What work came to, as the service tells it.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use event_store::Position;
+use event_store::{Position, ReadError};
 use parking_lot::Mutex;
 use tables::{
     Begun, Kind, Letter, Reconsidered as Tried, Retry, SetAside, Skips, StartError, Verified,
@@ -26,6 +26,8 @@ pub struct Last {
     pub kind: &'static str,
     /// What was compared, or why nothing came of it.
     pub outcome: Result<Verified, String>,
+    /// What of the log could not be read, if that is why.
+    pub unread: Option<ReadError>,
 }
 
 /// Work on a view that has begun.
@@ -156,24 +158,33 @@ impl ReadSide {
         view.map_or(0, |view| view.version())
     }
 
-    /// Whether the log says that a view does without an event.
+    /// Where the log says that a view does without an event, if it does.
     pub async fn does_without(
         &self,
         view: ViewName,
         stream: &str,
         version: u64,
-    ) -> Result<bool, CareError> {
+    ) -> Result<Option<Position>, CareError> {
         let end = self.store.durable_position();
         let of = (view.as_str(), self.version(view));
         let read = Skips::read(&*self.store, &DomainCodec, of, end).await;
         let skips = read.map_err(|error| CareError::Failed(error.to_string()))?;
-        Ok(skips.has(stream, version))
+        Ok(skips.decided(stream, version))
     }
 
     /// Tries again what a view has set aside, and passes over what it shall do without by now.
     pub async fn retry(&self, view: ViewName, retry: Retry) -> Result<Tried, CareError> {
         let tried = self.runner().reconsider(view.as_str(), retry).await;
         tried.map_err(|error| told(view, error))
+    }
+
+    /// What of the log could not be read for the views, while they follow it or by the last work on one.
+    pub fn not_read(&self) -> Option<ReadError> {
+        let following = self.states().into_iter().find_map(|status| status.reading);
+        following.or_else(|| {
+            let lasts = self.lasts.lock();
+            lasts.values().find_map(|last| last.unread.clone())
+        })
     }
 
     fn begin(&self, view: ViewName, kind: Kind) -> Result<Begun, CareError> {
@@ -205,6 +216,10 @@ fn ended(
     let last = Last {
         number: work.number,
         kind,
+        unread: match &outcome {
+            Err(tables::CareError::Fold(StartError::Read(error))) => Some(error.clone()),
+            Ok(_) | Err(_) => None,
+        },
         outcome: outcome.map_err(|error| error.to_string()),
     };
     lasts.lock().insert(view, last.clone());

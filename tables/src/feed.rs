@@ -51,7 +51,7 @@ struct State {
     /// Raised when reading shall begin anew elsewhere; blocks of before are dropped.
     generation: u64,
     from: Position,
-    failure: Option<String>,
+    failure: Option<ReadError>,
     /// When the consumer last got events, and how long it worked on those before.
     taken: Option<Instant>,
     worked: Duration,
@@ -174,7 +174,7 @@ impl Feed {
     }
 
     /// Why the log cannot be read at the moment.
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<ReadError> {
         self.state.lock().failure.clone()
     }
 
@@ -221,7 +221,7 @@ impl Feed {
                 continue;
             };
             tracing::error!(%error, "the log cannot be read for the views; trying again");
-            self.state.lock().failure = Some(error.to_string());
+            self.state.lock().failure = Some(error.clone());
             // A poke ends the pause: the runner stops, or reads from elsewhere.
             let _ = tokio::time::timeout(pause, self.poked.notified()).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -67,6 +67,16 @@ struct Stop {
     retry_at: Option<Instant>,
 }
 
+/// What is to be done with a view between two batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// What it shall do without by now could not be looked at.
+    LookAgain,
+    /// It has applied what it shall do without: nobody goes back to it.
+    GiveUp,
+}
+
 /// Why a batch is not applied to its end.
 enum Paused {
     /// The event at this index says what the view shall do without.
@@ -105,8 +115,8 @@ pub(crate) struct Follower<C: Codec> {
     pub(crate) is_previous: bool,
     /// What it shall do without.
     skips: Arc<Skips>,
-    /// What it shall do without by now could not be looked at.
-    undone: bool,
+    /// What is to be done with it once a batch is over.
+    due: Due,
 }
 
 impl<C: Codec> Follower<C> {
@@ -150,7 +160,7 @@ impl<C: Codec> Follower<C> {
             pause: PAUSE_MIN,
             is_previous: false,
             skips,
-            undone: false,
+            due: Due::Nothing,
         }
     }
 

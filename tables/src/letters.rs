@@ -279,7 +279,8 @@ impl Letters {
 pub struct Skips {
     /// Where it stands; none where nothing says so.
     stream: Option<StreamName>,
-    events: FxHashMap<Box<str>, FxHashSet<u64>>,
+    /// Where each was decided.
+    events: FxHashMap<Box<str>, FxHashMap<u64, Position>>,
 }
 
 impl Skips {
@@ -298,9 +299,7 @@ impl Skips {
         let mut from = StreamFrom::Start;
         loop {
             let read = store.read_stream(&stream, from, Direction::Forward, SKIPS_READ);
-            let events = read
-                .await
-                .map_err(|error| StartError::Log(error.to_string()))?;
+            let events = read.await?;
             let Some(last) = events.last() else {
                 return Ok(skips);
             };
@@ -309,7 +308,7 @@ impl Skips {
                 if event.position() > until {
                     return Ok(skips);
                 }
-                skips.add(codec.skipped(event), view_version);
+                skips.add(codec.skipped(event), event.position(), view_version);
             }
         }
     }
@@ -320,17 +319,21 @@ impl Skips {
         stream.is_some_and(|stream| stream.as_str() == event.stream())
     }
 
-    pub(crate) fn add(&mut self, skipped: Option<Skipped>, view_version: u32) {
+    pub(crate) fn add(&mut self, skipped: Option<Skipped>, decided: Position, view_version: u32) {
         if let Some(skipped) = skipped.filter(|skipped| skipped.view_version == view_version) {
             let of_stream = self.events.entry(skipped.stream.into()).or_default();
-            of_stream.insert(skipped.version);
+            of_stream.entry(skipped.version).or_insert(decided);
         }
     }
 
     /// Whether the view shall do without the event of this stream and version.
     pub fn has(&self, stream: &str, version: u64) -> bool {
-        let versions = self.events.get(stream);
-        versions.is_some_and(|versions| versions.contains(&version))
+        self.decided(stream, version).is_some()
+    }
+
+    /// Where it was decided that the view shall do without that event.
+    pub fn decided(&self, stream: &str, version: u64) -> Option<Position> {
+        self.events.get(stream)?.get(&version).copied()
     }
 }
 

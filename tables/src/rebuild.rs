@@ -149,7 +149,7 @@ async fn read_into(
 ) -> Result<(), StartError> {
     while after < until {
         let read = store.read_all(after, BLOCK_EVENTS, BLOCK_BYTES).await;
-        let mut block = read.map_err(|error| StartError::Log(error.to_string()))?;
+        let mut block = read?;
         block.truncate(block.partition_point(|event| event.position() <= until));
         let Some(last) = block.last() else {
             return Ok(());

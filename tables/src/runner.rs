@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_store::{EventStore, LogId, Position, RecordedEvent};
+use event_store::{EventStore, LogId, Position, ReadError, RecordedEvent};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -93,6 +93,9 @@ pub enum StartError {
     #[error(transparent)]
     Table(TableError),
     /// The log cannot be read.
+    #[error("the log cannot be read: {0}")]
+    Read(#[from] ReadError),
+    /// The log does not have what it should.
     #[error("the log cannot be read: {0}")]
     Log(String),
     /// A view cannot apply an event.
@@ -456,6 +459,9 @@ impl<C: Codec> Running<C> {
         let end = self.store.durable_position();
         for view in &mut self.views {
             view.catch_up(end, NEAR_EVENTS);
+        }
+        if let Some(at) = self.views.iter().position(Follower::is_overtaken) {
+            self.give_up(at);
         }
         for index in 0..self.views.len() {
             if self.views.get(index).is_some_and(Follower::is_undone) {

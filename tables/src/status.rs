@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use event_store::Position;
+use event_store::{Position, ReadError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -67,7 +67,7 @@ pub struct Status {
     /// The size of its file, of the one that is being built where it is built; 0 where rows are in memory.
     pub bytes: u64,
     /// Why the log cannot be read at the moment, if so.
-    pub reading: Option<String>,
+    pub reading: Option<ReadError>,
     /// How far the file has come that was served before the last switch, where one is kept for going back.
     pub previous: Option<Position>,
     /// How many events are set aside, because one cannot be applied.

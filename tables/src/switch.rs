@@ -274,10 +274,7 @@ impl<C: Codec> Running<C> {
             let read = self
                 .store
                 .read_all(fresh.applied(), BLOCK_EVENTS, BLOCK_BYTES);
-            let mut block = self
-                .runtime
-                .block_on(read)
-                .map_err(|error| CareError::Switch(error.to_string()))?;
+            let mut block = self.runtime.block_on(read).map_err(StartError::from)?;
             // Not past it, where the other one is.
             block.truncate(block.partition_point(|event| event.position() <= target));
             if block.is_empty() {
@@ -307,6 +304,22 @@ impl<C: Codec> Running<C> {
         self.views
             .iter()
             .position(|view| view.is_previous && view.view.name() == name)
+    }
+
+    /// Gives up a file to go back to, because it has what the view shall do without.
+    pub(crate) fn give_up(&mut self, at: usize) {
+        let overtaken = self.views.remove(at);
+        let name = overtaken.view.name();
+        tracing::warn!(
+            view = name,
+            "there is no way back to the earlier file: it has applied what the view does without"
+        );
+        let mut served = self.views.iter();
+        if let Some(served) = served.find(|view| view.view.name() == name && !view.is_previous) {
+            served.shared.previous.lock().take();
+        }
+        overtaken.discard();
+        self.masks.forget();
     }
 
     pub(crate) fn name_of(&self, index: usize) -> &'static str {

@@ -155,9 +155,9 @@ async fn killed_again_and_again_while_events_are_set_aside_and_done_without_a_vi
         let skip = [
             "skip",
             "inbox",
-            "--stream",
+            "--event-stream",
             stream,
-            "--version",
+            "--event-version",
             &version,
             "--reason",
             "unreadable",
@@ -238,15 +238,15 @@ fn what_is_asked_wrongly_of_set_aside_events_is_wrong_usage() {
     filled(&data);
     for (arguments, words) in [
         (&["views", "letters"][..], "needs the NAME"),
-        (&["views", "skip", "inbox"], "needs --stream and --version"),
+        (&["views", "skip", "inbox"], "needs --event-stream"),
         (
             &[
                 "views",
                 "skip",
                 "inbox",
-                "--stream",
+                "--event-stream",
                 "s",
-                "--version",
+                "--event-version",
                 "1",
                 "--reason",
                 "r",
@@ -258,10 +258,20 @@ fn what_is_asked_wrongly_of_set_aside_events_is_wrong_usage() {
             "--reason goes with",
         ),
         (
-            &["views", "list", "--stream", "s", "--version", "1"],
+            &[
+                "views",
+                "list",
+                "--event-stream",
+                "s",
+                "--event-version",
+                "1",
+            ],
             "go with `views skip",
         ),
-        (&["views", "retry", "inbox", "--stream", "s"], "--version"),
+        (
+            &["views", "retry", "inbox", "--event-stream", "s"],
+            "--event-version",
+        ),
         (&["views", "letters", "outbox"], "there is no view"),
     ] {
         let ended = on(&data, arguments);
@@ -276,9 +286,9 @@ fn what_is_asked_wrongly_of_set_aside_events_is_wrong_usage() {
         "views",
         "retry",
         "inbox",
-        "--stream",
+        "--event-stream",
         "conversation-1",
-        "--version",
+        "--event-version",
         "3",
     ];
     let ended = on(&data, &one);

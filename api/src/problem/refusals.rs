@@ -252,9 +252,11 @@ impl From<PastError> for ApiError {
                 ApiError::with_detail(Code::AuditIncomplete, format!("{error}."))
             }
             PastError::TooMuch(_) | PastError::TooManyChanges(_) => Code::AuditTooLarge.into(),
-            PastError::Wait(WaitError::Behind(_)) => {
-                ApiError::new(Code::ViewBehind).retry_after_s(1)
-            }
+            PastError::Wait(WaitError::Behind(_)) => ApiError::with_detail(
+                Code::ViewBehind,
+                "The indexes by which the past is read have not come to the log's end. Ask again after the seconds of `Retry-After`; where it stays so, `/readyz` says why.",
+            )
+            .retry_after_s(1),
             PastError::Wait(WaitError::Stopped(_)) => {
                 ApiError::new(Code::NotReady).retry_after_s(1)
             }

@@ -169,7 +169,7 @@ async fn events(
     };
     let limit = asked.limit.unwrap_or(usual);
     if !(1..=most).contains(&limit) {
-        return Err(invalid("limit", "A page has 1 to 200 items."));
+        return Err(projections::QueryError::BadLimit.into());
     }
     if let Wants::Following(form) = wants {
         let (after, field) = match last_event_id(&headers)? {

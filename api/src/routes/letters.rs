@@ -10,7 +10,7 @@ use domain::member::STATEMENT_LIMITS;
 use domain::text;
 use event_store::Position;
 use projections::{
-    LIMIT_DEFAULT, LIMIT_MAX, Letter, Retry, SetAside, ViewName, ViewState, WaitError,
+    LIMIT_DEFAULT, LIMIT_MAX, Letter, QueryError, Retry, SetAside, ViewName, ViewState, WaitError,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +22,7 @@ use crate::app::{Shared, State};
 use crate::body::Json;
 use crate::caller::{Acting, AsOperator, Caller, ShownPosition};
 use crate::damage::Broken;
-use crate::problem::{ApiError, Code, Problem, text_of_body};
+use crate::problem::{ApiError, Code, FieldCode, Problem, text_of_body};
 use crate::query::{Paging, Query, Segments};
 use crate::routes::views::{named, refused};
 
@@ -120,8 +120,7 @@ async fn list(
     let scope = format!("{name} letters");
     let limit = paging.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        let words = "A page has 1 to 200 items.";
-        return Err(ApiError::field(Code::InvalidQuery, "limit", words));
+        return Err(QueryError::BadLimit.into());
     }
     let after = match &paging.cursor {
         Some(text) => {
@@ -175,7 +174,8 @@ async fn retry(
                 "stream"
             };
             let words = "An event is named by `stream` and `version` together.";
-            return Err(ApiError::field(Code::InvalidQuery, field, words));
+            let code = FieldCode::Missing;
+            return Err(ApiError::at_field(Code::InvalidQuery, field, code, words));
         }
     };
     let tried = shared.reads.retry(name, retry).await.map_err(refused)?;
@@ -217,9 +217,16 @@ async fn skip(
             None => false,
         },
     };
-    // Once it is done without nothing is set aside of it, and a repeated command gets its first answer all the same.
-    let skipped = async || shared.reads.does_without(name, &stream, version).await;
-    if !failed && !skipped().await.map_err(refused)? {
+    let decided = shared.reads.does_without(name, &stream, version).await;
+    if let Some(position) = decided.map_err(refused)? {
+        // It was so already; a view that had stopped may not have looked since.
+        if failed {
+            shared.reads.retry(name, Retry::No).await.map_err(refused)?;
+        }
+        let position = acting.caller.shows(&shared, position);
+        return Ok(remaining(&shared, name, position));
+    }
+    if !failed {
         return Err(nothing_of_it(&shared, name, &stream, version));
     }
     let view = ViewId::new(name.as_str()).map_err(|_| Code::NotFound)?;
@@ -238,13 +245,17 @@ async fn skip(
         shared.reads.retry(name, Retry::No).await.map_err(refused)?;
     }
     shared.following.tell_everybody();
+    Ok(remaining(&shared, name, position))
+}
+
+fn remaining(shared: &Shared, name: ViewName, position: ShownPosition) -> Answered<Remaining> {
     let SetAside { failed, waiting } = shared.reads.set_aside(name);
     let left = Remaining {
         left_failed: failed,
         left_waiting: waiting,
         position: position.clone(),
     };
-    Ok(Answered::ok(position, left))
+    Answered::ok(position, left)
 }
 
 /// Why an event is neither tried again nor done without.

@@ -4,10 +4,11 @@
 //! event in the log, so that it goes by a service, which knows who decides.
 
 use anyhow::Context as _;
+use domain::ids::ReasonCode;
 use projections::{Letter, ReadSide, Retry, ViewState};
 use serde_json::{Value, json};
 
-use super::{CATCHING_UP, field, items};
+use super::{CATCHING_UP, caught_up, field, items};
 use crate::cli;
 use crate::failure::Failure;
 use crate::remote::Service;
@@ -22,18 +23,28 @@ pub(super) enum Letters {
 
 /// Whether the flags fit what is asked.
 pub(super) fn check(args: &cli::Views) -> Result<(), Failure> {
-    let names_one = args.stream.is_some();
+    let names_one = args.event_stream.is_some();
     match args.action.as_str() {
         "skip" if !names_one || args.reason.is_none() => Err(Failure::usage(
-            "`views skip NAME` needs --stream and --version of the event, and --reason",
+            "`views skip NAME` needs --event-stream and --event-version, and --reason",
         )),
+        "skip"
+            if args
+                .reason
+                .as_deref()
+                .is_some_and(|code| ReasonCode::new(code).is_err()) =>
+        {
+            Err(Failure::usage(
+                "--reason is a code of 1 to 64 of the characters a-z 0-9 _",
+            ))
+        }
         "skip" if args.remote.url.is_none() => Err(Failure::usage(
             "a view does without an event by somebody's decision, which is an event itself: `views skip` goes by a running service, named with --url and --token",
         )),
         "retry" if args.reason.is_some() => Err(Failure::usage("--reason goes with `views skip`")),
         "skip" | "retry" => Ok(()),
         _ if names_one || args.reason.is_some() => Err(Failure::usage(
-            "--stream, --version, --reason and --text go with `views skip NAME`, the first two with `views retry NAME` too",
+            "--event-stream, --event-version, --reason and --text go with `views skip NAME`, the first two with `views retry NAME` too",
         )),
         _ => Ok(()),
     }
@@ -50,15 +61,17 @@ pub(super) async fn at_service(
     let answer = match what {
         Letters::List => return all(service, &path).await,
         Letters::Retry => {
-            let stream = args.stream.clone().map(|stream| ("stream", stream));
-            let version = args.version.map(|version| ("version", version.to_string()));
+            let stream = args.event_stream.clone().map(|stream| ("stream", stream));
+            let version = args
+                .event_version
+                .map(|version| ("version", version.to_string()));
             let query: Vec<_> = stream.into_iter().chain(version).collect();
             service.post_with(&format!("{path}/retry"), &query).await?
         }
         Letters::Skip => {
             let skip = json!({
-                "stream": args.stream,
-                "version": args.version,
+                "stream": args.event_stream,
+                "version": args.event_version,
                 "reason": args.reason,
                 "text": args.text.as_deref().unwrap_or_default(),
             });
@@ -94,8 +107,7 @@ pub(super) async fn at_rest(
 ) -> Result<Value, Failure> {
     let view = reads.named(name).context("there is no such view")?;
     let handle = reads.runner().view(name).context("there is no such view")?;
-    // One that has stopped is looked at as it stands.
-    let _ = handle.wait_live(CATCHING_UP).await;
+    caught_up(reads, handle.wait_live(CATCHING_UP), |_| ()).await?;
     if what == Letters::List {
         let letters = handle.letters(event_store::Position::START, usize::MAX);
         let mut items: Vec<Value> = letters.iter().map(shown).collect();
@@ -109,7 +121,7 @@ pub(super) async fn at_rest(
         }
         return Ok(json!({ "items": items }));
     }
-    let retry = match (&args.stream, args.version) {
+    let retry = match (&args.event_stream, args.event_version) {
         (Some(stream), Some(version)) => {
             let letter = reads.letter(view, stream, version);
             let failed = letter.filter(|letter| letter.cause.is_some());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use event_store::{EventStore, Position, RecordedEvent, StreamName};
 use tokio::runtime::Handle;
 
-use super::Follower;
+use super::{Due, Follower};
 use crate::file::Synced;
 use crate::letters::{Applying, Conflicts};
 use crate::{Codec, Letter, Reconsidered, Retry, Skips, StartError, View, ViewFile};
@@ -39,7 +39,20 @@ impl<C: Codec> Log<'_, C> {
 impl<C: Codec> Follower<C> {
     /// Whether something that it shall do without could not be tried.
     pub(crate) fn is_undone(&self) -> bool {
-        self.undone && self.stop.is_none()
+        self.due == Due::LookAgain && self.stop.is_none()
+    }
+
+    /// Whether it has applied what it shall do without, so that nobody goes back to it.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.due == Due::GiveUp
+    }
+
+    fn has_letter(&self, stream: &str, version: u64) -> bool {
+        let letters = self.file.as_ref().map(|file| file.letters().now());
+        letters.is_some_and(|letters| {
+            let mut letters = letters.values();
+            letters.any(|letter| *letter.stream == *stream && letter.version == version)
+        })
     }
 
     pub(crate) fn has_letters(&self) -> bool {
@@ -61,7 +74,7 @@ impl<C: Codec> Follower<C> {
             self.applied
         };
         self.skips = Arc::new(log.skips(&*self.view, until)?);
-        self.undone = false;
+        self.due = Due::Nothing;
         let outcome = self.try_letters(retry, log)?;
         if outcome != Reconsidered::default() {
             self.commit(Synced::Yes);
@@ -76,9 +89,20 @@ impl<C: Codec> Follower<C> {
         log: &Log<'_, C>,
     ) -> Result<(), StartError> {
         let version = self.view.version();
-        Arc::make_mut(&mut self.skips).add(log.codec.skipped(event), version);
+        let skipped = log.codec.skipped(event);
+        if self.is_previous
+            && let Some(skipped) = &skipped
+            && skipped.view_version == version
+            && !self.has_letter(&skipped.stream, skipped.version)
+        {
+            // Its rows have the event, which no fold of the log gives any more.
+            self.due = Due::GiveUp;
+        }
+        Arc::make_mut(&mut self.skips).add(skipped, event.position(), version);
         let tried = self.try_letters(Retry::No, log);
-        self.undone = tried.is_err();
+        if tried.is_err() && self.due == Due::Nothing {
+            self.due = Due::LookAgain;
+        }
         tried.map(drop)
     }
 

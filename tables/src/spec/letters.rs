@@ -410,7 +410,8 @@ async fn a_view_that_goes_on_takes_the_log_from_no_other_that_is_further_behind(
         runner.reconsider("early", Retry::No),
         runner.reconsider("late", Retry::No)
     );
-    (both.0.unwrap(), both.1.unwrap());
+    both.0.unwrap();
+    both.1.unwrap();
     // Told by the same stream, the first does without both; the other one had applied the first of them.
     for (view, without) in [
         ("early", &["first bad", "second bad"][..]),
