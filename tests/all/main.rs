@@ -36,6 +36,7 @@ mod api_views;
 mod architecture;
 mod audit_explain;
 mod audit_http;
+mod audit_letters;
 mod audit_moments;
 mod audit_refusals;
 mod audit_views;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position, RecordedEvent};
-use tables::{Codec as _, Fold, Reader, Skips, View};
+use tables::{Codec as _, Fold, Letter, Reader, Skips, View};
 
 use crate::codec::DomainCodec;
 use crate::pairs::Pairs;
@@ -104,6 +104,22 @@ pub enum PastError {
     /// As of any query.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+impl PastError {
+    /// Of an event that is set aside.
+    fn set_aside(view: &'static str, letter: &Letter) -> Self {
+        Self::Incomplete {
+            view,
+            stream: letter.stream.to_string(),
+            version: letter.version,
+            cause: letter
+                .cause
+                .as_deref()
+                .unwrap_or("it waits behind an earlier one")
+                .to_owned(),
+        }
+    }
 }
 
 impl From<anyhow::Error> for PastError {
@@ -209,12 +225,18 @@ impl Past {
         }
     }
 
-    /// The conversations that a member had at a position, by their ids.
+    /// The conversations that a member had at a position, by their ids. [`PastError::Incomplete`] where one may be missing.
     pub fn conversations(
         &self,
         member: &MemberId,
         until: Position,
     ) -> Result<Vec<pairs::PairItem>, PastError> {
+        let mut missing = self.pairs.letters();
+        if let Some(letter) =
+            missing.find(|letter| letter.position <= until && pairs::concerns(letter, member))
+        {
+            return Err(PastError::set_aside(ViewName::Pairs.as_str(), letter));
+        }
         let max = self.bounds.streams_max;
         let items = pairs::of_member(&self.pairs, member, until, max)?;
         if items.len() > max {
