@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::Role;
 use domain::conversation::stream;
 use event_store::{Position, RecordedEvent, StreamName};
 use projections::{Options, Past, PastError, ReadSide, ViewName};
-use tests::commands::copy_of;
+use serde_json::json;
+use tests::api::Door;
+use tests::commands::{appends_of, copy_of};
 use tests::views::{Log, World, conversation_of, id};
 
 const WAIT: Duration = Duration::from_mins(1);
@@ -122,4 +125,60 @@ async fn what_does_not_begin_a_conversation_keeps_nothing_from_the_index_of_conv
     let set_aside = reads.set_aside(ViewName::Pairs);
     assert_eq!(set_aside, projections::SetAside::default());
     assert!(reads.set_aside(ViewName::Inbox).failed > 0, "it is there");
+}
+
+#[tokio::test]
+async fn at_rest_the_same_is_told_to_the_same() {
+    let world = world();
+    let past = Past::at_rest(log(&world, &[0])).await.unwrap();
+    none_is_left_out(&world, &past);
+    let later: Vec<u64> = (1..10).collect();
+    let past = Past::at_rest(log(&world, &later)).await.unwrap();
+    let told = others(&past, "ann", world.position());
+    assert_eq!(told, Ok(vec!["bob".to_owned(), "dan".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_the_index_does_without_an_event_it_is_left_out_at_rest_too() {
+    let (door, other) = (Door::open().await, Door::open().await);
+    for door in [&door, &other] {
+        for member in ["ann", "bob", "cat"] {
+            door.register(member).await;
+        }
+    }
+    other.sent("bob", "ann", "hi").await;
+    let mut appends = appends_of(&tests::commands::log(&*other.store).await);
+    appends.retain(|append| append.stream.category() == "conversation");
+    appends[0].events[0].data = b"{}".as_slice().into();
+    let stream = appends[0].stream.to_string();
+    for append in appends {
+        let ticket = door.store.append(append).await.unwrap();
+        ticket.durable().await.unwrap();
+    }
+    door.sent("cat", "ann", "hi").await;
+    door.views_at_the_end().await;
+
+    let at_rest = async || {
+        let past = Past::at_rest(Arc::clone(&door.store)).await.unwrap();
+        ["ann", "bob", "cat"].map(|member| others(&past, member, past.end()))
+    };
+    let auditor = door.token("ada", &[Role::Auditor]);
+    let inbox = async || door.get("/v1/audit/members/ann/inbox", &auditor).await;
+    let of_cat = Ok(vec!["ann".to_owned()]);
+    let missing = Err(("pairs".to_owned(), stream.clone(), 0));
+    assert_eq!(at_rest().await, [missing.clone(), missing, of_cat.clone()]);
+    assert_eq!(
+        inbox().await.failure(),
+        (409, "audit_incomplete".to_owned())
+    );
+
+    let operator = door.token("otto", &[Role::Operator]);
+    let skip = json!({"stream": stream, "version": 0, "reason": "unreadable"});
+    let path = "/v1/views/pairs/letters/skip";
+    let _ = door.post(path, &operator, skip).await.expect(200);
+    assert_eq!(
+        at_rest().await,
+        [Ok(vec!["cat".to_owned()]), Ok(Vec::new()), of_cat]
+    );
+    let _ = inbox().await.expect(200);
 }
