@@ -16,6 +16,7 @@ mod timeline;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position, RecordedEvent};
@@ -83,10 +84,10 @@ pub enum PastError {
         .0.events_max, .0.bytes_max, .0.streams_max
     )]
     TooMuch(Bounds),
-    /// A view cannot apply an event that the answer depends on.
+    /// An event that the answer depends on cannot be applied, or cannot be read.
     #[error("`{view}` cannot apply the event {version} of {stream}: {cause}")]
     Incomplete {
-        /// The view.
+        /// The view, or what was asked for where none is folded.
         view: &'static str,
         /// The event's stream.
         stream: String,
@@ -146,6 +147,12 @@ impl From<event_store::ReadError> for PastError {
     fn from(error: event_store::ReadError) -> Self {
         Self::Query(QueryError::Storage(error.into()))
     }
+}
+
+/// A stored event as the domain reads it, for an answer that is made without a view; `asked` says which.
+fn decoded<'e>(asked: &'static str, event: &'e RecordedEvent) -> Result<Event<'e>, PastError> {
+    let decoded = domain::codec::decode(event.event_type(), event.data());
+    decoded.map_err(|cause| PastError::incomplete(asked, event, &cause))
 }
 
 /// The log up to an end, with the indexes that questions about its past begin at.
