@@ -89,4 +89,5 @@ mod views_model;
 mod views_moderation;
 mod views_own;
 mod views_own_told;
+mod views_own_versions;
 mod views_requests;
