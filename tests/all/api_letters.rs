@@ -399,3 +399,17 @@ async fn what_an_auditor_is_told_from_the_log_itself_names_the_event_that_cannot
     let between = format!("members/ann/diff?from={before}&to={end}");
     refused(&between, "diff").await;
 }
+
+#[test]
+fn the_views_that_stop_at_the_first_event_are_those_that_the_document_names() {
+    let views = projections::views();
+    let stopping = views.iter().filter(|view| view.letters_max() == 0);
+    let names: Vec<String> = stopping.map(|view| format!("`{}`", view.name())).collect();
+    let document: Value = serde_json::from_str(&api::document()).unwrap();
+    let told = &document["paths"]["/v1/views/{name}/letters"]["get"]["description"];
+    let words = format!(
+        "or, of {}, whose rows are an order over the whole log, the first.",
+        names.join(" and ")
+    );
+    assert!(told.as_str().unwrap().contains(&words), "{told}");
+}
