@@ -256,7 +256,7 @@ operations! {
         r#"{"name": "inbox", "version": 1, "state": "live", "position": "lUonbagLqmtu4ne1LbE9kA", "lag": 0, "lag_seconds": 0.0, "bytes": 143360, "failed": 0, "waiting": 0, "reason": null, "previous": null, "work": null, "last": {"number": 2, "kind": "verify", "position": "lUonbagLqmtu4ne1LbE9kA", "rows": 4, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "equal": true, "error": null}}"#,
         [NotFound, ViewBusy, NoPreviousView, NotReady];
     "get_views_name_letters",
-        "The events that the view could not apply, and those that wait behind them because they belong together, in the log's order: later ones of the same conversation, while all others flow on. Last the event before which the view stays, where it has stopped: one that it has no room for (10,000 events), or, of `feed` and `times`, whose rows are an order over the whole log, the first. An event is named by `stream` and `version`.",
+        "The events that the view could not apply, and those that wait behind them because they belong together, in the log's order: later ones of the same conversation, while all others flow on. Last the event before which the view stays, where it has stopped: one that it has no room for (10,000 events), or, of `times`, whose rows are an order over the whole log, the first. An event is named by `stream` and `version`.",
         "",
         r#"{"items": [{"state": "failed", "stream": "conversation-8c2b28e4-8ac0-5d9f-b3a6-0a8a8b0f8b0c", "version": 7, "type": "message-sent.v1", "position": "lUonbagLqmtu4ne1LbE9kA", "cause": "a row of `rows` cannot be read: Hit the end of buffer, expected more data"}], "next_cursor": null}"#,
         [NotFound, OtherLog];

@@ -112,10 +112,12 @@ async fn at_rest(folder: &DataFolder, asked: &Asked<'_>) -> Result<Value, Failur
                 return Err(Failure::usage("--to is before --from"));
             }
             let subject = match conversation {
-                Some(id) if past.members_of(id, to.position).await.is_ok() => {
-                    Subject::Conversation(id)
-                }
-                _ => Subject::Member(member()?),
+                Some(id) => match past.members_of(id, to.position).await {
+                    Ok(_) => Subject::Conversation(id),
+                    Err(PastError::Query(QueryError::NotFound)) => Subject::Member(member()?),
+                    Err(error) => return Err(error.into()),
+                },
+                None => Subject::Member(member()?),
             };
             if let Subject::Member(member) = &subject {
                 // Of one who was not known nothing changed; that is an answer of its own.

@@ -193,7 +193,7 @@ async fn at_service(
 }
 
 async fn list_at_rest(reads: &ReadSide) -> Result<Value, Failure> {
-    caught_up(reads, reads.runner().wait_live(CATCHING_UP), |_| ()).await?;
+    caught_up(reads, reads.runner().wait_live(CATCHING_UP), || ()).await?;
     let items: Vec<Value> = reads.states().iter().map(shown).collect();
     Ok(json!({ "items": items }))
 }
@@ -231,7 +231,7 @@ async fn at_rest(
     let handle = reads.runner().view(name).context("there is no such view")?;
     let mut showing = Showing::new(name, every);
     let waiting = handle.wait_live(CATCHING_UP);
-    caught_up(reads, waiting, |_| showing.show("catching_up", 0, None)).await?;
+    caught_up(reads, waiting, || showing.show("catching_up", 0, None)).await?;
     let begun = match act {
         Act::Verify => reads.begin_verify(view)?,
         Act::Rebuild => reads.begin_rebuild(view)?,
@@ -264,7 +264,7 @@ async fn at_rest(
 async fn caught_up<T>(
     reads: &ReadSide,
     waiting: impl Future<Output = T>,
-    mut each_second: impl FnMut(()),
+    mut each_second: impl FnMut(),
 ) -> Result<(), Failure> {
     let mut waiting = std::pin::pin!(waiting);
     while tokio::time::timeout(ASKED_AGAIN.1, &mut waiting)
@@ -274,7 +274,7 @@ async fn caught_up<T>(
         if let Some(error) = reads.not_read() {
             return Err(anyhow::anyhow!("the log cannot be read: {error}").into());
         }
-        each_second(());
+        each_second();
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! Parameters narrow a list from the first part of its keys on: a value for each, and for the one after these a value from
 //! which and one up to which. The first list that takes all that is given is the one that is read, as one range of keys,
 //! so that a page costs its own rows and nothing else. What is given and narrows nothing is refused, never passed over.
+//!
+//! Of a view in two versions the one whose rows are served is asked ([`crate::ReadSide::own_served`]); rows that another
+//! one would have to read are not answered.
 
 use serde_json::value::RawValue;
 use tables::key::Key;
@@ -141,7 +144,7 @@ fn span<'g>(list: &List, given: &'g [(String, String)]) -> (Span, Vec<&'g str>) 
     (span, over)
 }
 
-/// A page of rows.
+/// A page of rows, which are of this version of the view.
 pub(crate) fn query(
     reader: &Reader,
     view: &dyn OwnView,
@@ -150,6 +153,12 @@ pub(crate) fn query(
     page: &PageRequest,
 ) -> Result<Page<Box<RawValue>>, QueryError> {
     let (checkpoint, name) = (reader.checkpoint(), ViewName::Own(view.name()));
+    if reader.version() != view.version() {
+        return Err(QueryError::Unavailable {
+            view: name,
+            cause: "another version of its rows is served now".to_owned(),
+        });
+    }
     let mut span = narrowed.span.clone();
     if let Some(key) = page.key(name, checkpoint.log_id)? {
         span = match order {

@@ -10,6 +10,7 @@
 //! texts of messages, and is not answered as of a moment.
 
 use std::fmt;
+use std::sync::Arc;
 
 use domain::ids::MemberId;
 use serde_json::value::RawValue;
@@ -38,6 +39,20 @@ pub trait OwnView: View<DomainCodec> {
     /// A row of a served table as the JSON object that callers get. A time is told as it is everywhere, a ratio as two whole
     /// numbers. Keys of served rows are at most [`crate::Cursor::KEY_BYTES_MAX`] bytes.
     fn item(&self, key: &[u8], row: &[u8]) -> anyhow::Result<Box<RawValue>>;
+
+    /// The version before, where there is a [`View::earlier`]: the same view, which says how the rows of that version are
+    /// read. While those are served, its lists, readers and items are the ones that count.
+    fn before(&self) -> Option<Arc<dyn OwnView>> {
+        None
+    }
+}
+
+/// The version of a view that reads the rows of version `rows`; none where no version at hand does.
+pub(crate) fn of_version(view: &Arc<dyn OwnView>, rows: u32) -> Option<Arc<dyn OwnView>> {
+    if view.version() == rows {
+        return Some(Arc::clone(view));
+    }
+    view.before().filter(|before| before.version() == rows)
 }
 
 impl fmt::Debug for dyn OwnView {
@@ -173,6 +188,27 @@ fn is_name(name: &str) -> bool {
 
 /// Why an own view cannot be served, in words.
 pub(crate) fn check(view: &dyn OwnView) -> Result<(), String> {
+    check_one(view)?;
+    let (earlier, before) = (view.earlier(), view.before());
+    let of_earlier = earlier.map(|earlier| (earlier.name(), earlier.version()));
+    let of_before = before.as_ref().map(|view| (view.name(), view.version()));
+    if of_earlier != of_before {
+        let told = |version: Option<(&str, u32)>| match version {
+            Some((name, version)) => format!("version {version} of `{name}`"),
+            None => "none".to_owned(),
+        };
+        return Err(format!(
+            "of `{}` the version before is to be followed and read by the same code: `earlier` gives {}, `before` {}",
+            view.name(),
+            told(of_earlier),
+            told(of_before)
+        ));
+    }
+    before.map_or(Ok(()), |before| check_one(&*before))
+}
+
+/// The same, of one version by itself.
+fn check_one(view: &dyn OwnView) -> Result<(), String> {
     let name = view.name();
     if name.len() > OWN_NAME_BYTES_MAX {
         return Err(format!(

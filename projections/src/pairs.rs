@@ -3,13 +3,17 @@
 //! Key: member, conversation; the row names the other member and the position of the conversation's first event. It is
 //! written once a pair, by that event, be it a message, a block, a relationship or a refusal, and never again: an index
 //! of streams for who asks what stood where at a moment ([`crate::as_of`]). Bound: two rows per conversation.
+//!
+//! Where a first event is set aside, the conversation is not known here; whose it is its letter says ([`concerns`]), so that
+//! nobody is told a list without it.
 
 use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
+use domain::member;
 use event_store::{Position, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Order, Reader, Span, Tx, View};
+use tables::{ApplyError, Letter, Order, Reader, Span, Tx, View, WaitKey};
 use uuid::Uuid;
 
 use crate::ViewName;
@@ -46,7 +50,7 @@ impl View<DomainCodec> for Pairs {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -64,13 +68,33 @@ impl View<DomainCodec> for Pairs {
         ])
     }
 
+    /// The members are named so that it is known whose conversation is missing; what does not begin one changes nothing.
+    fn keys(&self, event: &RecordedEvent, _decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+        if !begins(event) {
+            return Vec::new();
+        }
+        let members = event.members().map(|id| format!("member-{id}"));
+        let stream = WaitKey::Writes(event.stream().to_owned());
+        std::iter::once(stream)
+            .chain(members.map(WaitKey::Reads))
+            .collect()
+    }
+
+    fn apply_header(
+        &self,
+        _tx: &mut Tx<'_>,
+        event: &RecordedEvent,
+    ) -> Option<Result<(), ApplyError>> {
+        (!begins(event)).then_some(Ok(()))
+    }
+
     fn apply(
         &self,
         tx: &mut Tx<'_>,
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
-        if recorded.version() > 0 {
+        if !begins(recorded) {
             return Ok(());
         }
         let (one, other) = match decoded {
@@ -78,14 +102,13 @@ impl View<DomainCodec> for Pairs {
                 let [one, other] = event.members();
                 (one, other)
             }
-            Event::Refused(refused) if recorded.stream().starts_with("conversation-") => {
+            Event::Refused(refused) => {
                 let Some(other) = &refused.other else {
                     return Ok(());
                 };
                 (&refused.by, other)
             }
-            Event::Refused(_)
-            | Event::Member(_)
+            Event::Member(_)
             | Event::Case(_)
             | Event::Policy(_)
             | Event::Reactor(_)
@@ -101,6 +124,21 @@ impl View<DomainCodec> for Pairs {
             store(tx, ROWS, &key(member, id), &row)?;
         }
         Ok(())
+    }
+}
+
+/// Whether it is the first event of a conversation.
+fn begins(event: &RecordedEvent) -> bool {
+    event.version() == 0 && event.stream().starts_with("conversation-")
+}
+
+/// Whether a conversation of the member's is missing while this event is set aside. One that names no members may be
+/// anybody's.
+pub(crate) fn concerns(letter: &Letter, member: &MemberId) -> bool {
+    let own = WaitKey::Reads(member::stream(member));
+    match &*letter.keys {
+        [WaitKey::Writes(_)] => true,
+        keys => keys.contains(&own),
     }
 }
 

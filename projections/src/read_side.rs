@@ -152,6 +152,14 @@ impl ReadSide {
         &self.own
     }
 
+    /// The version of a view of one's own whose rows are served now, for [`Narrowed::by`] and [`Self::own_rows`]; of one
+    /// that is first built the newest.
+    pub fn own_served(&self, view: &Arc<dyn OwnView>) -> Arc<dyn OwnView> {
+        let handle = self.runner.view(view.name());
+        let served = handle.and_then(|handle| own_view::of_version(view, handle.version()));
+        served.unwrap_or_else(|| Arc::clone(view))
+    }
+
     /// Waits until the answers that name the view stand at `position` or past it.
     pub async fn wait(
         &self,
@@ -272,7 +280,9 @@ impl ReadSide {
         members::query(&self.reader(ViewName::Members)?, member)
     }
 
-    /// Rows of a view of one's own, in the order of their keys or the other way round.
+    /// Rows of a view of one's own, in the order of their keys or the other way round. `view` is what
+    /// [`Self::own_served`] gave; where another version's rows are served meanwhile, there is no answer until it is asked
+    /// for again ([`QueryError::Unavailable`]).
     pub async fn own_rows(
         &self,
         view: &dyn OwnView,

@@ -361,3 +361,55 @@ async fn a_members_feed_is_held_up_by_what_concerns_them_and_goes_on_where_it_wa
     assert_eq!(of_requests().await, conversation, "by the third");
     assert_ne!(of_requests().await, conversation, "and then by cat's");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_auditor_is_told_from_the_log_itself_names_the_event_that_cannot_be_read() {
+    let at = Unreadable::open().await;
+    let auditor = at.door.token("ada", &[Role::Auditor]);
+    let refused = async |path: &str, asked: &str| {
+        let path = format!("/v1/audit/{path}");
+        let refused = at.door.get(&path, &auditor).await;
+        let failure = (409, "audit_incomplete".to_owned());
+        assert_eq!(refused.failure(), failure, "{path}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        let event = format!(
+            "`{asked}` cannot apply the event {} of {}",
+            at.version, at.stream
+        );
+        assert!(detail.starts_with(&event), "{path}: {detail}");
+    };
+    let cid = at.stream.strip_prefix("conversation-").unwrap();
+    refused("members/ann/timeline", "timeline").await;
+    refused(&format!("conversations/{cid}/relationship"), "relationship").await;
+    refused(&format!("conversations/{cid}/explain?number=1"), "explain").await;
+    // What happened before it is told, and of whom it does not concern all is.
+    let events = log(&*at.door.store).await;
+    let mut unread = events.iter().filter(|event| event.stream() == at.stream);
+    let unread = unread.find(|event| event.version() == at.version).unwrap();
+    let before = unread.position().0 - 1;
+    let begun = format!("/v1/audit/members/ann/timeline?as_of={before}");
+    for path in [&begun, "/v1/audit/members/cat/timeline"] {
+        let _ = at.door.get(path, &auditor).await.expect(200);
+    }
+    // The views do without it; what came between two moments is still read from the log.
+    for view in ["inbox", "requests", "unread"] {
+        let _ = at.asks(view, "skip", at.skip()).await.expect(200);
+    }
+    let end = at.door.position().await;
+    let between = format!("members/ann/diff?from={before}&to={end}");
+    refused(&between, "diff").await;
+}
+
+#[test]
+fn the_views_that_stop_at_the_first_event_are_those_that_the_document_names() {
+    let views = projections::views();
+    let stopping = views.iter().filter(|view| view.letters_max() == 0);
+    let names: Vec<String> = stopping.map(|view| format!("`{}`", view.name())).collect();
+    let document: Value = serde_json::from_str(&api::document()).unwrap();
+    let told = &document["paths"]["/v1/views/{name}/letters"]["get"]["description"];
+    let words = format!(
+        "or, of {}, whose rows are an order over the whole log, the first.",
+        names.join(" and ")
+    );
+    assert!(told.as_str().unwrap().contains(&words), "{told}");
+}

@@ -22,7 +22,7 @@ use crate::views_own::first_contact::FirstContact;
 const PATH: &str = "/v1/views/first_contact";
 
 /// A second one: who has opened requests, by position. For moderators and operators.
-struct Knocks;
+pub(crate) struct Knocks;
 
 impl View<DomainCodec> for Knocks {
     fn name(&self) -> &'static str {
@@ -72,7 +72,7 @@ impl OwnView for Knocks {
 }
 
 /// A service that has both, however busy the machine is.
-fn setting() -> Setting {
+pub(crate) fn setting() -> Setting {
     Setting {
         api: Options {
             view_wait: Duration::from_mins(2),
@@ -88,7 +88,7 @@ fn setting() -> Setting {
 }
 
 /// Such a service where `zoe` has knocked at three doors and was let in at the second one.
-async fn door() -> Door {
+pub(crate) async fn door() -> Door {
     let door = Door::open_with(setting()).await;
     for member in ["ann", "bob", "cat", "zoe"] {
         door.register(member).await;

@@ -77,6 +77,45 @@ fn the_example_stands_in_the_documents_as_it_is() {
     }
 }
 
+/// What a trait lets its types say, by the source of it.
+fn methods(source: &str, of: &str) -> Vec<String> {
+    let (_, body) = source.split_once(&format!("pub trait {of}")).unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let names = body.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("    fn ")?.split_once('(')?;
+        Some(name.to_owned())
+    });
+    names.collect()
+}
+
+#[test]
+fn all_that_such_a_file_may_say_stands_in_the_documents() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let page = read("docs/views.md");
+    let (_, table) = page.split_once("## What the file says").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    for (of, file, least) in [
+        ("View", "tables/src/view.rs", 10),
+        ("OwnView", "projections/src/own_view.rs", 4),
+    ] {
+        let methods = methods(&read(file), of);
+        assert!(methods.len() >= least, "{of}: {methods:?}");
+        for method in methods {
+            let first = format!("| `{of}::{method}`");
+            let beside = format!(", `{method}`");
+            let both = format!(", `{of}::{method}`");
+            let told = table.lines().any(|line| {
+                let cell = line.split(" | ").next().unwrap_or_default();
+                [&first, &beside, &both]
+                    .iter()
+                    .any(|name| cell.contains(name.as_str()))
+            });
+            assert!(told, "docs/views.md does not say what `{of}::{method}` is");
+        }
+    }
+}
+
 #[test]
 fn what_narrows_nothing_is_told_and_why() {
     let why = |given: &[(&str, &str)]| -> Vec<(String, Why)> {

@@ -104,7 +104,7 @@ codes! {
     NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
         "There is no earlier file to go back to, or to drop: the view was not made anew, or that file was given up.";
     AuditIncomplete, "audit_incomplete", CONFLICT, "The answer depends on an event that cannot be applied",
-        "A view cannot apply an event of what was asked for, so that what was known then cannot be told whole; `detail` names it. Whoever runs the service repairs the view, or has it do without the event.";
+        "An event of what was asked for cannot be read, or a view cannot apply it, so that what was known then cannot be told whole; `detail` names it. Whoever runs the service repairs what reads it, or has the view do without the event.";
     EventWaits, "event_waits", CONFLICT, "The event waits behind another one",
         "The view has not tried it: it belongs to an earlier event that cannot be applied, and is applied once that one is, or is done without. Name that one.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",

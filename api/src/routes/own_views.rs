@@ -1,7 +1,10 @@
 //! `GET /v1/views/{name}`: the rows of a view of one's own.
 //!
-//! Who may read them, which parameters narrow them and what a row is, the view says; nothing here knows one from another.
+//! Who may read them, which parameters narrow them and what a row is, the view says, in the version whose rows are served;
+//! nothing here knows one from another.
 //! Members have no way in: what their routes must not tell is held route by route.
+
+use std::sync::Arc;
 
 use axum::extract::State as Extract;
 use projections::{Cursor, Narrowed, Order, OwnView, PageRequest, Staff, Why, WrongParameter};
@@ -89,12 +92,13 @@ async fn rows(
     Segments(name): Segments<String>,
     query: Partly<Asked>,
 ) -> Result<Answered<Listed<OwnRow>>, ApiError> {
-    let view = named(&shared, &name)?;
-    may_read(&caller, view)?;
-    let (asked, narrowed) = understood(view, query)?;
+    let view = shared.reads.own_served(named(&shared, &name)?);
+    may_read(&caller, &*view)?;
+    let (asked, narrowed) = understood(&*view, query)?;
     let order = asked.order.unwrap_or_default();
-    // A cursor is for one filter and order: with another it is none.
-    let scope = format!("view {name} {order:?} {}", narrowed.scope());
+    // A cursor is for one version's keys, one filter and order: with another it is none.
+    let version = view.version();
+    let scope = format!("view {name} {version} {order:?} {}", narrowed.scope());
     let of = projections::ViewName::Own(view.name());
     let after = match &asked.cursor {
         Some(text) => {
@@ -110,16 +114,16 @@ async fn rows(
         .await?;
     let page = shared
         .reads
-        .own_rows(view, &narrowed, order.into(), &page)
+        .own_rows(&*view, &narrowed, order.into(), &page)
         .await?;
     Ok(shared.listed(&caller, &scope, page, OwnRow))
 }
 
 /// The own view that a path names.
-fn named<'s>(shared: &'s Shared, name: &str) -> Result<&'s dyn OwnView, ApiError> {
+fn named<'s>(shared: &'s Shared, name: &str) -> Result<&'s Arc<dyn OwnView>, ApiError> {
     let own = shared.reads.own();
     let found = own.iter().find(|view| view.name() == name);
-    found.map(AsRef::as_ref).ok_or_else(|| {
+    found.ok_or_else(|| {
         let names: Vec<&str> = own.iter().map(|view| view.name()).collect();
         let served = if names.is_empty() {
             "this program has none".to_owned()

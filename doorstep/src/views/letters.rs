@@ -107,7 +107,7 @@ pub(super) async fn at_rest(
 ) -> Result<Value, Failure> {
     let view = reads.named(name).context("there is no such view")?;
     let handle = reads.runner().view(name).context("there is no such view")?;
-    caught_up(reads, handle.wait_live(CATCHING_UP), |_| ()).await?;
+    caught_up(reads, handle.wait_live(CATCHING_UP), || ()).await?;
     if what == Letters::List {
         let letters = handle.letters(event_store::Position::START, usize::MAX);
         let mut items: Vec<Value> = letters.iter().map(shown).collect();

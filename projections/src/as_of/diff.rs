@@ -275,7 +275,7 @@ impl Between {
     }
 
     /// The events that a row's change may have come by, and how many were left out.
-    fn of(&self, key: &Key, shown: Option<&Shown>) -> anyhow::Result<(Vec<Statement>, usize)> {
+    fn of(&self, key: &Key, shown: Option<&Shown>) -> Result<(Vec<Statement>, usize), PastError> {
         let (name, owner, conversation_id, number) = key;
         let view = match *name {
             "inbox" => Some(ViewName::Inbox),
@@ -316,16 +316,16 @@ impl Between {
         });
         let mut told = Vec::new();
         for (event, _) in events.by_ref().take(Diff::EVENTS_MAX) {
-            told.push(statement(event)?);
+            told.push(statement("diff", event)?);
         }
         Ok((told, events.count()))
     }
 }
 
 /// The number of the one message that an event is about; none where it may change how any is seen.
-fn about_message(event: &RecordedEvent) -> anyhow::Result<Option<u64>> {
+fn about_message(event: &RecordedEvent) -> Result<Option<u64>, PastError> {
     if event.event_type().starts_with("message-") {
-        Ok(statement(event)?.number)
+        Ok(statement("diff", event)?.number)
     } else {
         Ok(None)
     }

@@ -107,8 +107,7 @@ impl Past {
             if of != Some(event.correlation_id()) {
                 (of, beside) = (Some(event.correlation_id()), Beside::default());
             }
-            let decoded = domain::codec::decode(event.event_type(), event.data())
-                .map_err(anyhow::Error::from)?;
+            let decoded = super::decoded("explain", event)?;
             note(&decoded, &mut beside);
             if !meant(which, event, &decoded) {
                 continue;

@@ -16,10 +16,11 @@ mod timeline;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position, RecordedEvent};
-use tables::{Codec as _, Fold, Reader, Skips, View};
+use tables::{Codec as _, Fold, Letter, Reader, Skips, View};
 
 use crate::codec::DomainCodec;
 use crate::pairs::Pairs;
@@ -83,10 +84,10 @@ pub enum PastError {
         .0.events_max, .0.bytes_max, .0.streams_max
     )]
     TooMuch(Bounds),
-    /// A view cannot apply an event that the answer depends on.
+    /// An event that the answer depends on cannot be applied, or cannot be read.
     #[error("`{view}` cannot apply the event {version} of {stream}: {cause}")]
     Incomplete {
-        /// The view.
+        /// The view, or what was asked for where none is folded.
         view: &'static str,
         /// The event's stream.
         stream: String,
@@ -106,6 +107,36 @@ pub enum PastError {
     Query(#[from] QueryError),
 }
 
+impl PastError {
+    /// Of an event that an answer depends on and that cannot be applied.
+    fn incomplete(
+        view: &'static str,
+        event: &RecordedEvent,
+        cause: &dyn std::fmt::Display,
+    ) -> Self {
+        Self::Incomplete {
+            view,
+            stream: event.stream().to_owned(),
+            version: event.version(),
+            cause: cause.to_string(),
+        }
+    }
+
+    /// Of an event that is set aside.
+    fn set_aside(view: &'static str, letter: &Letter) -> Self {
+        Self::Incomplete {
+            view,
+            stream: letter.stream.to_string(),
+            version: letter.version,
+            cause: letter
+                .cause
+                .as_deref()
+                .unwrap_or("it waits behind an earlier one")
+                .to_owned(),
+        }
+    }
+}
+
 impl From<anyhow::Error> for PastError {
     fn from(error: anyhow::Error) -> Self {
         Self::Query(QueryError::Storage(error))
@@ -118,6 +149,12 @@ impl From<event_store::ReadError> for PastError {
     }
 }
 
+/// A stored event as the domain reads it, for an answer that is made without a view; `asked` says which.
+fn decoded<'e>(asked: &'static str, event: &'e RecordedEvent) -> Result<Event<'e>, PastError> {
+    let decoded = domain::codec::decode(event.event_type(), event.data());
+    decoded.map_err(|cause| PastError::incomplete(asked, event, &cause))
+}
+
 /// The log up to an end, with the indexes that questions about its past begin at.
 #[derive(Clone)]
 pub struct Past {
@@ -125,6 +162,8 @@ pub struct Past {
     end: Position,
     pairs: Reader,
     times: Reader,
+    /// What `pairs` could not apply, beside what its reader tells.
+    set_aside: Arc<[Letter]>,
     bounds: Bounds,
 }
 
@@ -142,16 +181,21 @@ impl Past {
             end,
             pairs,
             times,
+            set_aside: Arc::default(),
             bounds,
         }
     }
 
-    /// The past of a log that nobody follows: its indexes are made in memory, which reads the whole log once.
+    /// The past of a log that nobody follows: its indexes are made in memory, which reads the whole log once. They do
+    /// without what the log says they shall; what else they cannot apply is told to whom it concerns.
     pub async fn at_rest(log: Arc<dyn EventStore>) -> Result<Self, PastError> {
         let end = log.durable_position();
-        let (pairs, times) = (Pairs, Times);
-        let mut pairs = Fold::new(&pairs as &dyn View<DomainCodec>);
-        let mut times = Fold::new(&times as &dyn View<DomainCodec>);
+        let views: [&dyn View<DomainCodec>; 2] = [&Pairs, &Times];
+        let mut folds = Vec::with_capacity(views.len());
+        for view in views {
+            let skips = skips_of(&*log, view, end).await?;
+            folds.push((view, Fold::without(view, skips), Vec::new()));
+        }
         let mut after = Position::START;
         while after < end {
             let block = log
@@ -161,14 +205,38 @@ impl Past {
                 break;
             };
             after = last.position();
-            for fold in [&mut pairs, &mut times] {
-                fold.apply_all(&DomainCodec, &block)
-                    .map_err(anyhow::Error::from)?;
+            for event in &block {
+                let decoded = DomainCodec.decode(event);
+                for (view, fold, set_aside) in &mut folds {
+                    if let Err(cause) = fold.apply(event, &decoded) {
+                        let letter = Letter {
+                            position: event.position(),
+                            stream: event.stream().into(),
+                            version: event.version(),
+                            event_type: event.event_type().into(),
+                            cause: Some(cause.to_string().into()),
+                            keys: view.keys(event, decoded.as_ref().ok()).into(),
+                        };
+                        if set_aside.len() == view.letters_max() {
+                            return Err(PastError::set_aside(view.name(), &letter));
+                        }
+                        set_aside.push(letter);
+                    }
+                }
             }
         }
         let log_id = log.log_id();
-        let (pairs, times) = (pairs.into_reader(log_id), times.into_reader(log_id));
-        Ok(Self::of(log, end, pairs, times, Bounds::default()))
+        let mut read = folds.into_iter().map(|(_, mut fold, set_aside)| {
+            fold.came_to(after);
+            (fold.into_reader(log_id), set_aside)
+        });
+        let (Some((pairs, set_aside)), Some((times, _))) = (read.next(), read.next()) else {
+            return Err(anyhow::anyhow!("a view was not folded").into());
+        };
+        Ok(Self {
+            set_aside: set_aside.into(),
+            ..Self::of(log, end, pairs, times, Bounds::default())
+        })
     }
 
     /// The end of the log as it was when this was asked for.
@@ -209,12 +277,18 @@ impl Past {
         }
     }
 
-    /// The conversations that a member had at a position, by their ids.
+    /// The conversations that a member had at a position, by their ids. [`PastError::Incomplete`] where one may be missing.
     pub fn conversations(
         &self,
         member: &MemberId,
         until: Position,
     ) -> Result<Vec<pairs::PairItem>, PastError> {
+        let mut missing = self.pairs.letters().chain(&*self.set_aside);
+        if let Some(letter) =
+            missing.find(|letter| letter.position <= until && pairs::concerns(letter, member))
+        {
+            return Err(PastError::set_aside(ViewName::Pairs.as_str(), letter));
+        }
         let max = self.bounds.streams_max;
         let items = pairs::of_member(&self.pairs, member, until, max)?;
         if items.len() > max {
@@ -249,14 +323,8 @@ impl Past {
         let events = gathered.events;
         let mut folds = Vec::with_capacity(folded.len());
         for view in folded {
-            let skips = Skips::read(
-                &*self.log,
-                &DomainCodec,
-                (view.name(), view.version()),
-                self.end(),
-            )
-            .await;
-            folds.push((view, skips.map_err(anyhow::Error::from)?));
+            let skips = skips_of(&*self.log, &*view, self.end()).await?;
+            folds.push((view, skips));
         }
         let readers = tokio::task::spawn_blocking(move || fold(&folds, &events, moment, log_id))
             .await
@@ -268,6 +336,16 @@ impl Past {
             events: gathered.read,
         })
     }
+}
+
+/// What a view shall do without, as the log says up to a position.
+async fn skips_of(
+    log: &dyn EventStore,
+    view: &dyn View<DomainCodec>,
+    until: Position,
+) -> Result<Skips, PastError> {
+    let skips = Skips::read(log, &DomainCodec, (view.name(), view.version()), until).await;
+    Ok(skips.map_err(anyhow::Error::from)?)
 }
 
 /// Folds the views over events that are in order.
@@ -285,12 +363,7 @@ fn fold(
         let decoded = DomainCodec.decode(event);
         for (view, fold) in &mut folds {
             fold.apply(event, &decoded)
-                .map_err(|cause| PastError::Incomplete {
-                    view: view.name(),
-                    stream: event.stream().to_owned(),
-                    version: event.version(),
-                    cause: cause.to_string(),
-                })?;
+                .map_err(|cause| PastError::incomplete(view.name(), event, &cause))?;
         }
     }
     let readers = folds.into_iter().map(|(view, mut fold)| {

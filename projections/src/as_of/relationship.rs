@@ -52,8 +52,7 @@ impl Past {
         .await?;
         let mut state = conversation::State::default();
         for event in &gathered.events {
-            let decoded = domain::codec::decode(event.event_type(), event.data())
-                .map_err(anyhow::Error::from)?;
+            let decoded = super::decoded("relationship", event)?;
             if let Event::Conversation(decoded) = &decoded {
                 let recorded = Recorded {
                     version: event.version(),

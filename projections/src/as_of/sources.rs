@@ -142,8 +142,7 @@ impl Past {
         let Some(first) = first.first().filter(|first| first.position() <= until) else {
             return Err(QueryError::NotFound.into());
         };
-        let decoded =
-            domain::codec::decode(first.event_type(), first.data()).map_err(anyhow::Error::from)?;
+        let decoded = super::decoded("conversation", first)?;
         match decoded.members() {
             [Some(one), Some(other)] if one != other => {
                 let mut members = [one.clone(), other.clone()];
@@ -163,8 +162,7 @@ impl Past {
             .read_stream(&name, StreamFrom::Start, Direction::Forward, 2)
             .await?;
         for event in &first {
-            let decoded = domain::codec::decode(event.event_type(), event.data())
-                .map_err(anyhow::Error::from)?;
+            let decoded = super::decoded("case", event)?;
             // Old `case-opened` events do not name the reporter; the report that follows in the same append does.
             if let (Event::Case(_), [Some(reported), Some(reporter)]) =
                 (&decoded, decoded.members())

@@ -61,7 +61,7 @@ impl Past {
             .skip_while(|event| event.position() >= before);
         let mut items = Vec::new();
         for event in left.by_ref().take(page.limit) {
-            items.push(statement(event)?);
+            items.push(statement("timeline", event)?);
         }
         let more = left.next().is_some();
         let next = items.last().filter(|_| more).map(|last| last.position);
@@ -93,9 +93,12 @@ impl Past {
     }
 }
 
-/// An event as a statement.
-pub(super) fn statement(event: &RecordedEvent) -> anyhow::Result<Statement> {
-    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+/// An event as a statement of what was asked for.
+pub(super) fn statement(
+    asked: &'static str,
+    event: &RecordedEvent,
+) -> Result<Statement, PastError> {
+    let decoded = super::decoded(asked, event)?;
     let by = event.actor().to_owned();
     let whom = decoded
         .members()
