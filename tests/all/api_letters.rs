@@ -42,6 +42,7 @@ impl Unreadable {
         other.sent("bob", "ann", "third").await;
         let mut appends = appends_of(&log(&*other.store).await[before..]);
         appends.retain(|append| append.stream.category() == "conversation");
+        door.views_at_the_end().await;
         let beginning = door.get("/v1/inbox", &door.member("ann")).await.position();
         door.sent("bob", "ann", "second").await;
         let version = appends[0].expected.next();
