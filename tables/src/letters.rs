@@ -2,9 +2,9 @@
 //!
 //! Letters lie in the view's own file, written in the transaction of the rows and the checkpoint they stand beside, so
 //! that a crash loses none and applies none twice. An event that conflicts with a letter ([`View::keys`]) waits; whatever
-//! conflicts with none flows on. The view's bound ([`View::letters_max`]) holds for both kinds
-//! together: past it the view stops before the event, and says why. Letters are tried again by `switch`, once the view's
-//! code is another, or an operator says that the view shall do without an event ([`Skips`]).
+//! conflicts with none flows on. The view's bound ([`View::letters_max`]) holds for both kinds together: past it the view
+//! stops before the event, and says why. Letters are tried again by `follower::retry`, once the view's code may be another,
+//! or an operator says that the view shall do without an event ([`Skips`]).
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -188,6 +188,9 @@ async fn only_what_belongs_to_an_event_that_cannot_be_applied_waits_until_an_ope
     assert_eq!([&left["left_failed"], &left["left_waiting"]], [0, 0]);
     let again = tests::api::reply(skip()).await.expect(200).json();
     assert_eq!(again["position"], left["position"]);
+    // So it is with a key of its own: it was so already, and is not written again.
+    let other = at.asks("requests", "skip", at.skip()).await.expect(200);
+    assert_eq!(other.json()["position"], left["position"]);
     let events = log(&*at.door.store).await;
     assert_eq!(events.len(), before + 1);
     let told = events.last().unwrap();

@@ -193,7 +193,10 @@ impl<C: Codec> Follower<C> {
             return false;
         }
         self.skips = said;
-        let tried = self.try_letters(Retry::No, log);
-        tried.is_ok() && self.stop.is_none()
+        if let Err(error) = self.try_letters(Retry::No, log) {
+            tracing::warn!(view = self.shared.name, %error, "what was set aside is not tried again");
+            return false;
+        }
+        true
     }
 }

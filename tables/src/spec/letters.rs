@@ -429,6 +429,55 @@ async fn a_view_that_goes_on_takes_the_log_from_no_other_that_is_further_behind(
 }
 
 #[tokio::test]
+async fn nobody_goes_back_to_a_file_that_has_applied_what_the_view_does_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=20));
+    let view = with_a_bug(&[], 100);
+    let runner = start(&log, &[&view], options(dir.path())).await;
+    caught_up(&runner, 20).await;
+    runner.rebuild("counter").await.unwrap();
+    let previous = || runner.view("counter").unwrap().status().previous;
+    assert_eq!(previous(), Some(Position(20)));
+    log.push([event(21, "skip stream-2 0")]);
+    caught_up(&runner, 21).await;
+    // Both files have come there before an order is looked at.
+    runner.reconsider("counter", Retry::No).await.unwrap();
+    assert_eq!(previous(), None);
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_view_that_goes_on_far_behind_keeps_no_writer_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::new(LOG, events(1..=10));
+    let view = with_a_bug(&[], 0);
+    let options = RunnerOptions {
+        unapplied_events_max: 5_000,
+        ..options(dir.path())
+    };
+    let runner = start(&log, &[&view], options).await;
+    caught_up(&runner, 10).await;
+    runner.wait_live(LONG).await.unwrap();
+    view.bug.lock().insert("stream-1".to_owned());
+    log.push(events(11..=20_000));
+    assert!(
+        runner
+            .wait("counter", Position(20_000), LONG)
+            .await
+            .is_err()
+    );
+    repair(&view);
+    runner.reconsider("counter", Retry::All).await.unwrap();
+    assert!(
+        runner.lag_events() < 5_000,
+        "nobody waits for what is far behind"
+    );
+    caught_up(&runner, 20_000).await;
+    assert_eq!(rows(&runner, "counter"), expected(&events(1..=20_000)));
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_view_that_is_made_anew_sets_aside_the_same_and_brings_it_along() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::new(LOG, events(1..=5_000));
