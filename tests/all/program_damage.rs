@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::program::{self, Server};
 use tests::sse::Stream;
 
-use crate::program_care::{filled, flip, on};
+use crate::program_care::{filled, filled_with, flip, on};
 
 /// A service whose log of 200 messages was damaged at one of them since it started.
 struct Damaged {
@@ -269,4 +269,33 @@ async fn a_member_whose_messages_are_damaged_is_told_so_without_the_place() {
     let (status, _) = damaged.get(&path, &ann, "*/*").await;
     assert_eq!(status, 200, "what can be read is served");
     assert!(damaged.server.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_a_view_meets_is_told_as_any() {
+    let damaged = Damaged::start().await;
+    let (operator, url) = (
+        damaged.server.token("otto", "operator"),
+        damaged.server.url.clone(),
+    );
+    let mut rebuild = program::doorstep(["views", "rebuild", "inbox"]);
+    let ended = program::ended(rebuild.args(["--url", &url, "--token", &operator]));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&damaged.file), "{}", ended.stderr);
+    damaged.unready().await;
+}
+
+#[test]
+fn views_of_a_folder_at_rest_end_where_the_log_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    // Small segments, so that the damage lies in one that is sealed and is not read at the opening; no view is made yet.
+    filled_with(&data, &["--segment-bytes", "16384"]);
+    let file = flip(&data);
+    on(&data, &["events", "--until", "1"]).done();
+    for asked in [&["list"][..], &["verify", "inbox"], &["letters", "inbox"]] {
+        let ended = on(&data, &[&["views"], asked].concat());
+        assert_eq!(ended.status, Some(1), "{asked:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&file), "{asked:?}: {}", ended.stderr);
+    }
 }
