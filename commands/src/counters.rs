@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 33] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -45,10 +45,15 @@ const COMMANDS: [&str; 28] = [
     "ChangePolicy",
     "SuspendMember",
     "ReinstateMember",
+    "ClaimCase",
+    "ReleaseCase",
+    "NoteOnCase",
+    "EscalateCase",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
     "EndSuspension",
+    "LapseClaim",
     "TakeRequestSlot",
     "ReturnRequestSlot",
     "CountReport",
@@ -165,6 +170,10 @@ fn index_of(name: &Named) -> usize {
             CommandName::ChangePolicy => 15,
             CommandName::SuspendMember => 16,
             CommandName::ReinstateMember => 17,
+            CommandName::ClaimCase => 18,
+            CommandName::ReleaseCase => 19,
+            CommandName::NoteOnCase => 20,
+            CommandName::EscalateCase => 21,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -191,8 +200,15 @@ fn name_of(task: &Task) -> Named {
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
         },
-        Task::Case(case::Command::JoinReport(_)) => Named::Other("JoinReport"),
-        Task::Case(case::Command::DiscloseCase { .. }) => Named::Other("DiscloseCase"),
+        Task::Case(command) => match command {
+            case::Command::JoinReport(_) => Named::Other("JoinReport"),
+            case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
+            case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
+            case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
+            case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
+            case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),
+            case::Command::EscalateCase { .. } => Named::Client(CommandName::EscalateCase),
+        },
         Task::Policy(_) => Named::Client(CommandName::ChangePolicy),
         Task::Reactor(_) => Named::Other("Checkpoint"),
         Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),

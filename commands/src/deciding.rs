@@ -24,6 +24,7 @@ use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
 use crate::task::{FactsInHand, Task};
+use crate::timers::Said;
 use crate::worker::{Desk, Entry, Landed, Message};
 use crate::{CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots};
 
@@ -288,10 +289,11 @@ impl Desk<'_> {
         for (event, version) in events.iter().zip(ticket.first_version..) {
             entry.aggregate.evolve(version, at, position, event);
             told.event(event, version, at);
-            if let Event::Member(event) = event {
+            if let Some(said) = Said::by(stream.as_str(), event) {
+                let correlation = job.origin.ids().0;
                 self.shared
                     .timers
-                    .observe(event, version, first_id, job.origin.ids().0);
+                    .observe(&said, version, first_id, correlation);
             }
         }
         self.shared.facts.publish(&stream, &entry.aggregate);

@@ -1,7 +1,7 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, every suspension with an end, every slot that opened no request so far is
+//! reported, every report against a member, everything that time will end, every slot that opened no request so far is
 //! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::filter::SeenFilter;
 use crate::ids;
 use crate::reactors::CASES_STREAM;
-use crate::timers::{Suspension, Timers};
+use crate::timers::{Due, Ending, Said, Timers};
 
 /// The view's name.
 pub(crate) const VIEW: &str = "write_side";
@@ -28,7 +28,7 @@ pub(crate) const VIEW: &str = "write_side";
 const UNSENT: &str = "unsent";
 const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
-const SUSPENSIONS: &str = "suspensions";
+const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
 const SLOTS: &str = "slots";
 
@@ -70,6 +70,11 @@ fn matters(event_type: &str) -> bool {
             | "member-suspended"
             | "member-reinstated"
             | "suspension-ended"
+            | "case-claimed"
+            | "case-released"
+            | "claim-lapsed"
+            | "case-noted"
+            | "case-escalated"
             | "reactor-checkpoint"
             | SLOT_RETURNED
     )
@@ -85,6 +90,7 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "case-opened"
             | "report-joined"
             | "suspension-ended"
+            | "claim-lapsed"
             | "reactor-checkpoint"
     )
 }
@@ -93,7 +99,7 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
 pub(crate) struct WriteSide {
     /// Hints which ids were never seen.
     pub(crate) filter: Arc<SeenFilter>,
-    /// Learns of suspensions, those of other nodes too.
+    /// Learns of what time will end, by the events of other nodes too.
     pub(crate) timers: Arc<Timers>,
     /// Is told of what the reactors have to handle.
     pub(crate) causes: watch::Sender<Position>,
@@ -105,7 +111,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -116,7 +122,7 @@ impl View<WriteSideCodec> for WriteSide {
             UNSENT,
             REPORTED,
             REPORTS,
-            SUSPENSIONS,
+            TIMERS,
             CAUSES,
             SLOTS,
         ]
@@ -152,6 +158,25 @@ impl View<WriteSideCodec> for WriteSide {
             slot_taken(tx, event)?;
         } else if name == REQUEST_OPENED {
             tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
+        }
+        if let Some(said) = decoded
+            .as_ref()
+            .and_then(|decoded| Said::by(event.stream(), decoded))
+        {
+            let (id, correlation) = (event.event_id(), event.correlation_id());
+            let key = said.of.encode();
+            match said.until {
+                Some(until) => {
+                    let due = Due {
+                        until,
+                        cause: id,
+                        correlation,
+                    };
+                    tx.put(TIMERS, &key, &due.encode())?;
+                }
+                None => tx.delete(TIMERS, &key)?,
+            }
+            self.timers.applied(&said, event.version(), id, correlation);
         }
         match decoded {
             Some(Event::Member(member::Event::RequestSlotReturned(returned))) => {
@@ -196,23 +221,6 @@ impl View<WriteSideCodec> for WriteSide {
                 if let Some(handled) = handled {
                     tx.delete_span(CAUSES, &Span::all().through(&handled))?;
                 }
-            }
-            Some(Event::Member(
-                changed @ (member::Event::MemberSuspended(_)
-                | member::Event::MemberReinstated(_)
-                | member::Event::SuspensionEnded(_)),
-            )) => {
-                let key = Key::new().text(changed.member().as_str());
-                match Suspension::of(changed, event.event_id(), event.correlation_id()) {
-                    Some(suspension) => tx.put(SUSPENSIONS, &key, &suspension.encode())?,
-                    None => tx.delete(SUSPENSIONS, &key)?,
-                }
-                self.timers.applied(
-                    changed,
-                    event.version(),
-                    event.event_id(),
-                    event.correlation_id(),
-                );
             }
             Some(
                 Event::Conversation(_)
@@ -410,15 +418,12 @@ pub(crate) fn causes(
     Ok(found)
 }
 
-/// The suspensions that have an end.
-pub(crate) fn suspensions(reader: &Reader) -> Result<Vec<(MemberId, Suspension)>, TableError> {
+/// What time will end, and when.
+pub(crate) fn timers(reader: &Reader) -> Result<Vec<(Ending, Due)>, TableError> {
     let mut found = Vec::new();
-    for row in reader.scan(SUSPENSIONS, &Span::all(), Order::Ascending)? {
+    for row in reader.scan(TIMERS, &Span::all(), Order::Ascending)? {
         let (key, row) = row?;
-        let member = Parts::of(&key)
-            .text()
-            .and_then(|id| MemberId::new(&id).ok());
-        found.extend(member.zip(Suspension::decode(&row)));
+        found.extend(Ending::decode(&key).zip(Due::decode(&row)));
     }
     Ok(found)
 }

@@ -11,6 +11,7 @@ mod aggregate;
 mod archive;
 mod as_of;
 mod command;
+mod content;
 mod counters;
 mod daily_limit;
 mod deciding;

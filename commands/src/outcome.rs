@@ -66,6 +66,11 @@ pub enum Answer {
         /// How often it was set.
         version: u64,
     },
+    /// The caller holds a case.
+    Claimed {
+        /// When the claim lapses unless they act before.
+        until: Timestamp,
+    },
     /// The policy in force.
     Policy {
         /// Its version.

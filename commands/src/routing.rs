@@ -104,6 +104,24 @@ pub(crate) fn of_command(
                 Task::Case(case::Command::DiscloseCase { by, purpose, shown }),
             );
         }
+        Command::ClaimCase { case } => {
+            let stream = stream_name(case::stream(case));
+            return (stream, Task::Case(case::Command::ClaimCase { by, at }));
+        }
+        Command::ReleaseCase { case } => {
+            let stream = stream_name(case::stream(case));
+            return (stream, Task::Case(case::Command::ReleaseCase { by, at }));
+        }
+        Command::NoteOnCase { case, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::NoteOnCase { by, text, at };
+            return (stream, Task::Case(command));
+        }
+        Command::EscalateCase { case, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::EscalateCase { by, text, at };
+            return (stream, Task::Case(command));
+        }
         Command::DiscloseToAuditor { look } => {
             let Look {
                 looked,

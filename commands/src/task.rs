@@ -185,7 +185,8 @@ impl Task {
         match self {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
-            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
+            Task::Case(command) => put_case_time(command, at),
+            Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
 
@@ -324,7 +325,8 @@ impl Task {
             Task::Policy(policy::Command::ChangePolicy { .. }) => {
                 Some((CommandName::ChangePolicy, actor.clone(), None))
             }
-            Task::Case(_) | Task::Reactor(_) | Task::Act(_) => None,
+            Task::Case(command) => command.name().map(|name| (name, actor.clone(), None)),
+            Task::Reactor(_) | Task::Act(_) => None,
         }
     }
 
@@ -358,6 +360,9 @@ impl Task {
                     audience: setting.audience,
                     version: setting.version,
                 }),
+            (Task::Case(case::Command::ClaimCase { at, .. }), State::Case(state)) => state
+                .claimed(*at)
+                .map_or(Answer::Nothing, |(_, until)| Answer::Claimed { until }),
             (Task::Policy(_), State::Policy(state)) => {
                 state
                     .in_force()
@@ -380,6 +385,18 @@ impl Task {
                 | State::Act(_),
             ) => Answer::Nothing,
         }
+    }
+}
+
+fn put_case_time(command: &mut case::Command, now: Timestamp) {
+    use case::Command as C;
+    match command {
+        C::ClaimCase { at, .. }
+        | C::ReleaseCase { at, .. }
+        | C::NoteOnCase { at, .. }
+        | C::EscalateCase { at, .. }
+        | C::LapseClaim { at } => *at = now,
+        C::JoinReport(_) | C::DiscloseCase { .. } => {}
     }
 }
 

@@ -51,6 +51,14 @@ pub enum Code {
     InvalidSuspension,
     /// A policy with a value that none may have.
     InvalidPolicy,
+    /// Another moderator holds the case.
+    AlreadyClaimed,
+    /// The moderator does not hold the case, which this needs.
+    NotClaimed,
+    /// Another moderator has to do this than the one who asks.
+    SameModerator,
+    /// A note that says nothing or too much.
+    InvalidNote,
     /// The message would open a request: take a slot of the sender's first, then decide again. Never leaves the write
     /// side.
     SlotNeeded,
@@ -79,6 +87,10 @@ impl Code {
             Code::RegisteredAtFixed => "registered_at_fixed",
             Code::InvalidSuspension => "invalid_suspension",
             Code::InvalidPolicy => "invalid_policy",
+            Code::AlreadyClaimed => "already_claimed",
+            Code::NotClaimed => "not_claimed",
+            Code::SameModerator => "same_moderator",
+            Code::InvalidNote => "invalid_note",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
         }
@@ -283,9 +295,13 @@ pub enum CommandName {
     ChangePolicy,
     SuspendMember,
     ReinstateMember,
+    ClaimCase,
+    ReleaseCase,
+    NoteOnCase,
+    EscalateCase,
 }
 
-/// `command-refused.v1`: a command was refused for what was so then.
+/// `command-refused.v2`: a command was refused for what was so then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRefused {
     /// Which command.

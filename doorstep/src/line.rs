@@ -12,7 +12,7 @@ use chrono::{DateTime, SecondsFormat};
 use commands::{Command, Envelope, Target};
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
-use domain::ids::{CommandId, MemberId, ReasonCode};
+use domain::ids::{CaseId, CommandId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -232,6 +232,25 @@ pub enum LineCommand {
         member: MemberId,
         other: MemberId,
     },
+    ClaimCase {
+        member: MemberId,
+        case: CaseId,
+    },
+    ReleaseCase {
+        member: MemberId,
+        case: CaseId,
+    },
+    NoteOnCase {
+        member: MemberId,
+        case: CaseId,
+        text: String,
+    },
+    EscalateCase {
+        member: MemberId,
+        case: CaseId,
+        #[serde(default)]
+        text: String,
+    },
     #[serde(skip_deserializing)]
     ChangePolicy {
         member: MemberId,
@@ -405,6 +424,12 @@ impl LineCommand {
             }
             Self::ReinstateMember { member, other } => {
                 (member, Command::ReinstateMember { member: other })
+            }
+            Self::ClaimCase { member, case } => (member, Command::ClaimCase { case }),
+            Self::ReleaseCase { member, case } => (member, Command::ReleaseCase { case }),
+            Self::NoteOnCase { member, case, text } => (member, Command::NoteOnCase { case, text }),
+            Self::EscalateCase { member, case, text } => {
+                (member, Command::EscalateCase { case, text })
             }
             Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
         }

@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use domain::case::Category;
+use domain::case::{self, Category};
 use domain::conversation as events;
 use domain::event::Event;
 use domain::ids::{CaseId, MemberId, ReportId};
 use domain::time::Timestamp;
-use event_store::EventStore;
+use event_store::{EventStore, StreamName};
 
 use crate::conversation::{self, Row};
-use crate::moderation_queue::{self, Filed, QueueItem};
+use crate::moderation_queue::{self, Filed, Noted, QueueItem};
 use crate::views::Views;
 use crate::{Answer, QueryError, ViewName, texts};
 
@@ -33,6 +33,8 @@ pub struct Case {
     pub reports: Vec<CaseReport>,
     /// The reported messages and up to five on either side, by number.
     pub messages: Vec<CaseMessage>,
+    /// What moderators wrote down, oldest first; at most [`Case::NOTES_MAX`], the newest.
+    pub notes: Vec<CaseNote>,
     /// What is known of the reported member and of the reporter.
     pub history: [MemberHistory; 2],
 }
@@ -40,6 +42,8 @@ pub struct Case {
 impl Case {
     /// How many reports a case shows.
     pub const REPORTS_MAX: usize = 100;
+    /// How many notes a case shows.
+    pub const NOTES_MAX: usize = 100;
     /// How many messages of the conversation a case shows; those about its latest reports come first.
     pub const MESSAGES_MAX: usize = 500;
 }
@@ -91,6 +95,17 @@ pub struct CaseMessage {
     pub reported: bool,
 }
 
+/// What a moderator wrote down about a case, or said as they left it to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseNote {
+    /// Who wrote it.
+    pub by: MemberId,
+    /// What.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What moderators know of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberHistory {
@@ -131,6 +146,10 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
     for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
         reports.push(report(reads.log(), &summary, filed).await?);
     }
+    let mut notes = Vec::new();
+    for noted in moderation_queue::noted(&queue, case, Case::NOTES_MAX)? {
+        notes.push(note(reads.log(), case, noted).await?);
+    }
     let rows = around(&conversation, &summary, &reports)?;
     let members = conversation::members(&conversation, summary.conversation_id)?;
     let versions: Vec<u64> = rows.iter().rev().map(|(_, row)| row.version).collect();
@@ -161,6 +180,7 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
             reporter,
             reports,
             messages,
+            notes,
             history,
         },
         position,
@@ -191,6 +211,26 @@ async fn report(
         reported_at: Timestamp(event.at_ms()),
         over_limit: reported.over_limit,
         evidence: evidence.collect(),
+    })
+}
+
+/// A note as its event has it.
+async fn note(store: &dyn EventStore, id: CaseId, noted: Noted) -> anyhow::Result<CaseNote> {
+    let stream = StreamName::new(case::stream(id))?;
+    let event = store.read_one(&stream, noted.version).await?;
+    let event = event.context("the event of a note is gone")?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let (by, text) = if let Event::Case(case::Event::CaseNoted(noted)) = decoded {
+        (noted.by, noted.text)
+    } else if let Event::Case(case::Event::CaseEscalated(escalated)) = decoded {
+        (escalated.by, escalated.text)
+    } else {
+        anyhow::bail!("the event of a note is none");
+    };
+    Ok(CaseNote {
+        by,
+        text: text.as_str().to_owned(),
+        at: Timestamp(event.at_ms()),
     })
 }
 

@@ -49,7 +49,8 @@ impl Topic {
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
-            "case-opened" | "report-joined" | "content-disclosed" => Self::Case,
+            "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
+            | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated" => Self::Case,
             "policy-set" => Self::Policy,
             "command-refused"
             | "reactor-checkpoint"

@@ -355,3 +355,50 @@ async fn shows_a_reporter_their_own_reports() {
     );
     world.check();
 }
+
+#[tokio::test]
+async fn shows_who_holds_a_case_who_left_it_and_what_was_noted() {
+    use domain::case::Command;
+
+    let mut world = World::open(&["ann", "bob"]);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    world.join("bob", "ann");
+    let (mia, at) = (id("mia"), Timestamp(world.now));
+    let by = || mia.clone();
+    let seen = async |world: &World| {
+        let case = CaseId::of(conversation_of("ann", "bob"), &id("bob"));
+        let case = world.reads().await.case(case).await.unwrap().value;
+        let notes: Vec<_> = case.notes.into_iter().map(|note| note.text).collect();
+        let item = case.summary;
+        (item.state, item.claimed_by, item.escalated_by, notes)
+    };
+    let on = |world: &mut World, command| world.on_case("bob", "ann", &command).unwrap();
+    on(&mut world, Command::ClaimCase { by: by(), at });
+    assert_eq!(
+        seen(&world).await,
+        (CaseState::Claimed, Some(by()), None, vec![])
+    );
+    let text = "one".to_owned();
+    on(&mut world, Command::NoteOnCase { by: by(), text, at });
+    let end = Timestamp(at.0 + domain::case::CLAIM_MS);
+    on(&mut world, Command::LapseClaim { at: end });
+    let notes = vec!["one".to_owned()];
+    assert_eq!(seen(&world).await, (CaseState::Open, None, None, notes));
+    on(&mut world, Command::ClaimCase { by: by(), at: end });
+    let text = "two".to_owned();
+    let escalate = Command::EscalateCase {
+        by: by(),
+        text,
+        at: end,
+    };
+    on(&mut world, escalate);
+    let notes = vec!["one".to_owned(), "two".to_owned()];
+    let left = Some(by());
+    assert_eq!(seen(&world).await, (CaseState::Open, None, left, notes));
+    let held = QueueFilter {
+        claimed_by: Some(by()),
+        ..QueueFilter::default()
+    };
+    assert!(queue(&world, &held).await.is_empty());
+    world.check();
+}

@@ -76,6 +76,10 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::RegisteredAtFixed => Code::RegisteredAtFixed,
         Refused::InvalidSuspension => Code::InvalidSuspension,
         Refused::InvalidPolicy => Code::InvalidPolicy,
+        Refused::AlreadyClaimed => Code::AlreadyClaimed,
+        Refused::NotClaimed => Code::NotClaimed,
+        Refused::SameModerator => Code::SameModerator,
+        Refused::InvalidNote => Code::InvalidNote,
         Refused::SlotNeeded | Refused::CountNeeded => {
             return ApiError::with_detail(
                 Code::Internal,

@@ -8,6 +8,7 @@ use crate::app::State;
 
 pub(crate) mod audit;
 pub(crate) mod blocks;
+mod claims;
 mod conversations;
 pub(crate) mod dm_setting;
 mod events;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(unread::router())
         .merge(feed::router())
         .merge(moderation::router())
+        .merge(claims::router())
         .merge(suspensions::router())
         .merge(audit::router())
         .merge(events::router())

@@ -10,8 +10,8 @@ use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
-    Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
-    ViewName,
+    Case, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem,
+    QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -135,6 +135,11 @@ struct QueuedCase {
     #[schema(format = DateTime)]
     opened_at: String,
     claimed_by: Option<String>,
+    /// When that claim lapses unless its holder acts before.
+    #[schema(format = DateTime)]
+    claimed_until: Option<String>,
+    /// Who left it to another moderator.
+    escalated_by: Option<String>,
 }
 
 /// What a case's place in the queue follows from.
@@ -174,6 +179,8 @@ impl From<QueueItem> for QueuedCase {
             reporters: item.reporters,
             opened_at: time::format(item.opened_at.as_millis()),
             claimed_by: item.claimed_by.map(|id| id.to_string()),
+            claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
+            escalated_by: item.escalated_by.map(|id| id.to_string()),
         }
     }
 }
@@ -231,12 +238,38 @@ pub(crate) struct ShownCase {
     #[schema(format = DateTime)]
     opened_at: String,
     claimed_by: Option<String>,
+    /// When that claim lapses unless its holder acts before.
+    #[schema(format = DateTime)]
+    claimed_until: Option<String>,
+    /// Who left it to another moderator.
+    escalated_by: Option<String>,
+    /// What moderators wrote down, oldest first; of more than 100 the newest.
+    notes: Vec<Note>,
     /// Oldest first; of more than 100 the newest.
     reports: Vec<ShownReport>,
     /// The reported messages and up to five on either side, by number.
     messages: Vec<ContextMessage>,
     /// Of the reported member, then of the reporter.
     history: Vec<History>,
+}
+
+/// What a moderator wrote down about a case, or said as they left it to another.
+#[derive(Debug, Serialize, ToSchema)]
+struct Note {
+    by: String,
+    text: String,
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<CaseNote> for Note {
+    fn from(note: CaseNote) -> Self {
+        Note {
+            by: note.by.to_string(),
+            text: note.text,
+            at: time::format(note.at.as_millis()),
+        }
+    }
 }
 
 /// A report of a case.
@@ -357,6 +390,9 @@ impl From<Case> for ShownCase {
             categories: summary.categories,
             opened_at: summary.opened_at,
             claimed_by: summary.claimed_by,
+            claimed_until: summary.claimed_until,
+            escalated_by: summary.escalated_by,
+            notes: case.notes.into_iter().map(Note::from).collect(),
             reports: case.reports.into_iter().map(ShownReport::from).collect(),
             messages: case
                 .messages
