@@ -18,7 +18,10 @@ const PAGE_BYTES: usize = 8 << 20;
 
 /// Whether timers append this type, in whatever version.
 pub(crate) fn is_timed(event_type: &str) -> bool {
-    matches!(codec::name(event_type), "suspension-ended" | "claim-lapsed")
+    matches!(
+        codec::name(event_type),
+        "suspension-ended" | "claim-lapsed" | "restriction-ended" | "case-closed"
+    )
 }
 
 /// The ids, sorted.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::act::Looked;
-use domain::case::{Category, ShownMessages};
+use domain::case::{Category, Ruling, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
     CaseId, CommandId, ConversationId, MemberId, ReasonCode, ViewId, causation_id, correlation_id,
@@ -159,6 +159,13 @@ pub enum Command {
         /// What the next one should know; may be empty.
         text: String,
     },
+    /// Its holder decides a case.
+    DecideCase {
+        /// Which.
+        case: CaseId,
+        /// What is decided.
+        ruling: Ruling,
+    },
     /// An auditor is about to be shown content of others.
     DiscloseToAuditor {
         /// What, whose, as of when and what for.
@@ -276,6 +283,7 @@ impl Command {
             Self::ReleaseCase { .. } => "ReleaseCase",
             Self::NoteOnCase { .. } => "NoteOnCase",
             Self::EscalateCase { .. } => "EscalateCase",
+            Self::DecideCase { .. } => "DecideCase",
             Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
             Self::SkipEvent { .. } => "SkipEvent",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",

@@ -3,7 +3,7 @@
 //! They are hashed into the causation id of its events, so that an id used again with other content shows. Stored by way
 //! of that id: what a command gives never changes.
 
-use domain::case::ShownMessages;
+use domain::case::{Ruling, ShownMessages};
 use domain::conversation::GivenRelationship;
 use domain::ids::MemberId;
 use serde::Serialize;
@@ -71,6 +71,24 @@ impl Command {
             }
             Self::NoteOnCase { case, text } | Self::EscalateCase { case, text } => {
                 content.bytes(case.0.as_bytes()).text(text);
+            }
+            Self::DecideCase { case, ruling } => {
+                let Ruling {
+                    action,
+                    until,
+                    messages,
+                    reason,
+                    text,
+                    facts,
+                } = ruling;
+                content
+                    .bytes(case.0.as_bytes())
+                    .value(action)
+                    .value(until)
+                    .value(messages)
+                    .text(reason.as_str())
+                    .text(text)
+                    .text(facts);
             }
             Self::DiscloseToAuditor { look } => {
                 content
@@ -199,7 +217,7 @@ mod spec {
     use std::sync::Arc;
 
     use domain::act::Looked;
-    use domain::case::Category;
+    use domain::case::{Action, Category};
     use domain::conversation::{Also, DeleteMode, RelationshipKind};
     use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
     use domain::member::AgeBand;
@@ -264,6 +282,17 @@ mod spec {
             Command::EscalateCase {
                 case: case(),
                 text: "why".into(),
+            },
+            Command::DecideCase {
+                case: case(),
+                ruling: Ruling {
+                    action: Action::Limit,
+                    until: Some(Timestamp(1)),
+                    messages: vec![1, 2],
+                    reason: reason(),
+                    text: "why".into(),
+                    facts: "what".into(),
+                },
             },
             Command::DiscloseToAuditor {
                 look: Look {

@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 38] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -49,11 +49,16 @@ const COMMANDS: [&str; 33] = [
     "ReleaseCase",
     "NoteOnCase",
     "EscalateCase",
+    "DecideCase",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
     "EndSuspension",
     "LapseClaim",
+    "RemoveMessages",
+    "RestrictMember",
+    "EndRestriction",
+    "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
     "CountReport",
@@ -174,6 +179,7 @@ fn index_of(name: &Named) -> usize {
             CommandName::ReleaseCase => 19,
             CommandName::NoteOnCase => 20,
             CommandName::EscalateCase => 21,
+            CommandName::DecideCase => 22,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -189,13 +195,17 @@ enum Named {
 
 fn name_of(task: &Task) -> Named {
     match task {
-        Task::Conversation(command) => Named::Client(command.name()),
+        Task::Conversation(command) => command
+            .name()
+            .map_or(Named::Other("RemoveMessages"), Named::Client),
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
             member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
             member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
+            member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
+            member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
@@ -204,6 +214,8 @@ fn name_of(task: &Task) -> Named {
             case::Command::JoinReport(_) => Named::Other("JoinReport"),
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
+            case::Command::CloseCase { .. } => Named::Other("CloseCase"),
+            case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
             case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
             case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
             case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),

@@ -1,7 +1,7 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, everything that time will end, every slot that opened no request so far is
+//! reported, every report against a member, every case of theirs that was upheld, everything that time will end, every slot that opened no request so far is
 //! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::event::Event;
 use domain::ids::{CommandId, MemberId, ReportId};
 use domain::time::Timestamp;
-use domain::{codec, conversation, member, reactor};
+use domain::{case, codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use tables::key::{Key, Parts};
 use tables::{ApplyError, Codec, DecodeError, Order, Reader, Span, TableError, Tx, View};
@@ -30,6 +30,7 @@ const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
 const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
+const UPHELD: &str = "upheld";
 const SLOTS: &str = "slots";
 
 // Types are told by their names, of whatever version.
@@ -40,7 +41,8 @@ const REQUEST_OPENED: &str = "request-opened";
 const SLOT_RETURNED: &str = "request-slot-returned";
 
 /// What the reactor `cases` is there for.
-const CAUSE: &str = "messages-reported";
+const REPORT: &str = "messages-reported";
+const CASE_DECIDED: &str = "case-decided";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -75,6 +77,10 @@ fn matters(event_type: &str) -> bool {
             | "claim-lapsed"
             | "case-noted"
             | "case-escalated"
+            | "case-closed"
+            | CASE_DECIDED
+            | "member-restricted"
+            | "restriction-ended"
             | "reactor-checkpoint"
             | SLOT_RETURNED
     )
@@ -91,6 +97,10 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "report-joined"
             | "suspension-ended"
             | "claim-lapsed"
+            | "case-closed"
+            | "member-restricted"
+            | "restriction-ended"
+            | "messages-removed"
             | "reactor-checkpoint"
     )
 }
@@ -124,6 +134,7 @@ impl View<WriteSideCodec> for WriteSide {
             REPORTS,
             TIMERS,
             CAUSES,
+            UPHELD,
             SLOTS,
         ]
     }
@@ -149,7 +160,7 @@ impl View<WriteSideCodec> for WriteSide {
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if name == CAUSE {
+        if name == REPORT || name == CASE_DECIDED {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
@@ -159,10 +170,10 @@ impl View<WriteSideCodec> for WriteSide {
         } else if name == REQUEST_OPENED {
             tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
         }
-        if let Some(said) = decoded
+        let said = decoded
             .as_ref()
-            .and_then(|decoded| Said::by(event.stream(), decoded))
-        {
+            .map_or([None, None], |decoded| Said::by(event.stream(), decoded));
+        for said in said.into_iter().flatten() {
             let (id, correlation) = (event.event_id(), event.correlation_id());
             let key = said.of.encode();
             match said.until {
@@ -202,6 +213,13 @@ impl View<WriteSideCodec> for WriteSide {
                         .i64(event.at_ms())
                         .text(reported.reporter.as_str());
                     tx.put(REPORTS, &key, &[])?;
+                }
+            }
+            Some(Event::Case(case::Event::CaseDecided(decided))) if decided.action.upholds() => {
+                let key = Key::new().text(decided.reported.as_str());
+                let key = key.text(event.stream());
+                if !tx.contains(UPHELD, &key)? {
+                    tx.put(UPHELD, &key, &event.position().0.to_be_bytes())?;
                 }
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
@@ -392,6 +410,26 @@ pub(crate) fn reporters(
         }
     }
     Ok(u32::try_from(reporters.len()).unwrap_or(u32::MAX))
+}
+
+/// How many cases about this member were upheld before a position; at most `max`.
+pub(crate) fn upheld(
+    reader: &Reader,
+    reported: &MemberId,
+    before: Position,
+    max: usize,
+) -> Result<u32, TableError> {
+    let prefix = Key::new().text(reported.as_str());
+    let mut upheld = 0;
+    for row in reader
+        .scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)?
+        .take(max)
+    {
+        let (_, at) = row?;
+        let at = at.first_chunk().copied().map(u64::from_be_bytes);
+        upheld += u32::from(at.is_some_and(|at| at < before.0));
+    }
+    Ok(upheld)
 }
 
 /// Where the causes of the `cases` reactor after a position stand, in the order of the log; at most `max`.

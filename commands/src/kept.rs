@@ -107,8 +107,8 @@ impl Unchanged {
             Answer::Setting { audience, version } => KeptAnswer::Setting(audience, version),
             Answer::Policy { version } => KeptAnswer::Policy(version),
             Answer::Claimed { until } => KeptAnswer::Claimed(until),
-            // A message always writes.
-            Answer::Sent { .. } => return None,
+            // A message and a decision always write.
+            Answer::Sent { .. } | Answer::Decided { .. } => return None,
         };
         Some(Self {
             causation,

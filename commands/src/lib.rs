@@ -10,6 +10,7 @@ mod acks;
 mod aggregate;
 mod archive;
 mod as_of;
+mod carried;
 mod command;
 mod content;
 mod counters;

@@ -5,7 +5,7 @@
 
 use domain::codec::AboveLevel;
 use domain::conversation::AlsoOutcome;
-use domain::ids::{CaseId, ConversationId, ReportId};
+use domain::ids::{CaseId, ConversationId, DecisionId, ReportId};
 use domain::policy::Audience;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
@@ -70,6 +70,11 @@ pub enum Answer {
     Claimed {
         /// When the claim lapses unless they act before.
         until: Timestamp,
+    },
+    /// A case is decided.
+    Decided {
+        /// By which decision.
+        decision: DecisionId,
     },
     /// The policy in force.
     Policy {

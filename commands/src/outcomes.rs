@@ -46,6 +46,11 @@ impl<'a> Told<'a> {
                     until: claimed.until,
                 };
             }
+            Event::Case(case::Event::CaseDecided(decided)) => {
+                self.answer = Answer::Decided {
+                    decision: decided.decision,
+                };
+            }
             Event::Policy(policy::Event::PolicySet(_)) => self.answer = Answer::Policy { version },
             Event::Refused(refused) => self.refused(refused),
             Event::Member(_) | Event::Case(_) | Event::Reactor(_) | Event::Act(_) => {}

@@ -27,6 +27,8 @@ const fn timer(of: &Ending) -> (&'static str, &'static str) {
     match of {
         Ending::Suspension(_) => ("suspensions", "timer/suspensions"),
         Ending::Claim(_) => ("claims", "timer/claims"),
+        Ending::Restriction(..) => ("restrictions", "timer/restrictions"),
+        Ending::Appeal(_) => ("appeals", "timer/appeals"),
     }
 }
 
@@ -92,6 +94,20 @@ async fn end(shared: &Shared, of: &Ending, due: Due) -> Result<(), CommandError>
         }
         Ending::Claim(case) => {
             let command = case::Command::LapseClaim { at };
+            (case::stream(*case), Task::Case(command))
+        }
+        Ending::Restriction(member, decision) => {
+            let (member, decision) = (member.clone(), *decision);
+            let stream = member::stream(&member);
+            let command = member::Command::EndRestriction {
+                member,
+                decision,
+                at,
+            };
+            (stream, Task::Member(command))
+        }
+        Ending::Appeal(case) => {
+            let command = case::Command::CloseCase { at };
             (case::stream(*case), Task::Case(command))
         }
     };

@@ -1,7 +1,7 @@
-//! What time ends: suspensions that have an end and moderators' claims, by when it comes.
+//! What time ends: suspensions, what decisions restrict, moderators' claims and decided cases, by when it comes.
 //!
-//! Promise: at its due time the event that ends it (`suspension-ended`, `claim-lapsed`) is appended, once. The due times
-//! are rebuilt from the log (they are rows of the write side's view, and what is appended here is noted at once), so a
+//! Promise: at its due time the event that ends it (`suspension-ended`, `restriction-ended`, `claim-lapsed`, `case-closed`)
+//! is appended, once. The due times are rebuilt from the log (they are rows of the write side's view, and what is appended here is noted at once), so a
 //! stop loses none; the aggregate's own state decides whether there is still something to end, so firing twice does
 //! nothing. Which clock says that a time has come is the caller's: the clock in service, the log's own time during
 //! import. An event comes here twice, from who appended it and later from the view: of one thing the newest counts, in
@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::ids::{CaseId, MemberId};
+use domain::ids::{CaseId, DecisionId, MemberId};
 use domain::time::Timestamp;
 use domain::{Event, case, member};
 use parking_lot::Mutex;
@@ -25,6 +25,10 @@ pub(crate) enum Ending {
     Suspension(MemberId),
     /// A moderator's claim of a case.
     Claim(CaseId),
+    /// What a decision restricts of a member.
+    Restriction(MemberId, DecisionId),
+    /// The time in which a case's last decision can be appealed.
+    Appeal(CaseId),
 }
 
 impl Ending {
@@ -33,6 +37,11 @@ impl Ending {
         match self {
             Self::Suspension(member) => Key::new().u8(0).text(member.as_str()),
             Self::Claim(case) => Key::new().u8(1).fixed(case.0.as_bytes()),
+            Self::Restriction(member, decision) => Key::new()
+                .u8(2)
+                .text(member.as_str())
+                .fixed(decision.0.as_bytes()),
+            Self::Appeal(case) => Key::new().u8(3).fixed(case.0.as_bytes()),
         }
     }
 
@@ -45,6 +54,13 @@ impl Ending {
                 MemberId::new(&member).ok().map(Self::Suspension)
             }
             1 => Some(Self::Claim(CaseId(Uuid::from_slice(rest).ok()?))),
+            2 => {
+                let (_, decision) = rest.split_last_chunk::<16>()?;
+                let member = MemberId::new(&Parts::of(rest).text()?).ok()?;
+                let decision = DecisionId(Uuid::from_bytes(*decision));
+                Some(Self::Restriction(member, decision))
+            }
+            3 => Some(Self::Appeal(CaseId(Uuid::from_slice(rest).ok()?))),
             _ => None,
         }
     }
@@ -60,26 +76,38 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// What an event of this stream says of an end; none where it says nothing.
-    pub(crate) fn by(stream: &str, event: &Event<'_>) -> Option<Self> {
+    /// What an event of this stream says of ends.
+    pub(crate) fn by(stream: &str, event: &Event<'_>) -> [Option<Self>; 2] {
         match event {
-            Event::Member(event) => Self::of_member(event),
+            Event::Member(event) => [Self::of_member(event), None],
             Event::Case(event) => {
-                let case = stream.strip_prefix("case-")?.parse().ok()?;
-                Self::of_case(case, event)
+                let case = stream.strip_prefix("case-").and_then(|id| id.parse().ok());
+                case.map_or([None, None], |case| Self::of_case(case, event))
             }
             Event::Conversation(_)
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => None,
+            | Event::Refused(_) => [None, None],
         }
     }
 
     fn of_member(event: &member::Event<'_>) -> Option<Self> {
-        let until = match event {
-            member::Event::MemberSuspended(suspended) => suspended.until,
-            member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => None,
+        let member = event.member().clone();
+        let (of, until) = match event {
+            member::Event::MemberSuspended(suspended) => {
+                (Ending::Suspension(member), suspended.until)
+            }
+            member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => {
+                (Ending::Suspension(member), None)
+            }
+            member::Event::MemberRestricted(restricted) => (
+                Ending::Restriction(member, restricted.decision),
+                restricted.until,
+            ),
+            member::Event::RestrictionEnded(ended) => {
+                (Ending::Restriction(member, ended.decision), None)
+            }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
             | member::Event::DmSettingChanged(_)
@@ -87,24 +115,35 @@ impl Said {
             | member::Event::RequestSlotReturned(_)
             | member::Event::ReportCounted(_) => return None,
         };
-        let of = Ending::Suspension(event.member().clone());
         Some(Self { of, until })
     }
 
-    fn of_case(case: CaseId, event: &case::Event<'_>) -> Option<Self> {
-        let until = match event {
-            case::Event::CaseClaimed(claimed) => Some(claimed.until),
+    fn of_case(case: CaseId, event: &case::Event<'_>) -> [Option<Self>; 2] {
+        let said = |of, until| Some(Self { of, until });
+        match event {
+            case::Event::CaseClaimed(claimed) => {
+                [said(Ending::Claim(case), Some(claimed.until)), None]
+            }
             // By who does not hold the case it changes nothing.
-            case::Event::CaseNoted(noted) => Some(noted.claimed_until?),
+            case::Event::CaseNoted(noted) => {
+                let until = noted.claimed_until;
+                [
+                    until.and_then(|until| said(Ending::Claim(case), Some(until))),
+                    None,
+                ]
+            }
             case::Event::CaseReleased(_)
             | case::Event::ClaimLapsed(_)
-            | case::Event::CaseEscalated(_) => None,
+            | case::Event::CaseEscalated(_) => [said(Ending::Claim(case), None), None],
+            case::Event::CaseDecided(decided) => [
+                said(Ending::Claim(case), None),
+                said(Ending::Appeal(case), decided.appealable_until),
+            ],
+            case::Event::CaseClosed(_) => [said(Ending::Appeal(case), None), None],
             case::Event::CaseOpened(_)
             | case::Event::ReportJoined(_)
-            | case::Event::ContentDisclosed(_) => return None,
-        };
-        let of = Ending::Claim(case);
-        Some(Self { of, until })
+            | case::Event::ContentDisclosed(_) => [None, None],
+        }
     }
 }
 
@@ -330,7 +369,14 @@ mod spec {
 
     #[test]
     fn what_ends_and_when_is_read_back_from_its_row() {
-        for of in [bob(), Ending::Claim(CaseId(Uuid::from_u128(u128::MAX - 1)))] {
+        let (case, decision) = (CaseId(Uuid::from_u128(u128::MAX - 1)), Uuid::from_u128(9));
+        let eve = MemberId::new("eve").unwrap();
+        for of in [
+            bob(),
+            Ending::Claim(case),
+            Ending::Restriction(eve, DecisionId(decision)),
+            Ending::Appeal(case),
+        ] {
             assert_eq!(Ending::decode(&of.encode()), Some(of));
         }
         let due = Due {

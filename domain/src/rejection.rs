@@ -57,8 +57,12 @@ pub enum Code {
     NotClaimed,
     /// Another moderator has to do this than the one who asks.
     SameModerator,
+    /// The case was decided, and nothing was reported since.
+    AlreadyDecided,
     /// A note that says nothing or too much.
     InvalidNote,
+    /// A decision without what every decision has, or with an end that cannot be.
+    InvalidDecision,
     /// The message would open a request: take a slot of the sender's first, then decide again. Never leaves the write
     /// side.
     SlotNeeded,
@@ -90,7 +94,9 @@ impl Code {
             Code::AlreadyClaimed => "already_claimed",
             Code::NotClaimed => "not_claimed",
             Code::SameModerator => "same_moderator",
+            Code::AlreadyDecided => "already_decided",
             Code::InvalidNote => "invalid_note",
+            Code::InvalidDecision => "invalid_decision",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
         }
@@ -262,7 +268,7 @@ impl Rejection {
 
 /// The field that a recorded refusal names: it follows from the code.
 fn recorded_field(code: Code) -> Option<&'static str> {
-    if code == Code::InvalidReport {
+    if matches!(code, Code::InvalidReport | Code::InvalidDecision) {
         Some("messages")
     } else if code == Code::InvalidReadMark {
         Some("up_to")
@@ -299,6 +305,7 @@ pub enum CommandName {
     ReleaseCase,
     NoteOnCase,
     EscalateCase,
+    DecideCase,
 }
 
 /// `command-refused.v2`: a command was refused for what was so then.

@@ -4,14 +4,14 @@
 //! only tell what moderators do with it (`acts.rs`). Key of the queue: state, then the rank by the domain's rule
 //! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
 //! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
-//! passing of time, moves it. Bound: a row per case, per report and per note (its place in the log, no text), per pair of
+//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), per pair of
 //! reporter and reported until a report 90 days later, per member.
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, MemberId};
-use domain::member;
+use domain::member::{self, Restriction};
 use domain::time::{DAY_MS, Timestamp};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,11 @@ const MEMBERS: &str = "members";
 const REPORTERS: &str = "reporters";
 const EXPIRIES: &str = "expiries";
 const NOTES: &str = "notes";
+const DECISIONS: &str = "decisions";
 
 mod acts;
 mod query;
-pub(crate) use acts::{Noted, noted};
+pub(crate) use acts::{Placed, decided, noted};
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -158,6 +159,8 @@ struct CaseRow {
     claimed_by: Option<MemberId>,
     claimed_until: Option<i64>,
     escalated_by: Option<MemberId>,
+    /// Whether it was ever upheld.
+    was_upheld: bool,
 }
 
 impl CaseRow {
@@ -243,7 +246,7 @@ impl View<DomainCodec> for ModerationQueue {
 
     fn tables(&self) -> &'static [&'static str] {
         &[
-            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES,
+            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES, DECISIONS,
         ]
     }
 
@@ -336,10 +339,12 @@ fn report(
         claimed_by: None,
         claimed_until: None,
         escalated_by: None,
+        was_upheld: false,
     });
     if before.is_none() {
         member.cases += 1;
     }
+    acts::reopen(&mut case);
     case.reports += 1;
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
@@ -482,6 +487,18 @@ fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> 
         },
         member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
             suspended: false,
+            ..before
+        },
+        member::Event::MemberRestricted(restricted) => match restricted.restriction {
+            Restriction::Suspension => MemberRow {
+                suspensions: before.suspensions + 1,
+                suspended: true,
+                ..before
+            },
+            Restriction::Limit => return Ok(()),
+        },
+        member::Event::RestrictionEnded(ended) => MemberRow {
+            suspended: ended.suspended,
             ..before
         },
         member::Event::AgeBandChanged(_)

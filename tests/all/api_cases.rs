@@ -223,8 +223,10 @@ async fn a_claim_under_a_repeated_key_is_answered_as_at_first() {
 async fn nobody_but_moderators_acts_on_a_case_and_no_other_case_is_there() {
     let desk = Desk::open().await;
     let nowhere = uuid::Uuid::nil();
-    for act in ["claim", "release", "notes", "escalate"] {
-        let body = if act == "notes" {
+    for act in ["claim", "release", "notes", "escalate", "decision"] {
+        let body = if act == "decision" {
+            warning()
+        } else if act == "notes" {
             json!({"text": "x"})
         } else {
             Value::Null
@@ -262,4 +264,226 @@ async fn of_many_who_claim_at_once_one_holds_the_case() {
     for reply in replies.iter().filter(|reply| reply.status != 200) {
         refused(reply, "already_claimed");
     }
+}
+
+fn warning() -> Value {
+    json!({"action": "warn", "reason": "spam", "text": "Do not.", "facts": "Message 1."})
+}
+
+#[tokio::test]
+async fn a_decision_to_suspend_freezes_what_waits_and_stands_in_the_case() {
+    let desk = Desk::open().await;
+    let (door, ann) = (&desk.door, desk.door.member("ann"));
+    let requests = door.list("/v1/requests", "ann").await;
+    assert_eq!(requests["items"].as_array().unwrap().len(), 1);
+    let suspend = json!({"action": "suspend", "until": "2999-01-01T00:00:00Z", "reason": "spam",
+        "text": "You sent the same offer to many.", "facts": "Message 1."});
+    refused(
+        &desk.act("mia", "decision", suspend.clone()).await,
+        "not_claimed",
+    );
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    refused(
+        &desk.act("max", "decision", suspend.clone()).await,
+        "not_claimed",
+    );
+    let decided = desk
+        .act("mia", "decision", suspend.clone())
+        .await
+        .expect(200);
+    let position = decided.position();
+    let path = format!("/v1/requests?min_position={position}");
+    let requests = door.get(&path, &ann).await.expect(200).json();
+    assert_eq!(
+        requests["items"],
+        json!([]),
+        "frozen by the answer's position"
+    );
+
+    let told = door.send("bob", "ann", "hello?").await;
+    assert_eq!(told.failure(), (403, "account_restricted".to_owned()));
+    let told = told.json();
+    assert_eq!(
+        (&told["until"], &told["reason"], &told["text"]),
+        (
+            &json!("2999-01-01T00:00:00.000Z"),
+            &json!("spam"),
+            &json!("You sent the same offer to many.")
+        )
+    );
+    let shown = desk.shown(&decided).await;
+    assert_eq!(
+        (&shown["state"], &shown["claimed_by"]),
+        (&json!("decided"), &Value::Null)
+    );
+    let [decision] = &shown["decisions"].as_array().unwrap()[..] else {
+        panic!("one decision");
+    };
+    assert_eq!(decision["decision_id"], decided.json()["decision_id"]);
+    assert_eq!(
+        (&decision["by"], &decision["action"]),
+        (&json!("mia"), &json!("suspend"))
+    );
+    assert!(decision["appealable_until"].is_string());
+    assert_eq!(shown["history"][0]["suspended"], true);
+    assert_eq!(shown["history"][0]["cases_upheld"], 1);
+    assert_eq!(desk.queued(&decided, "state=decided").await, 1);
+    refused(
+        &desk.act("mia", "decision", suspend).await,
+        "already_decided",
+    );
+    refused(&desk.plain("max", "claim").await, "already_decided");
+}
+
+#[tokio::test]
+async fn a_decision_to_do_nothing_closes_the_case_until_something_is_newly_reported() {
+    let desk = Desk::open().await;
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let nothing = json!({"action": "no_action", "reason": "harmless"});
+    let decided = desk.act("mia", "decision", nothing).await.expect(200);
+    assert_eq!(desk.queued(&decided, "state=closed").await, 1);
+    assert_eq!(desk.queued(&decided, "member=bob").await, 0);
+    let ann = desk.door.member("ann");
+    let cid = desk.door.sent("bob", "ann", "more").await;
+    let report = json!({"conversation_id": cid, "messages": [2], "category": "scam"});
+    let reported = desk.door.post("/v1/reports", &ann, report).await;
+    assert_eq!(desk.queued(&reported, "state=open").await, 1);
+    let _ = desk.plain("max", "claim").await.expect(200);
+    let decided = desk.act("max", "decision", warning()).await.expect(200);
+    let shown = desk.shown(&decided).await;
+    let actions: Vec<_> = shown["decisions"].as_array().unwrap().iter().collect();
+    let actions: Vec<_> = actions.iter().map(|it| it["action"].clone()).collect();
+    assert_eq!(actions, ["no_action", "warn"]);
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_is_refused_by_its_field_and_changes_nothing() {
+    let desk = Desk::open().await;
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let with = |field: &str, value: Value| {
+        let mut body = warning();
+        body[field] = value;
+        body
+    };
+    let long = "x".repeat(2_001);
+    for (body, field) in [
+        (with("text", json!("")), "text"),
+        (with("facts", json!(" ")), "facts"),
+        (with("text", json!(long)), "text"),
+        (with("until", json!("2999-01-01T00:00:00Z")), "until"),
+        (with("action", json!("limit")), "until"),
+        (
+            json!({"action": "suspend", "until": "2001-01-01T00:00:00Z", "reason": "x",
+            "text": "x", "facts": "x"}),
+            "until",
+        ),
+    ] {
+        let reply = desk
+            .door
+            .unchanged(Box::pin(desk.act("mia", "decision", body)))
+            .await;
+        assert_eq!(
+            reply.failure(),
+            (422, "invalid_decision".to_owned()),
+            "{reply:?}"
+        );
+        assert_eq!(reply.json()["errors"][0]["field"], field);
+    }
+    for body in [
+        with("action", json!("vanish")),
+        with("reason", json!("No!")),
+        with("until", json!("soon")),
+        with("by", json!("max")),
+        json!({"action": "warn"}),
+    ] {
+        let reply = desk
+            .door
+            .unchanged(Box::pin(desk.act("mia", "decision", body)))
+            .await;
+        assert_eq!(
+            reply.failure(),
+            (400, "invalid_body".to_owned()),
+            "{reply:?}"
+        );
+    }
+}
+
+/// Two answers to one decision, repeated with its key: the same bytes, and it is carried out once.
+#[tokio::test]
+async fn a_decision_under_a_repeated_key_is_answered_as_at_first() {
+    let desk = Desk::open().await;
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let path = format!("/v1/moderation/cases/{}/decision", desk.case);
+    let body = json!({"action": "suspend", "reason": "spam", "text": "x", "facts": "x"});
+    let decide = async || {
+        let request = desk.door.request(Method::POST, &path);
+        let request = request.bearer_auth(desk.moderator("mia"));
+        tests::api::reply(request.header("idempotency-key", "d1").json(&body)).await
+    };
+    let first = decide().await.expect(200);
+    let before = desk.door.position().await;
+    let _ = desk.door.sent("ann", "bob", "why?").await;
+    assert_eq!(decide().await.bytes, first.bytes);
+    assert!(
+        desk.door.position().await > before,
+        "only ann's message was written"
+    );
+    let host = desk.door.service();
+    let restricted = "/v1/events?type=member-restricted";
+    let events = desk.door.get(restricted, &host).await.json();
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
+}
+
+/// What was said is gone from every view of both, in its place; the evidence stays.
+#[tokio::test]
+async fn removed_messages_leave_the_views_of_members_and_not_the_evidence() {
+    let desk = Desk::open().await;
+    let (door, ann, bob) = (&desk.door, desk.door.member("ann"), desk.door.member("bob"));
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let remove = |numbers: &[u64]| {
+        json!({"action": "remove_messages", "messages": numbers, "reason": "spam", "text": "Gone.",
+            "facts": "Message 1."})
+    };
+    let unreported = desk.act("mia", "decision", remove(&[2])).await;
+    assert_eq!(unreported.failure(), (422, "invalid_decision".to_owned()));
+    assert_eq!(unreported.json()["errors"][0]["field"], "messages");
+    let decided = desk.act("mia", "decision", remove(&[1])).await.expect(200);
+    let at = |path: &str| format!("{path}?min_position={}", decided.position());
+
+    let requests = door.get(&at("/v1/requests"), &ann).await.expect(200).json();
+    let item = &requests["items"][0];
+    assert_eq!(
+        (&item["messages"], &item["last_message"]["text"]),
+        (&json!(1), &Value::Null)
+    );
+    let inbox = door.get(&at("/v1/inbox"), &bob).await.expect(200).json();
+    assert_eq!(inbox["items"][0]["last_message"]["text"], Value::Null);
+    let cid = item["conversation_id"].as_str().unwrap();
+    let messages = format!("/v1/conversations/{cid}/messages");
+    for member in [&ann, &bob] {
+        let shown = door.get(&at(&messages), member).await.expect(200).json();
+        let message = &shown["items"][0];
+        assert_eq!(
+            (&message["number"], &message["text"]),
+            (&json!(1), &Value::Null)
+        );
+        assert!(message["removed_at"].is_string() && message["unsent_at"].is_null());
+    }
+    let shown = desk.shown(&decided).await;
+    assert_eq!(shown["reports"][0]["evidence"][0]["text"], "hello");
+    assert_eq!(shown["messages"][0]["text"], "hello");
+    assert_eq!(shown["decisions"][0]["messages"], json!([1]));
+
+    // Accepted, and written on: the place is kept, the text is not.
+    let accept = format!("/v1/requests/{cid}/accept");
+    let _ = door.post(&accept, &ann, Value::Null).await.expect(200);
+    let inbox = door.list("/v1/inbox", "ann").await;
+    assert_eq!(inbox["items"][0]["last_message"]["text"], Value::Null);
+    let _ = door.sent("bob", "ann", "sorry").await;
+    let inbox = door.list("/v1/inbox", "ann").await;
+    assert_eq!(inbox["items"][0]["last_message"]["text"], "sorry");
+    let shown = door.list(&messages, "ann").await;
+    let items = shown["items"].as_array().unwrap();
+    let texts: Vec<_> = items.iter().map(|item| &item["text"]).collect();
+    assert_eq!(texts, [&json!("sorry"), &Value::Null]);
 }

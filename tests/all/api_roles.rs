@@ -46,6 +46,7 @@ POST   /v1/moderation/cases/{id}/claim                 o
 POST   /v1/moderation/cases/{id}/release               o
 POST   /v1/moderation/cases/{id}/notes                 o
 POST   /v1/moderation/cases/{id}/escalate              o
+POST   /v1/moderation/cases/{id}/decision              o
 PUT    /v1/moderation/members/{id}/suspension          o
 DELETE /v1/moderation/members/{id}/suspension          o
 GET    /v1/audit/members/{id}/inbox                    a

@@ -225,10 +225,19 @@ async fn every_answer_has_its_shape() {
         Value::Null,
     )
     .await;
-    for act in ["claim", "escalate", "claim"] {
+    let decision =
+        json!({"action": "warn", "reason": "spam", "text": "Do not.", "facts": "Message 1."});
+    let next = walk.door.token("next", &[Role::Moderator]);
+    for (by, act, body) in [
+        (&moderator, "claim", Value::Null),
+        (&moderator, "escalate", Value::Null),
+        (&moderator, "claim", Value::Null),
+        (&next, "claim", Value::Null),
+        (&next, "decision", decision.clone()),
+        (&next, "decision", decision),
+    ] {
         let path = format!("/v1/moderation/cases/{case}/{act}");
-        walk.step(&moderator, Method::POST, &path, Value::Null)
-            .await;
+        walk.step(by, Method::POST, &path, body).await;
     }
     walk.step(
         &auditor,

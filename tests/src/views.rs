@@ -512,6 +512,7 @@ impl World {
             | conversation::Event::ConversationUnmuted(_)
             | conversation::Event::MemberBlocked(_)
             | conversation::Event::MemberUnblocked(_)
+            | conversation::Event::MessagesRemoved(_)
             | conversation::Event::RelationshipRecorded(_) => return,
         };
         let facts = MessageFacts {

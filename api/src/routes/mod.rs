@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod blocks;
 mod claims;
 mod conversations;
+mod decisions;
 pub(crate) mod dm_setting;
 mod events;
 mod feed;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(feed::router())
         .merge(moderation::router())
         .merge(claims::router())
+        .merge(decisions::router())
         .merge(suspensions::router())
         .merge(audit::router())
         .merge(events::router())

@@ -15,6 +15,9 @@ type Decision = Result<Vec<Event<'static>>, Rejection>;
 /// Takes the case, or takes it for longer.
 pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    if state.decided.is_some() {
+        return Err(Rejection::of_state(Code::AlreadyDecided));
+    }
     let until = at.plus_ms(CLAIM_MS);
     if let Some((holder, held_until)) = state.claimed(at) {
         if holder != by {

@@ -1,8 +1,9 @@
 //! What may be asked of a case.
 
-use crate::case::event::ShownMessages;
+use crate::case::event::{Action, ShownMessages};
 use crate::case::priority::Category;
-use crate::ids::{ConversationId, MemberId, ReasonCode, ReportId};
+use crate::conversation::NamedMessage;
+use crate::ids::{ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::rejection::CommandName;
 use crate::time::Timestamp;
 
@@ -52,6 +53,24 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// Its holder decides it.
+    DecideCase {
+        /// Who.
+        by: MemberId,
+        /// The decision's id.
+        decision: DecisionId,
+        /// What is decided.
+        ruling: Ruling,
+        /// What is known of the messages that it removes.
+        named: Vec<NamedMessage>,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The time in which the last decision could be appealed is over: by the timer.
+    CloseCase {
+        /// The time that has come.
+        at: Timestamp,
+    },
     /// A claim's end has come: by the timer.
     LapseClaim {
         /// The time that has come.
@@ -67,11 +86,30 @@ impl Command {
             Command::ReleaseCase { .. } => Some(CommandName::ReleaseCase),
             Command::NoteOnCase { .. } => Some(CommandName::NoteOnCase),
             Command::EscalateCase { .. } => Some(CommandName::EscalateCase),
-            Command::JoinReport(_) | Command::DiscloseCase { .. } | Command::LapseClaim { .. } => {
-                None
-            }
+            Command::DecideCase { .. } => Some(CommandName::DecideCase),
+            Command::JoinReport(_)
+            | Command::DiscloseCase { .. }
+            | Command::LapseClaim { .. }
+            | Command::CloseCase { .. } => None,
         }
     }
+}
+
+/// What a moderator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// What is done.
+    pub action: Action,
+    /// Until when; none where it has no end.
+    pub until: Option<Timestamp>,
+    /// Which messages are removed, in any order; naming one twice names it once.
+    pub messages: Vec<u64>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    pub text: String,
+    /// The facts relied on.
+    pub facts: String,
 }
 
 /// A report on its way into its case.

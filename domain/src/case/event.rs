@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::priority::Category;
-use crate::ids::{CaseId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::ids::{CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::policy::REPORT_MESSAGES_MAX;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -30,6 +30,10 @@ pub enum Event<'a> {
     CaseNoted(CaseNoted<'a>),
     /// Its holder leaves it to another moderator.
     CaseEscalated(CaseEscalated<'a>),
+    /// Its holder decided it.
+    CaseDecided(CaseDecided<'a>),
+    /// Nobody can appeal any more.
+    CaseClosed(CaseClosed),
 }
 
 /// `case-opened.v1`: the moderators' file on a reported member is opened.
@@ -172,6 +176,101 @@ pub struct CaseEscalated<'a> {
     pub text: Text<'a>,
 }
 
+/// What a decision does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing: the reports are not upheld.
+    #[serde(rename = "no_action")]
+    Nothing,
+    /// The member is warned.
+    Warn,
+    /// Reported messages are removed.
+    RemoveMessages,
+    /// The member may open no requests, until a time.
+    Limit,
+    /// The member is suspended, until a time or for good.
+    Suspend,
+}
+
+impl Action {
+    /// Every action, from the mildest to the gravest.
+    pub const ALL: [Action; 5] = [
+        Action::Nothing,
+        Action::Warn,
+        Action::RemoveMessages,
+        Action::Limit,
+        Action::Suspend,
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Nothing => "no_action",
+            Action::Warn => "warn",
+            Action::RemoveMessages => "remove_messages",
+            Action::Limit => "limit",
+            Action::Suspend => "suspend",
+        }
+    }
+
+    /// Whether the reports were upheld by it.
+    pub const fn upholds(self) -> bool {
+        match self {
+            Action::Nothing => false,
+            Action::Warn | Action::RemoveMessages | Action::Limit | Action::Suspend => true,
+        }
+    }
+}
+
+/// Most messages that one decision removes.
+pub const REMOVED_MESSAGES_MAX: u32 = 100;
+
+/// `case-decided.v1`: the case's holder decided it, and holds it no more. What it does to the member stands in the
+/// member's own stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseDecided<'a> {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What it does.
+    pub action: Action,
+    /// Until when; absent where it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The messages that are removed, by number, ascending; absent where none are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = REMOVED_MESSAGES_MAX))]
+    pub messages: Vec<u64>,
+    /// Why, as a code: the rule that was broken, or was not.
+    pub reason: ReasonCode,
+    /// What the member is told; may be empty where nothing is done.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// The facts relied on; may be empty where nothing is done.
+    #[serde(borrow)]
+    pub facts: Text<'a>,
+    /// The last moment at which the member can appeal; absent where there is nothing to appeal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appealable_until: Option<Timestamp>,
+}
+
+/// `case-closed.v1`: the time in which the last decision could be appealed is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseClosed {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+}
+
 impl Event<'_> {
     /// The same event, borrowing nothing.
     pub fn into_owned(self) -> Event<'static> {
@@ -190,6 +289,12 @@ impl Event<'_> {
                 text: event.text.into_owned(),
                 ..event
             }),
+            Event::CaseDecided(event) => Event::CaseDecided(CaseDecided {
+                text: event.text.into_owned(),
+                facts: event.facts.into_owned(),
+                ..event
+            }),
+            Event::CaseClosed(event) => Event::CaseClosed(event),
         }
     }
 
@@ -205,6 +310,8 @@ impl Event<'_> {
             Event::ClaimLapsed(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseNoted(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
         }
     }
 }

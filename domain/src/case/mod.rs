@@ -1,7 +1,8 @@
 //! The moderators' file on one reported member in one conversation.
 //!
 //! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
-//! nothing; two moderators do not hold it at once. Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation
+//! nothing; two moderators do not hold it at once; it is decided by who holds it, once until something is newly reported.
+//! Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation
 //! and reported member.
 //!
 //! State is bounded: beside whom it is about it keeps of the reports their count, the inputs of the case's priority, and
@@ -12,10 +13,14 @@
 //! Decided here, where the domain's page is silent:
 //! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none.
 //! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
+//! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
+//!   done there is nothing to appeal, and the case is closed at once.
+//! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
 
 mod claim;
 mod command;
+mod decision;
 mod event;
 mod priority;
 mod state;
@@ -25,10 +30,11 @@ mod given;
 #[cfg(test)]
 mod spec;
 
-pub use command::{Command, JoinReport};
+pub use command::{Command, JoinReport, Ruling};
 pub use event::{
-    CaseClaimed, CaseEscalated, CaseNoted, CaseOpened, CaseReleased, ClaimLapsed, ContentDisclosed,
-    Event, ReportJoined, ShownMessages,
+    Action, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated, CaseNoted, CaseOpened,
+    CaseReleased, ClaimLapsed, ContentDisclosed, Event, REMOVED_MESSAGES_MAX, ReportJoined,
+    ShownMessages,
 };
 pub use priority::{Category, PriorityInputs};
 pub use state::{State, evolve};
@@ -51,6 +57,12 @@ pub const NOTE_LIMITS: Limits = Limits {
     bytes_max: 8 * 1024,
 };
 
+/// The limits of what a decision tells its member, and of the facts it relies on.
+pub const RULING_LIMITS: Limits = crate::member::STATEMENT_LIMITS;
+
+/// Days within which the member can appeal a decision.
+pub const APPEAL_DAYS: i64 = 180;
+
 /// The events that carry a command out; none when it is already so. Every disclosure is an event of its own, however
 /// often the same member reads.
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
@@ -72,6 +84,14 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         Command::NoteOnCase { by, text, at } => claim::note(state, by, text, *at),
         Command::EscalateCase { by, text, at } => claim::escalate(state, by, text, *at),
         Command::LapseClaim { at } => Ok(claim::lapse(state, *at)),
+        Command::DecideCase {
+            by,
+            decision,
+            ruling,
+            named,
+            at,
+        } => decision::decide(state, by, *decision, ruling, named, *at),
+        Command::CloseCase { at } => Ok(decision::close(state, *at)),
     }
 }
 
@@ -88,7 +108,10 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             let claim = state.claim.as_ref().map(|claim| claim.version);
             claim.or(state.claim_over)
         }
-        Command::DiscloseCase { .. } | Command::NoteOnCase { .. } => None,
+        Command::CloseCase { .. } => state.decided.map(|decided| decided.version),
+        Command::DiscloseCase { .. } | Command::NoteOnCase { .. } | Command::DecideCase { .. } => {
+            None
+        }
     }
 }
 

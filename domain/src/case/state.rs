@@ -3,7 +3,7 @@
 use crate::case::event::Event;
 use crate::case::priority::PriorityInputs;
 use crate::event::Recorded;
-use crate::ids::{ConversationId, MemberId};
+use crate::ids::{ConversationId, DecisionId, MemberId};
 use crate::time::Timestamp;
 
 /// What decisions about a case need.
@@ -21,6 +21,18 @@ pub struct State {
     pub(super) claim_over: Option<u64>,
     /// Who left it to another.
     pub(super) escalated_by: Option<MemberId>,
+    /// The decision that stands while no report has come since.
+    pub(super) decided: Option<Decided>,
+}
+
+/// A decision that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) decision: DecisionId,
+    /// When the case closes; none once it has, or where nothing can be appealed.
+    pub(super) closes: Option<Timestamp>,
+    /// Version of the event that decided, or closed.
+    pub(super) version: u64,
 }
 
 /// Up to where reports joined.
@@ -43,6 +55,11 @@ impl State {
     /// Whether there is a case at all.
     pub fn exists(&self) -> bool {
         self.reported.is_some()
+    }
+
+    /// The conversation that its reports come from; none before there is a case.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        self.conversation
     }
 
     /// When it was opened, if it was.
@@ -91,6 +108,8 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             state
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
+            // What is newly reported is yet to be decided.
+            state.decided = None;
             state.reports = state.reports.saturating_add(1);
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
@@ -121,6 +140,21 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             if let (Some(claim), Some(until)) = (&mut state.claim, noted.claimed_until) {
                 claim.until = until;
                 claim.version = recorded.version;
+            }
+        }
+        Event::CaseDecided(decided) => {
+            state.end_claim(recorded.version);
+            state.escalated_by = None;
+            state.decided = Some(Decided {
+                decision: decided.decision,
+                closes: decided.appealable_until,
+                version: recorded.version,
+            });
+        }
+        Event::CaseClosed(_) => {
+            if let Some(decided) = &mut state.decided {
+                decided.closes = None;
+                decided.version = recorded.version;
             }
         }
         Event::CaseEscalated(escalated) => {

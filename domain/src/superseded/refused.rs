@@ -82,7 +82,9 @@ shorter! {
         AlreadyClaimed,
         NotClaimed,
         SameModerator,
+        AlreadyDecided,
         InvalidNote,
+        InvalidDecision,
     }
 }
 
@@ -113,6 +115,7 @@ shorter! {
         ReleaseCase,
         NoteOnCase,
         EscalateCase,
+        DecideCase,
     }
 }
 

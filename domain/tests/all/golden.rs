@@ -140,7 +140,15 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
             &["report-joined.v2", "act-event-skipped.v1"],
             &["case-claimed.v1", "case-released.v1", "claim-lapsed.v1"],
             &["case-noted.v1", "case-noted.v1", "case-escalated.v1"],
-            &["command-refused.v2"]
+            &["command-refused.v2"],
+            &["case-decided.v1", "case-decided.v1", "case-closed.v1"],
+            &[
+                "member-restricted.v1",
+                "member-restricted.v1",
+                "restriction-ended.v1",
+                "case-decided.v1",
+                "messages-removed.v1"
+            ]
         ]
         .concat()
     );

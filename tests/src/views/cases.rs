@@ -3,7 +3,8 @@
 use domain::case;
 use domain::conversation;
 use domain::event::{Event, Recorded};
-use domain::ids::{CaseId, ReasonCode};
+use domain::ids::{CaseId, CommandId, DecisionId, ReasonCode};
+use domain::member::{self, Restriction};
 use domain::rejection::Code;
 use domain::time::Timestamp;
 
@@ -86,4 +87,57 @@ impl World {
         }
         Ok(())
     }
+
+    /// Carries a decision on `member` out, under a name.
+    pub fn restrict(
+        &mut self,
+        decision: &str,
+        member: &str,
+        restriction: Restriction,
+        until: Option<Timestamp>,
+    ) {
+        let command = member::Command::RestrictMember(member::RestrictMember {
+            member: id(member),
+            decision: decision_of(decision),
+            by: id("moderator"),
+            restriction,
+            until,
+            reason: ReasonCode::new("spam").unwrap(),
+            text: "You were reported.".to_owned(),
+        });
+        self.of_member(&id(member), &command).unwrap();
+    }
+
+    /// The timer: what this decision restricts of a member is due by now.
+    pub fn end_restriction(&mut self, decision: &str, member: &str) {
+        let command = member::Command::EndRestriction {
+            member: id(member),
+            decision: decision_of(decision),
+            at: Timestamp(self.now),
+        };
+        self.of_member(&id(member), &command).unwrap();
+    }
+
+    /// Whether this message is one of `from` that reached `to`.
+    pub(super) fn arrived(&self, from: &str, to: &str, number: u64) -> bool {
+        let found = self.messages.get(&(conversation_of(from, to), number));
+        found.is_some_and(|(facts, _)| facts.from == id(from) && !facts.withheld)
+    }
+
+    /// Removes messages of `from`, by the decision of this version of the case.
+    pub fn remove(&mut self, from: &str, to: &str, case_version: u64, numbers: &[u64]) {
+        let command = conversation::Command::RemoveMessages(conversation::RemoveMessages {
+            decision: decision_of("remove"),
+            case_version,
+            by: id("moderator"),
+            from: id(from),
+            to: id(to),
+            numbers: numbers.to_vec(),
+        });
+        self.of_conversation(&id(from), &id(to), &command).unwrap();
+    }
+}
+
+fn decision_of(name: &str) -> DecisionId {
+    DecisionId::of(&id("moderator"), &CommandId::new(name).unwrap())
 }
