@@ -45,6 +45,24 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     }
 }
 
+/// The same where every field may be left out: no body at all is one without fields.
+#[derive(Debug)]
+pub(crate) struct JsonOrNone<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<State> for JsonOrNone<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, shared: &State) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        let bytes = read(body, BODY_BYTES_MAX, shared.options.body_timeout).await?;
+        if bytes.is_empty() {
+            return Ok(JsonOrNone(T::default()));
+        }
+        media_type(&head.headers, &["application/json"])?;
+        parse(&bytes).map(JsonOrNone)
+    }
+}
+
 /// A newline-delimited body of at most [`BULK_BODY_BYTES_MAX`], not yet parsed.
 #[derive(Debug)]
 pub(crate) struct Lines(pub Bytes);

@@ -73,6 +73,15 @@ words! {
         Other = "other",
     }
 
+    /// What a decision on a case does.
+    Action => domain::case::Action {
+        Nothing = "no_action",
+        Warn = "warn",
+        RemoveMessages = "remove_messages",
+        Limit = "limit",
+        Suspend = "suspend",
+    }
+
     /// What a report does besides, in the same append.
     Also => domain::conversation::Also {
         None = "none",

@@ -16,8 +16,13 @@ use crate::index::is_clients;
 const PAGE_EVENTS: usize = 8192;
 const PAGE_BYTES: usize = 8 << 20;
 
-/// What timers append, in whatever version.
-pub(crate) const TIMED: &str = "suspension-ended";
+/// Whether timers append this type, in whatever version.
+pub(crate) fn is_timed(event_type: &str) -> bool {
+    matches!(
+        codec::name(event_type),
+        "suspension-ended" | "claim-lapsed" | "restriction-ended" | "case-closed"
+    )
+}
 
 /// The ids, sorted.
 pub(crate) struct Archive {
@@ -129,8 +134,9 @@ impl Archive {
 
 /// Whether events of this type lead to the command after them: what time ended, or a step.
 fn comes_before(event_type: &str) -> bool {
-    matches!(
-        codec::name(event_type),
-        TIMED | "request-slot-taken" | "report-counted"
-    )
+    is_timed(event_type)
+        || matches!(
+            codec::name(event_type),
+            "request-slot-taken" | "report-counted"
+        )
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use domain::codec;
 use domain::ids::MemberId;
 use domain::member;
 use domain::rejection::Code;
@@ -14,7 +13,7 @@ use domain::time::Timestamp;
 use event_store::{Direction, Position, StreamFrom, StreamName};
 
 use crate::aggregate::{Aggregate, State, policy_stream, stream_name};
-use crate::archive::TIMED;
+use crate::archive::is_timed;
 use crate::facts::{MemberFact, PolicyFact};
 use crate::handler::AHEAD_MS_MAX;
 use crate::routing::of_command;
@@ -121,7 +120,7 @@ async fn after_timers(
             return Ok(position);
         }
         for record in &page {
-            if codec::name(record.event_type()) != TIMED || record.at_ms() > time.0 {
+            if !is_timed(record.event_type()) || record.at_ms() > time.0 {
                 return Ok(position);
             }
             position = record.position();

@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 38] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -45,10 +45,20 @@ const COMMANDS: [&str; 28] = [
     "ChangePolicy",
     "SuspendMember",
     "ReinstateMember",
+    "ClaimCase",
+    "ReleaseCase",
+    "NoteOnCase",
+    "EscalateCase",
+    "DecideCase",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
     "EndSuspension",
+    "LapseClaim",
+    "RemoveMessages",
+    "RestrictMember",
+    "EndRestriction",
+    "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
     "CountReport",
@@ -165,6 +175,11 @@ fn index_of(name: &Named) -> usize {
             CommandName::ChangePolicy => 15,
             CommandName::SuspendMember => 16,
             CommandName::ReinstateMember => 17,
+            CommandName::ClaimCase => 18,
+            CommandName::ReleaseCase => 19,
+            CommandName::NoteOnCase => 20,
+            CommandName::EscalateCase => 21,
+            CommandName::DecideCase => 22,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -180,19 +195,32 @@ enum Named {
 
 fn name_of(task: &Task) -> Named {
     match task {
-        Task::Conversation(command) => Named::Client(command.name()),
+        Task::Conversation(command) => command
+            .name()
+            .map_or(Named::Other("RemoveMessages"), Named::Client),
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
             member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
             member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
+            member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
+            member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
         },
-        Task::Case(case::Command::JoinReport(_)) => Named::Other("JoinReport"),
-        Task::Case(case::Command::DiscloseCase { .. }) => Named::Other("DiscloseCase"),
+        Task::Case(command) => match command {
+            case::Command::JoinReport(_) => Named::Other("JoinReport"),
+            case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
+            case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
+            case::Command::CloseCase { .. } => Named::Other("CloseCase"),
+            case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
+            case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
+            case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
+            case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),
+            case::Command::EscalateCase { .. } => Named::Client(CommandName::EscalateCase),
+        },
         Task::Policy(_) => Named::Client(CommandName::ChangePolicy),
         Task::Reactor(_) => Named::Other("Checkpoint"),
         Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::conversation::{Command as ConversationCommand, Event as ConversationEvent, Slot};
 use domain::event::Event;
-use domain::ids::MemberId;
+use domain::ids::{ConversationId, MemberId};
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
 use event_store::{Append, AppendError, Position, StreamName, Ticket};
@@ -24,6 +24,7 @@ use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
 use crate::task::{FactsInHand, Task};
+use crate::timers::Said;
 use crate::worker::{Desk, Entry, Landed, Message};
 use crate::{CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots};
 
@@ -73,7 +74,15 @@ impl Desk<'_> {
         };
         if job.named == Named::Wanted {
             if job.task.messages_named().is_some() {
-                self.look_up_messages(job, aggregate.version, aggregate.position);
+                let of_case = match &aggregate.state {
+                    State::Case(state) => state.conversation(),
+                    State::Conversation(_)
+                    | State::Member(_)
+                    | State::Policy(_)
+                    | State::Reactor(_)
+                    | State::Act(_) => None,
+                };
+                self.look_up_messages(job, aggregate.version, aggregate.position, of_case);
                 return true;
             }
             job.named = Named::Put;
@@ -288,10 +297,11 @@ impl Desk<'_> {
         for (event, version) in events.iter().zip(ticket.first_version..) {
             entry.aggregate.evolve(version, at, position, event);
             told.event(event, version, at);
-            if let Event::Member(event) = event {
+            for said in Said::by(stream.as_str(), event).into_iter().flatten() {
+                let correlation = job.origin.ids().0;
                 self.shared
                     .timers
-                    .observe(event, version, first_id, job.origin.ids().0);
+                    .observe(&said, version, first_id, correlation);
             }
         }
         self.shared.facts.publish(&stream, &entry.aggregate);
@@ -484,7 +494,13 @@ impl Desk<'_> {
         });
     }
 
-    fn look_up_messages(&self, mut job: Box<Job>, head: Option<u64>, position: Position) {
+    fn look_up_messages(
+        &self,
+        mut job: Box<Job>,
+        head: Option<u64>,
+        position: Position,
+        of_case: Option<ConversationId>,
+    ) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         tokio::spawn(async move {
             if let Err(error) = shared.store.wait_durable(position).await {
@@ -493,7 +509,7 @@ impl Desk<'_> {
             }
             let by = Arc::clone(&shared);
             by.loading.aside(async move {
-                let result = look_up(&shared, &mut job, head).await;
+                let result = messages::put_into(&shared, &mut job, head, of_case).await;
                 job.named = Named::Put;
                 let _ = messages.send(Message::Ready(job, None, result));
             });
@@ -556,21 +572,4 @@ async fn position_of(
 ) -> Result<Position, CommandError> {
     let record = shared.store.read_one(stream, version).await?;
     Ok(record.map_or(Position::START, |record| record.position()))
-}
-
-async fn look_up(shared: &Shared, job: &mut Job, head: Option<u64>) -> Result<(), CommandError> {
-    let Some((numbers, asking)) = job.task.messages_named() else {
-        return Ok(());
-    };
-    let found = messages::look_up(
-        &*shared.store,
-        &shared.view,
-        &job.stream,
-        head,
-        &numbers,
-        asking,
-    )
-    .await?;
-    job.task.put_messages(found);
-    Ok(())
 }

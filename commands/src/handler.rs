@@ -30,8 +30,8 @@ use crate::starting::{Started, start};
 use crate::steps::slot_return;
 use crate::worker::Message;
 use crate::{
-    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, slots,
-    snapshots, timekeeping,
+    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, carried, ids, repeat,
+    slots, snapshots, timekeeping,
 };
 
 /// How far ahead of the clock a command's time may be.
@@ -195,7 +195,10 @@ impl CommandHandler {
     pub async fn submit(&self, envelope: Envelope) -> Result<Pending, CommandError> {
         let importing = self.inner.shared.options.mode == Mode::Import;
         let at = envelope.at;
-        let reports = matches!(envelope.command, Command::ReportMessage { .. });
+        let goes_on = matches!(
+            envelope.command,
+            Command::ReportMessage { .. } | Command::DecideCase { .. }
+        );
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
                 result,
@@ -215,7 +218,7 @@ impl CommandHandler {
             }
         };
         if importing
-            && reports
+            && goes_on
             && matches!(&decided.result, Ok(outcome) if outcome.kind == Kind::Done)
         {
             self.inner
@@ -276,6 +279,13 @@ impl CommandHandler {
     pub async fn drain_reactors(&self) -> Result<(), CommandError> {
         self.inner.cases.drain().await?;
         self.inner.cases.durable().await
+    }
+
+    /// Waits until the decision that stands at this position is carried out, and says where: the view that has come so far
+    /// shows it. The same again each time; the decision's own position where it does nothing to its member.
+    pub async fn carried_out(&self, decision: Position) -> Result<Position, CommandError> {
+        self.drain_reactors().await?;
+        carried::position(&self.inner.shared, decision).await
     }
 
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service

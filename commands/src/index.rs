@@ -1,7 +1,7 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, every suspension with an end, every slot that opened no request so far is
+//! reported, every report against a member, every case of theirs that was upheld, everything that time will end, every slot that opened no request so far is
 //! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::event::Event;
 use domain::ids::{CommandId, MemberId, ReportId};
 use domain::time::Timestamp;
-use domain::{codec, conversation, member, reactor};
+use domain::{case, codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use tables::key::{Key, Parts};
 use tables::{ApplyError, Codec, DecodeError, Order, Reader, Span, TableError, Tx, View};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::filter::SeenFilter;
 use crate::ids;
 use crate::reactors::CASES_STREAM;
-use crate::timers::{Suspension, Timers};
+use crate::timers::{Due, Ending, Said, Timers};
 
 /// The view's name.
 pub(crate) const VIEW: &str = "write_side";
@@ -28,8 +28,9 @@ pub(crate) const VIEW: &str = "write_side";
 const UNSENT: &str = "unsent";
 const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
-const SUSPENSIONS: &str = "suspensions";
+const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
+const UPHELD: &str = "upheld";
 const SLOTS: &str = "slots";
 
 // Types are told by their names, of whatever version.
@@ -40,7 +41,8 @@ const REQUEST_OPENED: &str = "request-opened";
 const SLOT_RETURNED: &str = "request-slot-returned";
 
 /// What the reactor `cases` is there for.
-const CAUSE: &str = "messages-reported";
+const REPORT: &str = "messages-reported";
+const CASE_DECIDED: &str = "case-decided";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -70,6 +72,15 @@ fn matters(event_type: &str) -> bool {
             | "member-suspended"
             | "member-reinstated"
             | "suspension-ended"
+            | "case-claimed"
+            | "case-released"
+            | "claim-lapsed"
+            | "case-noted"
+            | "case-escalated"
+            | "case-closed"
+            | CASE_DECIDED
+            | "member-restricted"
+            | "restriction-ended"
             | "reactor-checkpoint"
             | SLOT_RETURNED
     )
@@ -85,6 +96,11 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "case-opened"
             | "report-joined"
             | "suspension-ended"
+            | "claim-lapsed"
+            | "case-closed"
+            | "member-restricted"
+            | "restriction-ended"
+            | "messages-removed"
             | "reactor-checkpoint"
     )
 }
@@ -93,7 +109,7 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
 pub(crate) struct WriteSide {
     /// Hints which ids were never seen.
     pub(crate) filter: Arc<SeenFilter>,
-    /// Learns of suspensions, those of other nodes too.
+    /// Learns of what time will end, by the events of other nodes too.
     pub(crate) timers: Arc<Timers>,
     /// Is told of what the reactors have to handle.
     pub(crate) causes: watch::Sender<Position>,
@@ -105,7 +121,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -116,8 +132,9 @@ impl View<WriteSideCodec> for WriteSide {
             UNSENT,
             REPORTED,
             REPORTS,
-            SUSPENSIONS,
+            TIMERS,
             CAUSES,
+            UPHELD,
             SLOTS,
         ]
     }
@@ -143,7 +160,7 @@ impl View<WriteSideCodec> for WriteSide {
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if name == CAUSE {
+        if name == REPORT || name == CASE_DECIDED {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
@@ -152,6 +169,25 @@ impl View<WriteSideCodec> for WriteSide {
             slot_taken(tx, event)?;
         } else if name == REQUEST_OPENED {
             tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
+        }
+        let said = decoded
+            .as_ref()
+            .map_or([None, None], |decoded| Said::by(event.stream(), decoded));
+        for said in said.into_iter().flatten() {
+            let (id, correlation) = (event.event_id(), event.correlation_id());
+            let key = said.of.encode();
+            match said.until {
+                Some(until) => {
+                    let due = Due {
+                        until,
+                        cause: id,
+                        correlation,
+                    };
+                    tx.put(TIMERS, &key, &due.encode())?;
+                }
+                None => tx.delete(TIMERS, &key)?,
+            }
+            self.timers.applied(&said, event.version(), id, correlation);
         }
         match decoded {
             Some(Event::Member(member::Event::RequestSlotReturned(returned))) => {
@@ -179,6 +215,13 @@ impl View<WriteSideCodec> for WriteSide {
                     tx.put(REPORTS, &key, &[])?;
                 }
             }
+            Some(Event::Case(case::Event::CaseDecided(decided))) if decided.action.upholds() => {
+                let key = Key::new().text(decided.reported.as_str());
+                let key = key.text(event.stream());
+                if !tx.contains(UPHELD, &key)? {
+                    tx.put(UPHELD, &key, &event.position().0.to_be_bytes())?;
+                }
+            }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
                 if event.stream() == CASES_STREAM =>
             {
@@ -196,23 +239,6 @@ impl View<WriteSideCodec> for WriteSide {
                 if let Some(handled) = handled {
                     tx.delete_span(CAUSES, &Span::all().through(&handled))?;
                 }
-            }
-            Some(Event::Member(
-                changed @ (member::Event::MemberSuspended(_)
-                | member::Event::MemberReinstated(_)
-                | member::Event::SuspensionEnded(_)),
-            )) => {
-                let key = Key::new().text(changed.member().as_str());
-                match Suspension::of(changed, event.event_id(), event.correlation_id()) {
-                    Some(suspension) => tx.put(SUSPENSIONS, &key, &suspension.encode())?,
-                    None => tx.delete(SUSPENSIONS, &key)?,
-                }
-                self.timers.applied(
-                    changed,
-                    event.version(),
-                    event.event_id(),
-                    event.correlation_id(),
-                );
             }
             Some(
                 Event::Conversation(_)
@@ -386,6 +412,26 @@ pub(crate) fn reporters(
     Ok(u32::try_from(reporters.len()).unwrap_or(u32::MAX))
 }
 
+/// How many cases about this member were upheld before a position; at most `max`.
+pub(crate) fn upheld(
+    reader: &Reader,
+    reported: &MemberId,
+    before: Position,
+    max: usize,
+) -> Result<u32, TableError> {
+    let prefix = Key::new().text(reported.as_str());
+    let mut upheld = 0;
+    for row in reader
+        .scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)?
+        .take(max)
+    {
+        let (_, at) = row?;
+        let at = at.first_chunk().copied().map(u64::from_be_bytes);
+        upheld += u32::from(at.is_some_and(|at| at < before.0));
+    }
+    Ok(upheld)
+}
+
 /// Where the causes of the `cases` reactor after a position stand, in the order of the log; at most `max`.
 pub(crate) fn causes(
     reader: &Reader,
@@ -410,15 +456,12 @@ pub(crate) fn causes(
     Ok(found)
 }
 
-/// The suspensions that have an end.
-pub(crate) fn suspensions(reader: &Reader) -> Result<Vec<(MemberId, Suspension)>, TableError> {
+/// What time will end, and when.
+pub(crate) fn timers(reader: &Reader) -> Result<Vec<(Ending, Due)>, TableError> {
     let mut found = Vec::new();
-    for row in reader.scan(SUSPENSIONS, &Span::all(), Order::Ascending)? {
+    for row in reader.scan(TIMERS, &Span::all(), Order::Ascending)? {
         let (key, row) = row?;
-        let member = Parts::of(&key)
-            .text()
-            .and_then(|id| MemberId::new(&id).ok());
-        found.extend(member.zip(Suspension::decode(&row)));
+        found.extend(Ending::decode(&key).zip(Due::decode(&row)));
     }
     Ok(found)
 }

@@ -374,6 +374,7 @@ pub(crate) fn number_of(event: &ConversationEvent<'_>) -> Option<u64> {
         | ConversationEvent::ConversationUnmuted(_)
         | ConversationEvent::MemberBlocked(_)
         | ConversationEvent::MemberUnblocked(_)
+        | ConversationEvent::MessagesRemoved(_)
         | ConversationEvent::RelationshipRecorded(_)
         | ConversationEvent::MessagesReported(_) => None,
     }

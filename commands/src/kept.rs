@@ -89,6 +89,7 @@ enum KeptAnswer {
     Reported(ReportId, CaseId, Option<AlsoOutcome>),
     Setting(Audience, u64),
     Policy(u64),
+    Claimed(Timestamp),
 }
 
 impl Unchanged {
@@ -105,8 +106,9 @@ impl Unchanged {
             } => KeptAnswer::Reported(report, case, also),
             Answer::Setting { audience, version } => KeptAnswer::Setting(audience, version),
             Answer::Policy { version } => KeptAnswer::Policy(version),
-            // A message always writes.
-            Answer::Sent { .. } => return None,
+            Answer::Claimed { until } => KeptAnswer::Claimed(until),
+            // A message and a decision always write.
+            Answer::Sent { .. } | Answer::Decided { .. } => return None,
         };
         Some(Self {
             causation,
@@ -128,6 +130,7 @@ impl Unchanged {
             },
             KeptAnswer::Setting(audience, version) => Answer::Setting { audience, version },
             KeptAnswer::Policy(version) => Answer::Policy { version },
+            KeptAnswer::Claimed(until) => Answer::Claimed { until },
         };
         Outcome {
             position: Position(self.position),

@@ -8,7 +8,7 @@
 use domain::codec;
 use domain::conversation::{Event as ConversationEvent, MessageFacts, Reported};
 use domain::event::Event;
-use domain::ids::MemberId;
+use domain::ids::{ConversationId, MemberId};
 use domain::time::Timestamp;
 use event_store::{
     Direction, EventStore, Position, ReadError, RecordedEvent, StreamFrom, StreamName,
@@ -16,7 +16,11 @@ use event_store::{
 use rustc_hash::FxHashMap;
 use tables::{TableError, ViewHandle, WaitError};
 
+use crate::CommandError;
+use crate::aggregate::stream_name;
 use crate::index::{self, MessageMarks};
+use crate::job::Job;
+use crate::shared::Shared;
 
 /// Events read at once of what the view has not applied.
 const TAIL_PAGE_EVENTS: usize = 256;
@@ -36,6 +40,37 @@ pub(crate) enum LookUpError {
     /// An event does not decode.
     #[error(transparent)]
     Decode(#[from] codec::DecodeError),
+}
+
+/// Looks the named messages up: in the job's own stream up to `head`, or in the conversation of its case.
+pub(crate) async fn put_into(
+    shared: &Shared,
+    job: &mut Job,
+    head: Option<u64>,
+    of_case: Option<ConversationId>,
+) -> Result<(), CommandError> {
+    let Some((numbers, asking)) = job.task.messages_named() else {
+        return Ok(());
+    };
+    let (stream, head) = match of_case {
+        Some(conversation) => {
+            let stream = stream_name(domain::conversation::stream(conversation));
+            let head = head_of(&*shared.store, &stream).await?;
+            (stream, head)
+        }
+        None => (job.stream.clone(), head),
+    };
+    let found = look_up(
+        &*shared.store,
+        &shared.view,
+        &stream,
+        head,
+        &numbers,
+        asking,
+    )
+    .await?;
+    job.task.put_messages(found);
+    Ok(())
 }
 
 /// What is known of the messages with these numbers, for `asking`, in a conversation up to the version `head`.
@@ -71,6 +106,14 @@ pub(crate) async fn look_up(
         found.push(facts(&record, marks, asking)?);
     }
     Ok(found)
+}
+
+/// The last version of a stream; none where it has no event.
+async fn head_of(store: &dyn EventStore, stream: &StreamName) -> Result<Option<u64>, ReadError> {
+    let last = store
+        .read_stream(stream, StreamFrom::End, Direction::Backward, 1)
+        .await?;
+    Ok(last.first().map(RecordedEvent::version))
 }
 
 /// The last version of what unsent a message: where that withdrew the request it follows at once. Taking a message back

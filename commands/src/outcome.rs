@@ -5,7 +5,7 @@
 
 use domain::codec::AboveLevel;
 use domain::conversation::AlsoOutcome;
-use domain::ids::{CaseId, ConversationId, ReportId};
+use domain::ids::{CaseId, ConversationId, DecisionId, ReportId};
 use domain::policy::Audience;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
@@ -65,6 +65,16 @@ pub enum Answer {
         audience: Audience,
         /// How often it was set.
         version: u64,
+    },
+    /// The caller holds a case.
+    Claimed {
+        /// When the claim lapses unless they act before.
+        until: Timestamp,
+    },
+    /// A case is decided.
+    Decided {
+        /// By which decision.
+        decision: DecisionId,
     },
     /// The policy in force.
     Policy {

@@ -8,7 +8,7 @@ use domain::event::Event;
 use domain::ids::CaseId;
 use domain::rejection::{CommandRefused, Rejection};
 use domain::time::Timestamp;
-use domain::{member, policy};
+use domain::{case, member, policy};
 use event_store::{Position, StreamName};
 
 use crate::task::conversation_of;
@@ -39,6 +39,16 @@ impl<'a> Told<'a> {
                 self.answer = Answer::Setting {
                     audience: changed.audience,
                     version: changed.version,
+                };
+            }
+            Event::Case(case::Event::CaseClaimed(claimed)) => {
+                self.answer = Answer::Claimed {
+                    until: claimed.until,
+                };
+            }
+            Event::Case(case::Event::CaseDecided(decided)) => {
+                self.answer = Answer::Decided {
+                    decision: decided.decision,
                 };
             }
             Event::Policy(policy::Event::PolicySet(_)) => self.answer = Answer::Policy { version },

@@ -1,18 +1,21 @@
-//! What follows in another stream: the reactor `cases` brings each report into its case.
+//! What follows in another stream: the reactor `cases` brings each report into its case, and carries out what is decided
+//! there on the streams of the member and the conversation.
 //!
 //! Promise: at least once, its effect once. Causes are found through the write side's view, in the order of the log;
-//! the case itself decides whether a report has joined already, and the event ids follow from the cause. The checkpoint
+//! the target itself decides whether a report has joined or a decision was carried out already, and the event ids follow
+//! from the cause. The checkpoint
 //! is an event of `reactor-cases`, at most one a second of the causes' own time, so that the log of an import does not
 //! depend on when it was killed; while a target is parked none is taken. A cause that cannot be handled parks the later
-//! causes of its conversation, in order, and shows in the status.
+//! causes of its stream, in order, and shows in the status.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::case::{self, JoinReport};
-use domain::conversation::Event as ConversationEvent;
-use domain::ids::CaseId;
+use domain::case::{self, Action, JoinReport};
+use domain::conversation::{self, Event as ConversationEvent, MessagesReported};
+use domain::ids::{CaseId, ConversationId};
+use domain::member::{self, RestrictMember, Restriction};
 use domain::time::Timestamp;
 use domain::{Event, codec, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
@@ -26,7 +29,7 @@ use crate::task::{Task, conversation_of};
 use crate::{CommandError, ReactorStatus, StartError, index};
 
 /// The reactor's name.
-const CASES: &str = "cases";
+pub(crate) const CASES: &str = "cases";
 /// Its stream.
 pub(crate) const CASES_STREAM: &str = "reactor-cases";
 /// Who acts in its events; no member's id, by its `/`.
@@ -43,6 +46,8 @@ const VIEW_WITHIN: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Different reporters counted at most: beyond it a priority does not rise.
 const REPORTERS_MAX: usize = 65_535;
+/// Upheld cases counted at most: beyond it a priority does not rise.
+const UPHELD_MAX: usize = 255;
 
 /// The reactor.
 pub(crate) struct Cases {
@@ -264,42 +269,32 @@ impl Cases {
         Ok(())
     }
 
-    /// Brings one report into its case, and says where it stands there.
+    /// Does what follows from a cause, and says up to where it was done.
     async fn handle(&self, record: &RecordedEvent) -> Result<Position, Trouble> {
         let lasting = |error: &dyn std::fmt::Display| Trouble::Lasting(error.to_string());
         let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
         let event =
             codec::decode(record.event_type(), record.data()).map_err(|error| lasting(&error))?;
-        let (
-            Event::Conversation(ConversationEvent::MessagesReported(reported)),
-            Some(conversation),
-        ) = (event, conversation_of(&stream))
-        else {
-            return Err(Trouble::Lasting("no report".to_owned()));
-        };
-        let at = Timestamp(record.at_ms());
-        let join = JoinReport {
-            conversation,
-            conversation_version: record.version(),
-            report_id: reported.report_id,
-            reporter: reported.reporter,
-            category: reported.category,
-            messages: u32::try_from(reported.messages.len()).unwrap_or(u32::MAX),
-            over_limit: reported.over_limit,
-            reporters: self.reporters(&reported.reported, at)?,
-            // No case can be decided yet, so none was upheld.
-            upheld: 0,
-            reported: reported.reported,
-        };
-        let case = CaseId::of(conversation, &join.reported);
+        let at = At::NotBefore(Timestamp(record.at_ms()));
+        let (stream, task) =
+            if let Event::Conversation(ConversationEvent::MessagesReported(reported)) = event {
+                let conversation = conversation_of(&stream)
+                    .ok_or_else(|| Trouble::Lasting("a report of no conversation".to_owned()))?;
+                let (case, join) = self.join(record, conversation, reported)?;
+                let command = case::Command::JoinReport(join);
+                (case::stream(case), Task::Case(command))
+            } else if let Event::Case(case::Event::CaseDecided(decided)) = event {
+                match effect_of(&decided, record.version()) {
+                    Some(effect) => effect,
+                    None => return Ok(record.position()),
+                }
+            } else {
+                return Err(Trouble::Lasting("nothing follows from it".to_owned()));
+            };
         let origin = origin(record);
         let decided = self
             .shared
-            .decide(|reply, place| {
-                let stream = stream_name(case::stream(case));
-                let task = Task::Case(case::Command::JoinReport(join));
-                Job::new(stream, task, origin, At::NotBefore(at), reply, place)
-            })
+            .decide(|reply, place| Job::new(stream_name(stream), task, origin, at, reply, place))
             .await;
         match decided.result {
             Ok(_) => Ok(decided.position),
@@ -321,19 +316,45 @@ impl Cases {
         }
     }
 
+    /// A report on its way into its case.
+    fn join(
+        &self,
+        record: &RecordedEvent,
+        conversation: ConversationId,
+        reported: MessagesReported<'_>,
+    ) -> Result<(CaseId, JoinReport), Trouble> {
+        let reader = self.reader()?;
+        let upheld = index::upheld(&reader, &reported.reported, record.position(), UPHELD_MAX)
+            .map_err(|error| unreadable(&error))?;
+        let at = Timestamp(record.at_ms());
+        let join = JoinReport {
+            conversation,
+            conversation_version: record.version(),
+            report_id: reported.report_id,
+            reporter: reported.reporter,
+            category: reported.category,
+            messages: u32::try_from(reported.messages.len()).unwrap_or(u32::MAX),
+            over_limit: reported.over_limit,
+            reporters: self.reporters(&reported.reported, at)?,
+            upheld,
+            reported: reported.reported,
+        };
+        Ok((CaseId::of(conversation, &join.reported), join))
+    }
+
+    fn reader(&self) -> Result<tables::Reader, Trouble> {
+        let reader = self.shared.view.reader();
+        reader.map_err(|error| unreadable(&error))
+    }
+
     /// Different members who reported this member within 90 days, as of a report that the view has.
     fn reporters(&self, reported: &domain::MemberId, at: Timestamp) -> Result<u32, Trouble> {
-        let unreadable = |what: String| Trouble::Passing(CommandError::Unreadable(what));
-        let reader = self
-            .shared
-            .view
-            .reader()
-            .map_err(|error| unreadable(error.to_string()))?;
+        let reader = self.reader()?;
         let since = Timestamp(at.0.saturating_sub(
             i64::from(case::PriorityInputs::REPORTERS_DAYS) * domain::time::DAY_MS,
         ));
         index::reporters(&reader, reported, since, at, REPORTERS_MAX)
-            .map_err(|error| unreadable(error.to_string()))
+            .map_err(|error| unreadable(&error))
     }
 
     /// Takes a checkpoint where one is due.
@@ -370,6 +391,51 @@ impl Cases {
         state.checkpoint_at = at;
         Ok(())
     }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
+    Trouble::Passing(CommandError::Unreadable(error.to_string()))
+}
+
+/// What a decision that stands at this version of its case's stream does, and on which stream; none where it does
+/// nothing.
+pub(crate) fn effect_of(
+    decided: &case::CaseDecided<'_>,
+    case_version: u64,
+) -> Option<(String, Task)> {
+    let restriction = match decided.action {
+        Action::Nothing | Action::Warn => return None,
+        Action::RemoveMessages => {
+            let (from, to) = (decided.reported.clone(), decided.reporter.clone());
+            let stream = conversation::stream(ConversationId::of(&from, &to));
+            let remove = conversation::RemoveMessages {
+                decision: decided.decision,
+                case_version,
+                by: decided.by.clone(),
+                from,
+                to,
+                numbers: decided.messages.clone(),
+            };
+            let command = conversation::Command::RemoveMessages(remove);
+            return Some((stream, Task::Conversation(command)));
+        }
+        Action::Limit => Restriction::Limit,
+        Action::Suspend => Restriction::Suspension,
+    };
+    let restrict = RestrictMember {
+        member: decided.reported.clone(),
+        decision: decided.decision,
+        by: decided.by.clone(),
+        restriction,
+        until: decided.until,
+        reason: decided.reason.clone(),
+        text: decided.text.as_str().to_owned(),
+    };
+    let stream = member::stream(&restrict.member);
+    Some((
+        stream,
+        Task::Member(member::Command::RestrictMember(restrict)),
+    ))
 }
 
 fn origin(record: &RecordedEvent) -> Origin {

@@ -3,7 +3,7 @@
 //! Facts and times are placeholders here: `task.rs` puts them in before every decision.
 
 use domain::conversation::{Count, NamedMessage, Slot, Standing};
-use domain::ids::{CommandId, ConversationId, MemberId, ReportId};
+use domain::ids::{CommandId, ConversationId, DecisionId, MemberId, ReportId};
 use domain::policy::InForce;
 use domain::time::Timestamp;
 use domain::{act, case, conversation, member, policy};
@@ -103,6 +103,40 @@ pub(crate) fn of_command(
                 stream,
                 Task::Case(case::Command::DiscloseCase { by, purpose, shown }),
             );
+        }
+        Command::ClaimCase { case } => {
+            let stream = stream_name(case::stream(case));
+            return (stream, Task::Case(case::Command::ClaimCase { by, at }));
+        }
+        Command::ReleaseCase { case } => {
+            let stream = stream_name(case::stream(case));
+            return (stream, Task::Case(case::Command::ReleaseCase { by, at }));
+        }
+        Command::NoteOnCase { case, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::NoteOnCase { by, text, at };
+            return (stream, Task::Case(command));
+        }
+        Command::EscalateCase { case, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::EscalateCase { by, text, at };
+            return (stream, Task::Case(command));
+        }
+        Command::DecideCase { case, ruling } => {
+            let stream = stream_name(case::stream(case));
+            let decision = DecisionId::of(actor, command_id);
+            let named = ruling.messages.iter().map(|number| NamedMessage {
+                number: *number,
+                facts: None,
+            });
+            let command = case::Command::DecideCase {
+                by,
+                decision,
+                named: named.collect(),
+                ruling,
+                at,
+            };
+            return (stream, Task::Case(command));
         }
         Command::DiscloseToAuditor { look } => {
             let Look {

@@ -82,8 +82,8 @@ pub(crate) async fn start(
         .await
         .map_err(|error| tables(&error))?;
     let reader = view.reader().map_err(|error| tables(&error))?;
-    for (member, suspension) in index::suspensions(&reader).map_err(|error| tables(&error))? {
-        timers.set(&member, suspension);
+    for (of, due) in index::timers(&reader).map_err(|error| tables(&error))? {
+        timers.set(&of, due);
     }
     let filling = Arc::clone(&filter);
     tokio::task::spawn_blocking(move || match ids::fill_filter(&reader, &filling) {

@@ -93,7 +93,8 @@ impl Task {
             | conversation::Command::UnmuteConversation(_)
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
-            | conversation::Command::RecordRelationship(_) => [None, None],
+            | conversation::Command::RecordRelationship(_)
+            | conversation::Command::RemoveMessages(_) => [None, None],
         }
     }
 
@@ -113,7 +114,8 @@ impl Task {
                 | conversation::Command::UnmuteConversation(_)
                 | conversation::Command::BlockMember(_)
                 | conversation::Command::UnblockMember(_)
-                | conversation::Command::RecordRelationship(_) => false,
+                | conversation::Command::RecordRelationship(_)
+                | conversation::Command::RemoveMessages(_) => false,
             },
             Task::Member(command) => match command {
                 member::Command::TakeRequestSlot { .. } | member::Command::CountReport { .. } => {
@@ -124,6 +126,8 @@ impl Task {
                 | member::Command::SuspendMember { .. }
                 | member::Command::ReinstateMember { .. }
                 | member::Command::EndSuspension { .. }
+                | member::Command::RestrictMember(_)
+                | member::Command::EndRestriction { .. }
                 | member::Command::ReturnRequestSlot { .. } => false,
             },
             Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => false,
@@ -132,6 +136,10 @@ impl Task {
 
     /// The numbers of the messages that the command names, and who asks.
     pub(crate) fn messages_named(&self) -> Option<(Vec<u64>, &MemberId)> {
+        if let Task::Case(case::Command::DecideCase { by, named, .. }) = self {
+            let numbers = named.iter().map(|message| message.number).collect();
+            return Some((numbers, by)).filter(|_| !named.is_empty());
+        }
         let Task::Conversation(command) = self else {
             return None;
         };
@@ -157,12 +165,19 @@ impl Task {
             | conversation::Command::UnmuteConversation(_)
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
-            | conversation::Command::RecordRelationship(_) => None,
+            | conversation::Command::RecordRelationship(_)
+            | conversation::Command::RemoveMessages(_) => None,
         }
     }
 
     /// Puts in what is known of the named messages, in their order.
     pub(crate) fn put_messages(&mut self, facts: Vec<Option<conversation::MessageFacts>>) {
+        if let Task::Case(case::Command::DecideCase { named, .. }) = self {
+            for (message, facts) in named.iter_mut().zip(facts) {
+                message.facts = facts;
+            }
+            return;
+        }
         let Task::Conversation(command) = self else {
             return;
         };
@@ -185,7 +200,8 @@ impl Task {
         match self {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
-            Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
+            Task::Case(command) => put_case_time(command, at),
+            Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
 
@@ -288,7 +304,8 @@ impl Task {
                 | C::MuteConversation(_)
                 | C::UnmuteConversation(_)
                 | C::UnblockMember(_)
-                | C::RecordRelationship(_) => false,
+                | C::RecordRelationship(_)
+                | C::RemoveMessages(_) => false,
             },
             Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {
                 false
@@ -316,15 +333,17 @@ impl Task {
                     | conversation::Command::MarkRead(_)
                     | conversation::Command::MuteConversation(_)
                     | conversation::Command::UnmuteConversation(_)
-                    | conversation::Command::ReportMessage(_) => None,
+                    | conversation::Command::ReportMessage(_)
+                    | conversation::Command::RemoveMessages(_) => None,
                 };
-                Some((command.name(), command.by().clone(), other))
+                Some((command.name()?, command.by().clone(), other))
             }
             Task::Member(command) => command.name().map(|name| (name, actor.clone(), None)),
             Task::Policy(policy::Command::ChangePolicy { .. }) => {
                 Some((CommandName::ChangePolicy, actor.clone(), None))
             }
-            Task::Case(_) | Task::Reactor(_) | Task::Act(_) => None,
+            Task::Case(command) => command.name().map(|name| (name, actor.clone(), None)),
+            Task::Reactor(_) | Task::Act(_) => None,
         }
     }
 
@@ -358,6 +377,9 @@ impl Task {
                     audience: setting.audience,
                     version: setting.version,
                 }),
+            (Task::Case(case::Command::ClaimCase { at, .. }), State::Case(state)) => state
+                .claimed(*at)
+                .map_or(Answer::Nothing, |(_, until)| Answer::Claimed { until }),
             (Task::Policy(_), State::Policy(state)) => {
                 state
                     .in_force()
@@ -380,6 +402,20 @@ impl Task {
                 | State::Act(_),
             ) => Answer::Nothing,
         }
+    }
+}
+
+fn put_case_time(command: &mut case::Command, now: Timestamp) {
+    use case::Command as C;
+    match command {
+        C::ClaimCase { at, .. }
+        | C::ReleaseCase { at, .. }
+        | C::NoteOnCase { at, .. }
+        | C::EscalateCase { at, .. }
+        | C::DecideCase { at, .. }
+        | C::CloseCase { at }
+        | C::LapseClaim { at } => *at = now,
+        C::JoinReport(_) | C::DiscloseCase { .. } => {}
     }
 }
 
@@ -446,6 +482,7 @@ fn put_conversation_facts(
                 Some(true) => Count::Over,
             };
         }
+        C::RemoveMessages(_) => {}
         C::MoveToRequests(command) => command.at = at,
         C::UnsendMessage(command) => command.at = at,
         C::MarkRead(command) => command.at = at,
@@ -471,13 +508,14 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::ChangeDmSetting { at, .. }
         | member::Command::SuspendMember { at, .. }
         | member::Command::ReinstateMember { at, .. }
-        | member::Command::EndSuspension { at, .. } => *at = time,
+        | member::Command::EndSuspension { at, .. }
+        | member::Command::EndRestriction { at, .. } => *at = time,
         member::Command::TakeRequestSlot { at, policy, .. }
         | member::Command::CountReport { at, policy, .. } => {
             *at = time;
             put_policy(policy, facts.policy.as_ref().map(|fact| &fact.in_force));
         }
-        member::Command::ReturnRequestSlot { .. } => {}
+        member::Command::ReturnRequestSlot { .. } | member::Command::RestrictMember(_) => {}
     }
 }
 

@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::MemberId;
-use domain::member;
 use domain::time::Timestamp;
+use domain::{case, member};
 use rustc_hash::FxHashSet;
 use tokio::sync::watch;
 
@@ -17,14 +16,21 @@ use crate::aggregate::stream_name;
 use crate::job::{At, Job, Origin};
 use crate::shared::Shared;
 use crate::task::Task;
-use crate::timers::Suspension;
+use crate::timers::{Due, Ending};
 use crate::{CommandError, Kind, Mode};
 
 /// The longest that a timer sleeps while one is set: clocks are stepped.
 const TIMER_SLEEP_MS_MAX: i64 = 1_000;
-/// Who acts when time ends something; no member's id, by its `/`.
-const TIMER_ACTOR: &str = "timer/suspensions";
-const TIMER: &str = "suspensions";
+
+/// The timer of a kind of ends, and who acts in its events; no member's id, by its `/`.
+const fn timer(of: &Ending) -> (&'static str, &'static str) {
+    match of {
+        Ending::Suspension(_) => ("suspensions", "timer/suspensions"),
+        Ending::Claim(_) => ("claims", "timer/claims"),
+        Ending::Restriction(..) => ("restrictions", "timer/restrictions"),
+        Ending::Appeal(_) => ("appeals", "timer/appeals"),
+    }
+}
 
 /// Fires timers as the clock says, until told to stop.
 pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
@@ -51,50 +57,69 @@ pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) 
     }
 }
 
-/// Ends every suspension whose end is `until` or before, in the order of their ends. The first failure, if any.
+/// Ends everything whose end is `until` or before, in the order of the ends. The first failure, if any.
 pub(crate) async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), CommandError> {
     let mut failed = Ok(());
     let mut passed_over = FxHashSet::default();
-    while let Some((member, suspension)) = shared.timers.first_due(until, &passed_over) {
-        if let Err(error) = end(shared, &member, suspension).await {
+    while let Some((of, due)) = shared.timers.first_due(until, &passed_over) {
+        if let Err(error) = end(shared, &of, due).await {
             shared.counters.timer_failed();
             if shared.options.mode == Mode::Import {
                 return Err(error);
             }
-            tracing::warn!(cause = %suspension.cause, %error, "a suspension could not be ended, and is tried again");
-            passed_over.insert(member);
+            tracing::warn!(timer = timer(&of).0, cause = %due.cause, %error, "what is over could not be ended, and is tried again");
+            passed_over.insert(of);
             failed = failed.and(Err(error));
         }
     }
     failed
 }
 
-async fn end(
-    shared: &Shared,
-    member: &MemberId,
-    suspension: Suspension,
-) -> Result<(), CommandError> {
+async fn end(shared: &Shared, of: &Ending, due: Due) -> Result<(), CommandError> {
+    let (name, actor) = timer(of);
     let origin = Origin::Event {
-        actor: Arc::from(TIMER_ACTOR),
-        name: TIMER,
-        cause: suspension.cause,
-        correlation: suspension.correlation,
-        command_id: Arc::from(TIMER),
+        actor: Arc::from(actor),
+        name,
+        cause: due.cause,
+        correlation: due.correlation,
+        command_id: Arc::from(name),
+    };
+    let at = due.until;
+    let (stream, task) = match of {
+        Ending::Suspension(member) => {
+            let member = member.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::EndSuspension { member, at };
+            (stream, Task::Member(command))
+        }
+        Ending::Claim(case) => {
+            let command = case::Command::LapseClaim { at };
+            (case::stream(*case), Task::Case(command))
+        }
+        Ending::Restriction(member, decision) => {
+            let (member, decision) = (member.clone(), *decision);
+            let stream = member::stream(&member);
+            let command = member::Command::EndRestriction {
+                member,
+                decision,
+                at,
+            };
+            (stream, Task::Member(command))
+        }
+        Ending::Appeal(case) => {
+            let command = case::Command::CloseCase { at };
+            (case::stream(*case), Task::Case(command))
+        }
     };
     let decided = shared
         .decide(|reply, place| {
-            let stream = stream_name(member::stream(member));
-            let at = suspension.until;
-            let task = Task::Member(member::Command::EndSuspension {
-                member: member.clone(),
-                at,
-            });
+            let stream = stream_name(stream);
             Job::new(stream, task, origin, At::NotBefore(at), reply, place)
         })
         .await;
     if decided.result?.kind == Kind::Unchanged {
         // Nothing is left to end: somebody was faster, or it was changed meanwhile.
-        shared.timers.forget(member, suspension);
+        shared.timers.forget(of, due);
     }
     Ok(())
 }

@@ -1,45 +1,164 @@
-//! What time ends: the suspensions that have an end, by when it comes.
+//! What time ends: suspensions, what decisions restrict, moderators' claims and decided cases, by when it comes.
 //!
-//! Promise: at a suspension's due time a `suspension-ended` is appended, once. The due times are rebuilt from the log
-//! (they are rows of the write side's view, and what is appended here is noted at once), so a stop loses none; the
-//! member's own state decides whether there is still something to end, so firing twice does nothing. Which clock says
-//! that a time has come is the caller's: the clock in service, the log's own time during import. An event comes here
-//! twice, from who appended it and later from the view: of a member the newest counts, in whatever order they come.
+//! Promise: at its due time the event that ends it (`suspension-ended`, `restriction-ended`, `claim-lapsed`, `case-closed`)
+//! is appended, once. The due times are rebuilt from the log (they are rows of the write side's view, and what is appended here is noted at once), so a
+//! stop loses none; the aggregate's own state decides whether there is still something to end, so firing twice does
+//! nothing. Which clock says that a time has come is the caller's: the clock in service, the log's own time during
+//! import. An event comes here twice, from who appended it and later from the view: of one thing the newest counts, in
+//! whatever order they come.
 
 use std::collections::BTreeSet;
 
-use domain::ids::MemberId;
-use domain::member;
+use domain::ids::{CaseId, DecisionId, MemberId};
 use domain::time::Timestamp;
+use domain::{Event, case, member};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
+use tables::key::{Key, Parts};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// A suspension that has an end.
+/// What comes to an end by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Ending {
+    /// A member's suspension.
+    Suspension(MemberId),
+    /// A moderator's claim of a case.
+    Claim(CaseId),
+    /// What a decision restricts of a member.
+    Restriction(MemberId, DecisionId),
+    /// The time in which a case's last decision can be appealed.
+    Appeal(CaseId),
+}
+
+impl Ending {
+    /// As a key.
+    pub(crate) fn encode(&self) -> Key {
+        match self {
+            Self::Suspension(member) => Key::new().u8(0).text(member.as_str()),
+            Self::Claim(case) => Key::new().u8(1).fixed(case.0.as_bytes()),
+            Self::Restriction(member, decision) => Key::new()
+                .u8(2)
+                .text(member.as_str())
+                .fixed(decision.0.as_bytes()),
+            Self::Appeal(case) => Key::new().u8(3).fixed(case.0.as_bytes()),
+        }
+    }
+
+    /// From a key.
+    pub(crate) fn decode(key: &[u8]) -> Option<Self> {
+        let (kind, rest) = key.split_first()?;
+        match kind {
+            0 => {
+                let member = Parts::of(rest).text()?;
+                MemberId::new(&member).ok().map(Self::Suspension)
+            }
+            1 => Some(Self::Claim(CaseId(Uuid::from_slice(rest).ok()?))),
+            2 => {
+                let (_, decision) = rest.split_last_chunk::<16>()?;
+                let member = MemberId::new(&Parts::of(rest).text()?).ok()?;
+                let decision = DecisionId(Uuid::from_bytes(*decision));
+                Some(Self::Restriction(member, decision))
+            }
+            3 => Some(Self::Appeal(CaseId(Uuid::from_slice(rest).ok()?))),
+            _ => None,
+        }
+    }
+}
+
+/// What an event says of an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Of what.
+    pub(crate) of: Ending,
+    /// When it ends now; none when there is nothing to end any more, or it is for good.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Said {
+    /// What an event of this stream says of ends.
+    pub(crate) fn by(stream: &str, event: &Event<'_>) -> [Option<Self>; 2] {
+        match event {
+            Event::Member(event) => [Self::of_member(event), None],
+            Event::Case(event) => {
+                let case = stream.strip_prefix("case-").and_then(|id| id.parse().ok());
+                case.map_or([None, None], |case| Self::of_case(case, event))
+            }
+            Event::Conversation(_)
+            | Event::Policy(_)
+            | Event::Reactor(_)
+            | Event::Act(_)
+            | Event::Refused(_) => [None, None],
+        }
+    }
+
+    fn of_member(event: &member::Event<'_>) -> Option<Self> {
+        let member = event.member().clone();
+        let (of, until) = match event {
+            member::Event::MemberSuspended(suspended) => {
+                (Ending::Suspension(member), suspended.until)
+            }
+            member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => {
+                (Ending::Suspension(member), None)
+            }
+            member::Event::MemberRestricted(restricted) => (
+                Ending::Restriction(member, restricted.decision),
+                restricted.until,
+            ),
+            member::Event::RestrictionEnded(ended) => {
+                (Ending::Restriction(member, ended.decision), None)
+            }
+            member::Event::MemberRegistered(_)
+            | member::Event::AgeBandChanged(_)
+            | member::Event::DmSettingChanged(_)
+            | member::Event::RequestSlotTaken(_)
+            | member::Event::RequestSlotReturned(_)
+            | member::Event::ReportCounted(_) => return None,
+        };
+        Some(Self { of, until })
+    }
+
+    fn of_case(case: CaseId, event: &case::Event<'_>) -> [Option<Self>; 2] {
+        let said = |of, until| Some(Self { of, until });
+        match event {
+            case::Event::CaseClaimed(claimed) => {
+                [said(Ending::Claim(case), Some(claimed.until)), None]
+            }
+            // By who does not hold the case it changes nothing.
+            case::Event::CaseNoted(noted) => {
+                let until = noted.claimed_until;
+                [
+                    until.and_then(|until| said(Ending::Claim(case), Some(until))),
+                    None,
+                ]
+            }
+            case::Event::CaseReleased(_)
+            | case::Event::ClaimLapsed(_)
+            | case::Event::CaseEscalated(_) => [said(Ending::Claim(case), None), None],
+            case::Event::CaseDecided(decided) => [
+                said(Ending::Claim(case), None),
+                said(Ending::Appeal(case), decided.appealable_until),
+            ],
+            case::Event::CaseClosed(_) => [said(Ending::Appeal(case), None), None],
+            case::Event::CaseOpened(_)
+            | case::Event::ReportJoined(_)
+            | case::Event::ContentDisclosed(_) => [None, None],
+        }
+    }
+}
+
+/// An end that is to come, and what gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Suspension {
-    /// When it ends.
+pub(crate) struct Due {
+    /// When.
     pub(crate) until: Timestamp,
-    /// The event that suspended the member.
+    /// The event that gave it.
     pub(crate) cause: Uuid,
     /// What that event belongs to.
     pub(crate) correlation: Uuid,
 }
 
-impl Suspension {
-    /// What an event leaves of its member's suspension; none when there is none, or it is for good.
-    pub(crate) fn of(event: &member::Event<'_>, cause: Uuid, correlation: Uuid) -> Option<Self> {
-        let member::Event::MemberSuspended(suspended) = event else {
-            return None;
-        };
-        suspended.until.map(|until| Self {
-            until,
-            cause,
-            correlation,
-        })
-    }
-
+impl Due {
     /// As a row.
     pub(crate) fn encode(&self) -> [u8; 40] {
         let mut row = [0; 40];
@@ -63,47 +182,43 @@ impl Suspension {
     }
 }
 
-/// What the newest event seen of a member left.
+/// What the newest event seen left of an end.
 struct Newest {
     version: u64,
     /// None is kept until the view has come as far, so that what it tells later is known to be older.
-    suspension: Option<Suspension>,
+    due: Option<Due>,
 }
 
 #[derive(Default)]
-struct Due {
-    by_time: BTreeSet<(Timestamp, MemberId)>,
-    by_member: FxHashMap<MemberId, Newest>,
+struct Held {
+    by_time: BTreeSet<(Timestamp, Ending)>,
+    by_ending: FxHashMap<Ending, Newest>,
 }
 
-impl Due {
-    /// Sets or clears a member's due time, unless something newer did. Whether one was set.
-    fn put(&mut self, member: &MemberId, version: u64, suspension: Option<Suspension>) -> bool {
-        let before = self.by_member.get(member);
+impl Held {
+    /// Sets or clears a due time, unless something newer did. Whether one was set.
+    fn put(&mut self, of: &Ending, version: u64, due: Option<Due>) -> bool {
+        let before = self.by_ending.get(of);
         if before.is_some_and(|newest| newest.version > version) {
             return false;
         }
-        if let Some(before) = before.and_then(|newest| newest.suspension) {
-            self.by_time.remove(&(before.until, member.clone()));
+        if let Some(before) = before.and_then(|newest| newest.due) {
+            self.by_time.remove(&(before.until, of.clone()));
         }
-        if let Some(suspension) = suspension {
-            self.by_time.insert((suspension.until, member.clone()));
+        if let Some(due) = due {
+            self.by_time.insert((due.until, of.clone()));
         }
-        let newest = Newest {
-            version,
-            suspension,
-        };
-        self.by_member.insert(member.clone(), newest);
-        suspension.is_some()
+        self.by_ending.insert(of.clone(), Newest { version, due });
+        due.is_some()
     }
 
-    /// Forgets a member of whom nothing is due, where nothing older than `version` can come any more.
-    fn settle(&mut self, member: &MemberId, version: u64) {
-        if let Some(newest) = self.by_member.get(member)
-            && newest.suspension.is_none()
+    /// Forgets what is not due any more, where nothing older than `version` can come any more.
+    fn settle(&mut self, of: &Ending, version: u64) {
+        if let Some(newest) = self.by_ending.get(of)
+            && newest.due.is_none()
             && newest.version <= version
         {
-            self.by_member.remove(member);
+            self.by_ending.remove(of);
         }
     }
 }
@@ -111,87 +226,67 @@ impl Due {
 /// The due times.
 #[derive(Default)]
 pub(crate) struct Timers {
-    due: Mutex<Due>,
+    held: Mutex<Held>,
     changed: Notify,
 }
 
 impl Timers {
-    /// Takes an event of a member's stream that was appended into account.
-    pub(crate) fn observe(
-        &self,
-        event: &member::Event<'_>,
-        version: u64,
-        event_id: Uuid,
-        correlation: Uuid,
-    ) {
-        match event {
-            member::Event::MemberSuspended(_)
-            | member::Event::MemberReinstated(_)
-            | member::Event::SuspensionEnded(_) => {
-                let suspension = Suspension::of(event, event_id, correlation);
-                if self.due.lock().put(event.member(), version, suspension) {
-                    self.changed.notify_one();
-                }
-            }
-            member::Event::MemberRegistered(_)
-            | member::Event::AgeBandChanged(_)
-            | member::Event::DmSettingChanged(_)
-            | member::Event::RequestSlotTaken(_)
-            | member::Event::RequestSlotReturned(_)
-            | member::Event::ReportCounted(_) => {}
+    /// Takes what an appended event says into account.
+    pub(crate) fn observe(&self, said: &Said, version: u64, event_id: Uuid, correlation: Uuid) {
+        let due = said.until.map(|until| Due {
+            until,
+            cause: event_id,
+            correlation,
+        });
+        if self.held.lock().put(&said.of, version, due) {
+            self.changed.notify_one();
         }
     }
 
     /// The same for an event that the view applies: it may have been seen, as may newer ones, and no older one comes
     /// after it.
-    pub(crate) fn applied(
-        &self,
-        event: &member::Event<'_>,
-        version: u64,
-        event_id: Uuid,
-        correlation: Uuid,
-    ) {
-        self.observe(event, version, event_id, correlation);
-        self.due.lock().settle(event.member(), version);
+    pub(crate) fn applied(&self, said: &Said, version: u64, event_id: Uuid, correlation: Uuid) {
+        self.observe(said, version, event_id, correlation);
+        self.held.lock().settle(&said.of, version);
     }
 
     /// Takes in what the view's rows say, unless an event said something already.
-    pub(crate) fn set(&self, member: &MemberId, suspension: Suspension) {
-        if self.due.lock().put(member, 0, Some(suspension)) {
+    pub(crate) fn set(&self, of: &Ending, due: Due) {
+        if self.held.lock().put(of, 0, Some(due)) {
             self.changed.notify_one();
         }
     }
 
-    /// Clears a member's due time, if it is still this one.
-    pub(crate) fn forget(&self, member: &MemberId, suspension: Suspension) {
-        let mut due = self.due.lock();
-        if let Some(newest) = due.by_member.get_mut(member)
-            && newest.suspension == Some(suspension)
+    /// Clears a due time, if it is still this one.
+    pub(crate) fn forget(&self, of: &Ending, due: Due) {
+        let mut held = self.held.lock();
+        if let Some(newest) = held.by_ending.get_mut(of)
+            && newest.due == Some(due)
         {
-            newest.suspension = None;
-            due.by_time.remove(&(suspension.until, member.clone()));
+            newest.due = None;
+            held.by_time.remove(&(due.until, of.clone()));
         }
     }
 
-    /// The first suspension that ends at `now` or before, but for those of the members passed over.
+    /// The first end that comes at `now` or before, but for those passed over.
     pub(crate) fn first_due(
         &self,
         now: Timestamp,
-        passed_over: &FxHashSet<MemberId>,
-    ) -> Option<(MemberId, Suspension)> {
-        let due = self.due.lock();
-        let (_, member) = due
+        passed_over: &FxHashSet<Ending>,
+    ) -> Option<(Ending, Due)> {
+        let held = self.held.lock();
+        let (_, of) = held
             .by_time
             .iter()
             .take_while(|(until, _)| *until <= now)
-            .find(|(_, member)| !passed_over.contains(member))?;
-        let suspension = due.by_member.get(member)?.suspension?;
-        Some((member.clone(), suspension))
+            .find(|(_, of)| !passed_over.contains(of))?;
+        let due = held.by_ending.get(of)?.due?;
+        Some((of.clone(), due))
     }
 
     /// When the next one ends.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.due.lock().by_time.first().map(|(until, _)| *until)
+        self.held.lock().by_time.first().map(|(until, _)| *until)
     }
 
     /// Ends when a due time was added.
@@ -202,35 +297,30 @@ impl Timers {
 
 #[cfg(test)]
 mod spec {
-    use domain::ids::ReasonCode;
-
     use super::*;
 
-    fn bob() -> MemberId {
-        MemberId::new("bob").unwrap()
+    fn bob() -> Ending {
+        Ending::Suspension(MemberId::new("bob").unwrap())
     }
 
-    fn suspended(until: i64) -> member::Event<'static> {
-        member::Event::MemberSuspended(member::MemberSuspended {
-            member: bob(),
-            by: MemberId::new("mod").unwrap(),
+    fn suspended(until: i64) -> Said {
+        Said {
+            of: bob(),
             until: Some(Timestamp(until)),
-            reason: ReasonCode::new("spam").unwrap(),
-            text: "rest".into(),
-        })
+        }
     }
 
-    fn reinstated() -> member::Event<'static> {
-        member::Event::MemberReinstated(member::MemberReinstated {
-            member: bob(),
-            by: MemberId::new("mod").unwrap(),
-        })
+    fn reinstated() -> Said {
+        Said {
+            of: bob(),
+            until: None,
+        }
     }
 
     fn due(timers: &Timers) -> Option<i64> {
         timers
             .first_due(Timestamp(i64::MAX), &FxHashSet::default())
-            .map(|(_, suspension)| suspension.until.0)
+            .map(|(_, due)| due.until.0)
     }
 
     #[test]
@@ -256,24 +346,44 @@ mod spec {
         timers.observe(&suspended(10), 2, cause, cause);
         timers.observe(&reinstated(), 3, cause, cause);
         timers.applied(&suspended(10), 2, cause, cause);
-        assert_eq!(timers.due.lock().by_member.len(), 1);
+        assert_eq!(timers.held.lock().by_ending.len(), 1);
         timers.applied(&reinstated(), 3, cause, cause);
-        assert_eq!(timers.due.lock().by_member.len(), 0);
+        assert_eq!(timers.held.lock().by_ending.len(), 0);
     }
 
     #[test]
-    fn a_member_passed_over_keeps_nobody_waiting() {
+    fn what_is_passed_over_keeps_nothing_waiting() {
         let timers = Timers::default();
-        let suspension = |until| Suspension {
+        let due = |until| Due {
             until: Timestamp(until),
             cause: Uuid::nil(),
             correlation: Uuid::nil(),
         };
-        let eve = MemberId::new("eve").unwrap();
-        timers.set(&bob(), suspension(10));
-        timers.set(&eve, suspension(20));
+        let claim = Ending::Claim(CaseId(Uuid::from_u128(7)));
+        timers.set(&bob(), due(10));
+        timers.set(&claim, due(20));
         let passed_over = FxHashSet::from_iter([bob()]);
         let first = timers.first_due(Timestamp(20), &passed_over);
-        assert_eq!(first, Some((eve, suspension(20))));
+        assert_eq!(first, Some((claim, due(20))));
+    }
+
+    #[test]
+    fn what_ends_and_when_is_read_back_from_its_row() {
+        let (case, decision) = (CaseId(Uuid::from_u128(u128::MAX - 1)), Uuid::from_u128(9));
+        let eve = MemberId::new("eve").unwrap();
+        for of in [
+            bob(),
+            Ending::Claim(case),
+            Ending::Restriction(eve, DecisionId(decision)),
+            Ending::Appeal(case),
+        ] {
+            assert_eq!(Ending::decode(&of.encode()), Some(of));
+        }
+        let due = Due {
+            until: Timestamp(-7),
+            cause: Uuid::from_u128(1),
+            correlation: Uuid::from_u128(2),
+        };
+        assert_eq!(Due::decode(&due.encode()), Some(due));
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::rejection::CommandRefused;
-use crate::superseded::ReportJoinedV1;
+use crate::superseded::{CommandRefusedV1, ReportJoinedV1};
 use crate::text::Text;
 use crate::{act, case, conversation, member, policy, reactor};
 
@@ -120,11 +120,22 @@ macro_rules! types {
             },)*
             EventType {
                 name: COMMAND_REFUSED,
-                stream: "the stream the command was decided on",
-                since: 1,
+                stream: ITS_STREAM,
+                since: COMMAND_REFUSED_SINCE,
                 superseded_by: None,
                 decode: |data| serde_json::from_slice(data).map(Event::Refused),
                 shape: |generator| CommandRefused::json_schema(generator).to_value(),
+            },
+            EventType {
+                name: COMMAND_REFUSED_V1,
+                stream: ITS_STREAM,
+                since: 1,
+                superseded_by: Some(COMMAND_REFUSED),
+                decode: |data| {
+                    let old: CommandRefusedV1 = serde_json::from_slice(data)?;
+                    Ok(Event::Refused(old.into()))
+                },
+                shape: |generator| CommandRefusedV1::json_schema(generator).to_value(),
             },
             $(EventType {
                 name: $old,
@@ -143,7 +154,7 @@ macro_rules! types {
         fn newest(event: &Event<'_>) -> (&'static str, u32) {
             match event {
                 $(Event::$sum($aggregate::Event::$variant(_)) => ($name, $since),)*
-                Event::Refused(_) => (COMMAND_REFUSED, 1),
+                Event::Refused(_) => (COMMAND_REFUSED, COMMAND_REFUSED_SINCE),
             }
         }
 
@@ -164,12 +175,21 @@ macro_rules! types {
                     return $payload::of(event).map(|old| ($old, to_json(&old)));
                 }
             )*
+            if level >= 1
+                && let Event::Refused(refused) = event
+            {
+                return CommandRefusedV1::of(refused).map(|old| (COMMAND_REFUSED_V1, to_json(&old)));
+            }
             None
         }
     };
 }
 
-const COMMAND_REFUSED: &str = "command-refused.v1";
+const COMMAND_REFUSED: &str = "command-refused.v2";
+const COMMAND_REFUSED_SINCE: u32 = 2;
+const COMMAND_REFUSED_V1: &str = "command-refused.v1";
+/// Where refusals stand.
+const ITS_STREAM: &str = "the stream the command was decided on";
 
 types! {
     written {
@@ -200,6 +220,16 @@ types! {
         "member-reinstated.v1" since 1 => member::MemberReinstated in Member,
         "suspension-ended.v1" since 1 => member::SuspensionEnded in Member,
         "request-slot-returned.v1" since 1 => member::RequestSlotReturned in Member,
+        "case-claimed.v1" since 2 => case::CaseClaimed in Case,
+        "case-released.v1" since 2 => case::CaseReleased in Case,
+        "claim-lapsed.v1" since 2 => case::ClaimLapsed in Case,
+        "case-noted.v1" since 2 => case::CaseNoted in Case,
+        "case-escalated.v1" since 2 => case::CaseEscalated in Case,
+        "messages-removed.v1" since 2 => conversation::MessagesRemoved in Conversation,
+        "case-decided.v1" since 2 => case::CaseDecided in Case,
+        "case-closed.v1" since 2 => case::CaseClosed in Case,
+        "member-restricted.v1" since 2 => member::MemberRestricted in Member,
+        "restriction-ended.v1" since 2 => member::RestrictionEnded in Member,
         "content-disclosed.v1" since 1 => case::ContentDisclosed in Case,
         "policy-set.v1" since 1 => policy::PolicySet in Policy,
         "act-content-disclosed.v1" since 2 => act::ContentDisclosed in Act,

@@ -31,7 +31,7 @@ pub enum Event<'a> {
     /// Of a stream `member-…`.
     Member(member::Event<'a>),
     /// Of a stream `case-…`.
-    Case(case::Event),
+    Case(case::Event<'a>),
     /// Of the stream `policy`.
     Policy(policy::Event),
     /// Of a stream `reactor-…`.
@@ -48,7 +48,7 @@ impl Event<'_> {
         match self {
             Event::Conversation(event) => Event::Conversation(event.into_owned()),
             Event::Member(event) => Event::Member(event.into_owned()),
-            Event::Case(event) => Event::Case(event),
+            Event::Case(event) => Event::Case(event.into_owned()),
             Event::Policy(event) => Event::Policy(event),
             Event::Reactor(event) => Event::Reactor(event),
             Event::Act(event) => Event::Act(event.into_owned()),

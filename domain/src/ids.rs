@@ -23,6 +23,9 @@ pub const EVENT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c04");
 /// Namespace of correlation and causation ids of commands: see [`correlation_id`] and [`causation_id`].
 pub const COMMAND_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c05");
 
+/// Namespace of decision ids: moderator, NUL, command id.
+pub const DECISION_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c06");
+
 /// Most bytes of a member id.
 pub const MEMBER_ID_BYTES_MAX: usize = 128;
 /// Most bytes of a client's command id; an item of a bulk call adds its own few to it.
@@ -237,6 +240,10 @@ uuid_id!(
     /// Names one report.
     ReportId
 );
+uuid_id!(
+    /// Names one decision of a moderator on a case.
+    DecisionId
+);
 
 impl ConversationId {
     /// The conversation of two members, in either order.
@@ -268,6 +275,16 @@ impl ReportId {
         ReportId(derive(
             &REPORT_NAMESPACE,
             &[reporter.as_str(), command.as_str()],
+        ))
+    }
+}
+
+impl DecisionId {
+    /// The decision that a command of `moderator` makes.
+    pub fn of(moderator: &MemberId, command: &CommandId) -> DecisionId {
+        DecisionId(derive(
+            &DECISION_NAMESPACE,
+            &[moderator.as_str(), command.as_str()],
         ))
     }
 }

@@ -51,6 +51,18 @@ pub enum Code {
     InvalidSuspension,
     /// A policy with a value that none may have.
     InvalidPolicy,
+    /// Another moderator holds the case.
+    AlreadyClaimed,
+    /// The moderator does not hold the case, which this needs.
+    NotClaimed,
+    /// Another moderator has to do this than the one who asks.
+    SameModerator,
+    /// The case was decided, and nothing was reported since.
+    AlreadyDecided,
+    /// A note that says nothing or too much.
+    InvalidNote,
+    /// A decision without what every decision has, or with an end that cannot be.
+    InvalidDecision,
     /// The message would open a request: take a slot of the sender's first, then decide again. Never leaves the write
     /// side.
     SlotNeeded,
@@ -79,6 +91,12 @@ impl Code {
             Code::RegisteredAtFixed => "registered_at_fixed",
             Code::InvalidSuspension => "invalid_suspension",
             Code::InvalidPolicy => "invalid_policy",
+            Code::AlreadyClaimed => "already_claimed",
+            Code::NotClaimed => "not_claimed",
+            Code::SameModerator => "same_moderator",
+            Code::AlreadyDecided => "already_decided",
+            Code::InvalidNote => "invalid_note",
+            Code::InvalidDecision => "invalid_decision",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
         }
@@ -250,7 +268,7 @@ impl Rejection {
 
 /// The field that a recorded refusal names: it follows from the code.
 fn recorded_field(code: Code) -> Option<&'static str> {
-    if code == Code::InvalidReport {
+    if matches!(code, Code::InvalidReport | Code::InvalidDecision) {
         Some("messages")
     } else if code == Code::InvalidReadMark {
         Some("up_to")
@@ -283,9 +301,14 @@ pub enum CommandName {
     ChangePolicy,
     SuspendMember,
     ReinstateMember,
+    ClaimCase,
+    ReleaseCase,
+    NoteOnCase,
+    EscalateCase,
+    DecideCase,
 }
 
-/// `command-refused.v1`: a command was refused for what was so then.
+/// `command-refused.v2`: a command was refused for what was so then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRefused {
     /// Which command.

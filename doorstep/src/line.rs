@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use commands::{Command, Envelope, Target};
-use domain::case::Category;
+use domain::case::{Action, Category, Ruling};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
-use domain::ids::{CommandId, MemberId, ReasonCode};
+use domain::ids::{CaseId, CommandId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -232,6 +232,39 @@ pub enum LineCommand {
         member: MemberId,
         other: MemberId,
     },
+    ClaimCase {
+        member: MemberId,
+        case: CaseId,
+    },
+    ReleaseCase {
+        member: MemberId,
+        case: CaseId,
+    },
+    NoteOnCase {
+        member: MemberId,
+        case: CaseId,
+        text: String,
+    },
+    EscalateCase {
+        member: MemberId,
+        case: CaseId,
+        #[serde(default)]
+        text: String,
+    },
+    DecideCase {
+        member: MemberId,
+        case: CaseId,
+        action: Action,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<At>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<u64>,
+        reason: ReasonCode,
+        #[serde(default)]
+        text: String,
+        #[serde(default)]
+        facts: String,
+    },
     #[serde(skip_deserializing)]
     ChangePolicy {
         member: MemberId,
@@ -405,6 +438,32 @@ impl LineCommand {
             }
             Self::ReinstateMember { member, other } => {
                 (member, Command::ReinstateMember { member: other })
+            }
+            Self::ClaimCase { member, case } => (member, Command::ClaimCase { case }),
+            Self::ReleaseCase { member, case } => (member, Command::ReleaseCase { case }),
+            Self::NoteOnCase { member, case, text } => (member, Command::NoteOnCase { case, text }),
+            Self::EscalateCase { member, case, text } => {
+                (member, Command::EscalateCase { case, text })
+            }
+            Self::DecideCase {
+                member,
+                case,
+                action,
+                until,
+                messages,
+                reason,
+                text,
+                facts,
+            } => {
+                let ruling = Ruling {
+                    action,
+                    until: until.map(|at| at.0),
+                    messages,
+                    reason,
+                    text,
+                    facts,
+                };
+                (member, Command::DecideCase { case, ruling })
             }
             Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
         }

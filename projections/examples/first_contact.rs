@@ -138,6 +138,7 @@ impl View<DomainCodec> for FirstContact {
             | Conversation::ConversationUnmuted(_)
             | Conversation::MemberBlocked(_)
             | Conversation::MemberUnblocked(_)
+            | Conversation::MessagesRemoved(_)
             | Conversation::RelationshipRecorded(_) => Ok(()),
         }
     }

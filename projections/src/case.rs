@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use domain::case::Category;
+use domain::case::{self, Action, Category};
 use domain::conversation as events;
 use domain::event::Event;
-use domain::ids::{CaseId, MemberId, ReportId};
+use domain::ids::{CaseId, DecisionId, MemberId, ReasonCode, ReportId};
 use domain::time::Timestamp;
-use event_store::EventStore;
+use event_store::{EventStore, RecordedEvent, StreamName};
 
 use crate::conversation::{self, Row};
-use crate::moderation_queue::{self, Filed, QueueItem};
+use crate::moderation_queue::{self, Filed, Placed, QueueItem};
 use crate::views::Views;
 use crate::{Answer, QueryError, ViewName, texts};
 
@@ -33,6 +33,10 @@ pub struct Case {
     pub reports: Vec<CaseReport>,
     /// The reported messages and up to five on either side, by number.
     pub messages: Vec<CaseMessage>,
+    /// What moderators wrote down, oldest first; at most [`Case::NOTES_MAX`], the newest.
+    pub notes: Vec<CaseNote>,
+    /// What was decided, oldest first; at most [`Case::DECISIONS_MAX`], the newest.
+    pub decisions: Vec<CaseDecision>,
     /// What is known of the reported member and of the reporter.
     pub history: [MemberHistory; 2],
 }
@@ -40,6 +44,10 @@ pub struct Case {
 impl Case {
     /// How many reports a case shows.
     pub const REPORTS_MAX: usize = 100;
+    /// How many notes a case shows.
+    pub const NOTES_MAX: usize = 100;
+    /// How many decisions a case shows.
+    pub const DECISIONS_MAX: usize = 100;
     /// How many messages of the conversation a case shows; those about its latest reports come first.
     pub const MESSAGES_MAX: usize = 500;
 }
@@ -87,8 +95,46 @@ pub struct CaseMessage {
     pub sent_at: Timestamp,
     /// When it was unsent.
     pub unsent_at: Option<Timestamp>,
+    /// When moderators removed it.
+    pub removed_at: Option<Timestamp>,
     /// It is one of the reported ones.
     pub reported: bool,
+}
+
+/// What a moderator wrote down about a case, or said as they left it to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseNote {
+    /// Who wrote it.
+    pub by: MemberId,
+    /// What.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was decided on a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseDecision {
+    /// The decision.
+    pub decision_id: DecisionId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// What it does.
+    pub action: Action,
+    /// Until when; none where it has no end.
+    pub until: Option<Timestamp>,
+    /// The messages that it removes.
+    pub messages: Vec<u64>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    pub text: String,
+    /// The facts relied on.
+    pub facts: String,
+    /// When.
+    pub decided_at: Timestamp,
+    /// The last moment at which the member can appeal; none where there is nothing to appeal.
+    pub appealable_until: Option<Timestamp>,
 }
 
 /// What moderators know of a member.
@@ -131,6 +177,14 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
     for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
         reports.push(report(reads.log(), &summary, filed).await?);
     }
+    let mut notes = Vec::new();
+    for noted in moderation_queue::noted(&queue, case, Case::NOTES_MAX)? {
+        notes.push(note(reads.log(), case, noted).await?);
+    }
+    let mut decisions = Vec::new();
+    for decided in moderation_queue::decided(&queue, case, Case::DECISIONS_MAX)? {
+        decisions.push(decision(reads.log(), case, decided).await?);
+    }
     let rows = around(&conversation, &summary, &reports)?;
     let members = conversation::members(&conversation, summary.conversation_id)?;
     let versions: Vec<u64> = rows.iter().rev().map(|(_, row)| row.version).collect();
@@ -152,6 +206,7 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
             text: (reported || row.unsent_at.is_none()).then_some(sent.text),
             sent_at: sent.sent_at,
             unsent_at: row.unsent_at.map(Timestamp),
+            removed_at: row.removed_at.map(Timestamp),
             reported,
         });
     }
@@ -161,6 +216,8 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
             reporter,
             reports,
             messages,
+            notes,
+            decisions,
             history,
         },
         position,
@@ -191,6 +248,52 @@ async fn report(
         reported_at: Timestamp(event.at_ms()),
         over_limit: reported.over_limit,
         evidence: evidence.collect(),
+    })
+}
+
+/// The event of a case that stands here.
+async fn event(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<RecordedEvent> {
+    let stream = StreamName::new(case::stream(id))?;
+    let event = store.read_one(&stream, at.version).await?;
+    event.context("an event of a case is gone")
+}
+
+/// A decision as its event has it.
+async fn decision(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<CaseDecision> {
+    let event = event(store, id, at).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
+        anyhow::bail!("the event of a decision is none");
+    };
+    Ok(CaseDecision {
+        decision_id: decided.decision,
+        by: decided.by,
+        action: decided.action,
+        until: decided.until,
+        messages: decided.messages,
+        reason: decided.reason,
+        text: decided.text.as_str().to_owned(),
+        facts: decided.facts.as_str().to_owned(),
+        decided_at: Timestamp(event.at_ms()),
+        appealable_until: decided.appealable_until,
+    })
+}
+
+/// A note as its event has it.
+async fn note(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<CaseNote> {
+    let event = event(store, id, at).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let (by, text) = if let Event::Case(case::Event::CaseNoted(noted)) = decoded {
+        (noted.by, noted.text)
+    } else if let Event::Case(case::Event::CaseEscalated(escalated)) = decoded {
+        (escalated.by, escalated.text)
+    } else {
+        anyhow::bail!("the event of a note is none");
+    };
+    Ok(CaseNote {
+        by,
+        text: text.as_str().to_owned(),
+        at: Timestamp(event.at_ms()),
     })
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn message_of<'e, 'a>(event: &'e conversation::Event<'a>) -> Option<M
         | Event::ConversationUnmuted(_)
         | Event::MemberBlocked(_)
         | Event::MemberUnblocked(_)
+        | Event::MessagesRemoved(_)
         | Event::RelationshipRecorded(_)
         | Event::MessagesReported(_) => None,
     }

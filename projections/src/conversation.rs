@@ -36,12 +36,14 @@ pub struct MessageItem {
     pub number: u64,
     /// Who wrote it.
     pub from: MemberId,
-    /// What it says; none once unsent.
+    /// What it says; none once unsent or removed.
     pub text: Option<String>,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When it was unsent.
     pub unsent_at: Option<Timestamp>,
+    /// When moderators removed it.
+    pub removed_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,7 @@ pub(crate) struct Row {
     pub(crate) from: Side,
     pub(crate) withheld: bool,
     pub(crate) unsent_at: Option<i64>,
+    pub(crate) removed_at: Option<i64>,
 }
 
 /// A conversation's thread with its members.
@@ -103,7 +106,7 @@ impl View<DomainCodec> for Conversation {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -141,6 +144,7 @@ impl View<DomainCodec> for Conversation {
             from: author,
             withheld: false,
             unsent_at: None,
+            removed_at: None,
         };
         match event {
             conversation::Event::MessageSent(sent) => {
@@ -179,6 +183,18 @@ impl View<DomainCodec> for Conversation {
                 } else {
                     store(tx, MESSAGES, stands, &row)
                 }
+            }
+            conversation::Event::MessagesRemoved(removed) => {
+                for number in &removed.numbers {
+                    for seers in [Seers::Both, Seers::Only(author)] {
+                        let key = key(id, seers, *number);
+                        if let Some(row) = load::<Row>(tx, MESSAGES, &key)? {
+                            let removed_at = Some(recorded.at_ms());
+                            store(tx, MESSAGES, &key, &Row { removed_at, ..row })?;
+                        }
+                    }
+                }
+                Ok(())
             }
             conversation::Event::RequestOpened(_)
             | conversation::Event::RequestAccepted(_)
@@ -322,9 +338,10 @@ async fn told(
         .map(|((number, row), sent)| MessageItem {
             number,
             from: row.from.of(members).clone(),
-            text: row.unsent_at.is_none().then_some(sent.text),
+            text: (row.unsent_at.is_none() && row.removed_at.is_none()).then_some(sent.text),
             sent_at: sent.sent_at,
             unsent_at: row.unsent_at.map(Timestamp),
+            removed_at: row.removed_at.map(Timestamp),
         })
         .collect();
     Ok(Page {

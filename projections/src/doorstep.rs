@@ -11,7 +11,7 @@
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
-use domain::member::{self, AgeBand};
+use domain::member::{self, AgeBand, Restriction};
 use domain::policy::{self, Admission, Audience, Relationship, Rules};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
@@ -399,6 +399,18 @@ fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option
         }),
         member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => Some(Standing {
             suspended: false,
+            ..known()
+        }),
+        member::Event::MemberRestricted(restricted) => match restricted.restriction {
+            Restriction::Suspension => Some(Standing {
+                suspended: true,
+                ..known()
+            }),
+            // A limit freezes nothing that waits.
+            Restriction::Limit => None,
+        },
+        member::Event::RestrictionEnded(ended) => Some(Standing {
+            suspended: ended.suspended,
             ..known()
         }),
         member::Event::RequestSlotTaken(_)

@@ -196,7 +196,7 @@ impl View<DomainCodec> for Feed {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -324,7 +324,8 @@ fn of_nobodys_messages(
         | Event::ReadMarked(_)
         | Event::ConversationMuted(_)
         | Event::ConversationUnmuted(_)
-        | Event::RelationshipRecorded(_) => Ok(()),
+        | Event::RelationshipRecorded(_)
+        | Event::MessagesRemoved(_) => Ok(()),
     }
 }
 
@@ -351,6 +352,8 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         member::Event::MemberSuspended(_)
         | member::Event::MemberReinstated(_)
         | member::Event::SuspensionEnded(_)
+        | member::Event::MemberRestricted(_)
+        | member::Event::RestrictionEnded(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
         | member::Event::ReportCounted(_) => false,
@@ -409,6 +412,9 @@ fn shows(
         return false;
     };
     let (_, author) = Pair::acting(event);
+    if let conversation::Event::MessagesRemoved(removed) = event {
+        return side == author || removed.numbers.iter().any(|number| *number > above);
+    }
     let told = if let conversation::Event::MessageUnsent(unsent) = event {
         Some((unsent.number, unsent.withheld))
     } else {

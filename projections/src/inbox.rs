@@ -91,7 +91,7 @@ impl View<DomainCodec> for Inbox {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {

@@ -23,7 +23,7 @@ pub struct LastMessage {
     pub number: u64,
     /// Who wrote it.
     pub from: MemberId,
-    /// What it says; none once unsent.
+    /// What it says; none once unsent or removed.
     pub text: Option<String>,
     /// When it was sent.
     pub sent_at: Timestamp,
@@ -50,7 +50,7 @@ pub(crate) enum Content<'a> {
         #[serde(borrow)]
         text: Cow<'a, str>,
     },
-    /// The message was unsent.
+    /// The message was unsent or removed.
     Unsent {
         /// When it was sent.
         sent_at: i64,
@@ -59,7 +59,7 @@ pub(crate) enum Content<'a> {
     InLog {
         /// Its version in the conversation.
         version: u64,
-        /// The message was unsent: the text is not to be shown.
+        /// The message was unsent or removed: the text is not to be shown.
         unsent: bool,
     },
 }
@@ -69,7 +69,7 @@ impl<'a> Content<'a> {
     pub(crate) fn in_log(mark: Mark) -> Self {
         Self::InLog {
             version: mark.version,
-            unsent: mark.unsent,
+            unsent: mark.unsent || mark.removed,
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Content<'a> {
 impl<'a> Shown<'a> {
     /// The message of `mark`, in the row of the member on `side`.
     pub(crate) fn new(mark: Mark, side: Side, content: Content<'a>) -> Self {
-        let content = if mark.unsent {
+        let content = if mark.unsent || mark.removed {
             content.unsent()
         } else {
             content

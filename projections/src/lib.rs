@@ -48,7 +48,9 @@ pub use as_of::{
 };
 pub use blocked::BlockItem;
 pub use care::{Beginning, CareError, Last};
-pub use case::{Case, CaseMessage, CaseReport, EvidenceItem, MemberHistory};
+pub use case::{
+    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, EvidenceItem, MemberHistory,
+};
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
 pub use error::{QueryError, WaitError};

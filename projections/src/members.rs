@@ -4,8 +4,8 @@
 //! Bound: a row per member.
 
 use domain::event::Event;
-use domain::ids::MemberId;
-use domain::member::{self, AgeBand};
+use domain::ids::{DecisionId, MemberId};
+use domain::member::{self, AgeBand, Restriction};
 use domain::policy::{self, Audience, Rules};
 use domain::time::Timestamp;
 use event_store::{Position, RecordedEvent};
@@ -55,18 +55,33 @@ pub struct Suspension {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     registered_at: i64,
     age_band: AgeBand,
     chosen: Option<Audience>,
     setting_version: u64,
     setting_position: u64,
-    /// Since when, and until when.
+    /// By hand: since when, and until when.
     suspension: Option<(i64, Option<i64>)>,
+    /// By decisions: by which, since when, and until when.
+    suspended_by: Vec<(DecisionId, i64, Option<i64>)>,
 }
 
 impl Row {
+    /// Since when they are suspended, by whatever began first, and until when, by what ends last.
+    fn suspension(&self) -> Option<Suspension> {
+        let by_decision = self.suspended_by.iter();
+        let by_decision = by_decision.map(|(_, since, until)| (*since, *until));
+        let all = || self.suspension.into_iter().chain(by_decision.clone());
+        let since = all().map(|(since, _)| since).min()?;
+        let until = all().map(|(_, until)| until.unwrap_or(i64::MAX)).max()?;
+        Some(Suspension {
+            since: Timestamp(since),
+            until: (until != i64::MAX).then_some(Timestamp(until)),
+        })
+    }
+
     /// What the setting says was set anew, by choice or by default.
     fn set(self, version: u64, recorded: &RecordedEvent) -> Self {
         Self {
@@ -87,7 +102,7 @@ impl View<DomainCodec> for Members {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -108,8 +123,8 @@ impl View<DomainCodec> for Members {
             Event::Member(event) => {
                 let key = event.member().as_str().as_bytes();
                 let before: Option<Row> = load(tx, ROWS, key)?;
-                match row_after(before, recorded, event) {
-                    Some(after) if before != Some(after) => store(tx, ROWS, key, &after),
+                match row_after(before.clone(), recorded, event) {
+                    Some(after) if before.as_ref() != Some(&after) => store(tx, ROWS, key, &after),
                     _ => Ok(()),
                 }
             }
@@ -137,6 +152,7 @@ fn row_after(
             setting_version: 1,
             setting_position: recorded.position().0,
             suspension: None,
+            suspended_by: Vec::new(),
         });
     }
     let row = before?;
@@ -147,8 +163,9 @@ fn row_after(
                 ..row
             };
             let defaulted = row.chosen.is_none();
+            let version = row.setting_version + 1;
             Some(if defaulted {
-                row.set(row.setting_version + 1, recorded)
+                row.set(version, recorded)
             } else {
                 row
             })
@@ -169,8 +186,29 @@ fn row_after(
         }
         member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => Some(Row {
             suspension: None,
+            suspended_by: Vec::new(),
             ..row
         }),
+        member::Event::MemberRestricted(restricted) => match restricted.restriction {
+            Restriction::Suspension => {
+                let mut row = row;
+                let until = restricted.until.map(|until| until.0);
+                let by = (restricted.decision, recorded.at_ms(), until);
+                row.suspended_by.push(by);
+                Some(row)
+            }
+            Restriction::Limit => None,
+        },
+        member::Event::RestrictionEnded(ended) => {
+            let mut row = row;
+            row.suspended_by
+                .retain(|(decision, ..)| *decision != ended.decision);
+            if !ended.suspended {
+                // One by hand was over before, and had no event while the decision's held on.
+                row.suspension = None;
+            }
+            Some(row)
+        }
         member::Event::MemberRegistered(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
@@ -191,10 +229,7 @@ pub(crate) fn query(reader: &Reader, member: &MemberId) -> Result<Answer<Member>
             version: row.setting_version,
             position: Position(row.setting_position),
         },
-        suspension: row.suspension.map(|(since, until)| Suspension {
-            since: Timestamp(since),
-            until: until.map(Timestamp),
-        }),
+        suspension: row.suspension(),
     };
     Ok(Answer {
         value,

@@ -1,17 +1,17 @@
 //! `moderation_queue`: which cases wait for a moderator, and what is their evidence?
 //!
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
-//! only tell what moderators do with it. Key of the queue: state, then the rank by the domain's rule
+//! only tell what moderators do with it (`acts.rs`). Key of the queue: state, then the rank by the domain's rule
 //! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
 //! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
-//! passing of time, moves it. Bound: a row per case, per report (its place in the log, no text), per pair of reporter
-//! and reported until a report 90 days later, per member.
+//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), per pair of
+//! reporter and reported until a report 90 days later, per member.
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, MemberId};
-use domain::member;
+use domain::member::{self, Restriction};
 use domain::time::{DAY_MS, Timestamp};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,12 @@ const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
 const REPORTERS: &str = "reporters";
 const EXPIRIES: &str = "expiries";
+const NOTES: &str = "notes";
+const DECISIONS: &str = "decisions";
 
+mod acts;
 mod query;
+pub(crate) use acts::{Placed, decided, noted};
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -128,6 +132,10 @@ pub struct QueueItem {
     pub opened_at: Timestamp,
     /// Who holds it.
     pub claimed_by: Option<MemberId>,
+    /// When that claim lapses unless its holder acts before.
+    pub claimed_until: Option<Timestamp>,
+    /// Who left it to another moderator.
+    pub escalated_by: Option<MemberId>,
 }
 
 /// A case as it is kept.
@@ -149,6 +157,10 @@ struct CaseRow {
     opened_at: i64,
     opened_position: u64,
     claimed_by: Option<MemberId>,
+    claimed_until: Option<i64>,
+    escalated_by: Option<MemberId>,
+    /// Whether it was ever upheld.
+    was_upheld: bool,
 }
 
 impl CaseRow {
@@ -186,6 +198,8 @@ impl CaseRow {
             reporters: self.reporters,
             opened_at: Timestamp(self.opened_at),
             claimed_by: self.claimed_by,
+            claimed_until: self.claimed_until.map(Timestamp),
+            escalated_by: self.escalated_by,
         }
     }
 }
@@ -227,12 +241,12 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
         &[
-            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES,
+            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES, DECISIONS,
         ]
     }
 
@@ -245,19 +259,21 @@ impl View<DomainCodec> for ModerationQueue {
         ])
     }
 
-    /// A report ranks all cases of its member by those before it.
+    /// A report ranks all cases of its member by those before it; what moderators do with a case needs its reports.
     fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
         let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
         match decoded {
             Some(Event::Conversation(conversation::Event::MessagesReported(reported))) => {
                 keys.push(WaitKey::Writes(member::stream(&reported.reported)));
+                keys.extend(case_key(event, &reported.reported));
             }
             Some(_) => {}
-            None => keys.extend(
-                event
-                    .members()
-                    .map(|id| WaitKey::Writes(format!("member-{id}"))),
-            ),
+            None => {
+                for id in event.members() {
+                    keys.push(WaitKey::Writes(format!("member-{id}")));
+                    keys.extend(MemberId::new(id).ok().and_then(|id| case_key(event, &id)));
+                }
+            }
         }
         keys
     }
@@ -273,14 +289,20 @@ impl View<DomainCodec> for ModerationQueue {
                 report(tx, recorded, reported)
             }
             Event::Member(event) => member(tx, event),
+            Event::Case(event) => acts::apply(tx, recorded, event),
             Event::Conversation(_)
-            | Event::Case(_)
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
             | Event::Refused(_) => Ok(()),
         }
     }
+}
+
+/// What waits for a report of this member in the event's conversation: their case there.
+fn case_key(event: &RecordedEvent, reported: &MemberId) -> Option<WaitKey> {
+    let case = CaseId::of(conversation_of(event).ok()?, reported);
+    Some(WaitKey::Writes(domain::case::stream(case)))
 }
 
 fn report(
@@ -315,10 +337,14 @@ fn report(
         opened_at: recorded.at_ms(),
         opened_position: recorded.position().0,
         claimed_by: None,
+        claimed_until: None,
+        escalated_by: None,
+        was_upheld: false,
     });
     if before.is_none() {
         member.cases += 1;
     }
+    acts::reopen(&mut case);
     case.reports += 1;
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
@@ -461,6 +487,18 @@ fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> 
         },
         member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
             suspended: false,
+            ..before
+        },
+        member::Event::MemberRestricted(restricted) => match restricted.restriction {
+            Restriction::Suspension => MemberRow {
+                suspensions: before.suspensions + 1,
+                suspended: true,
+                ..before
+            },
+            Restriction::Limit => return Ok(()),
+        },
+        member::Event::RestrictionEnded(ended) => MemberRow {
+            suspended: ended.suspended,
             ..before
         },
         member::Event::AgeBandChanged(_)

@@ -98,7 +98,7 @@ impl View<DomainCodec> for Requests {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

@@ -82,6 +82,8 @@ pub(crate) struct Mark {
     pub(crate) from: Side,
     /// It was unsent: shows as such once settled, and not at all while it waits.
     pub(crate) unsent: bool,
+    /// Moderators removed it: it shows in its place, without what it said.
+    pub(crate) removed: bool,
 }
 
 /// What a conversation is to one of its members.
@@ -364,6 +366,7 @@ impl Thread {
             | Event::ConversationUnmuted(_)
             | Event::MemberBlocked(_)
             | Event::MemberUnblocked(_)
+            | Event::MessagesRemoved(_)
             | Event::RelationshipRecorded(_)
             | Event::MessagesReported(_) => false,
         }
@@ -383,6 +386,7 @@ impl Thread {
             position: recorded.position().0,
             from: actor,
             unsent: false,
+            removed: false,
         };
         let at = recorded.at_ms();
         match event {
@@ -474,9 +478,20 @@ impl Thread {
                     RelationshipKind::Unsuggest => seen.suggested = false,
                 }
             }
+            Event::MessagesRemoved(removed) => self.remove(&removed.numbers),
             Event::MessagesReported(_) => {}
         }
         None
+    }
+
+    /// What these messages said is gone for both sides; all else stays as it is.
+    fn remove(&mut self, numbers: &[u64]) {
+        for seen in &mut self.seen {
+            let marks = seen.settled.iter_mut().chain(&mut seen.waiting);
+            for mark in marks.filter(|mark| numbers.contains(&mark.number)) {
+                mark.removed = true;
+            }
+        }
     }
 
     fn relate(&mut self, recipient: Side, relationship: Relationship) {

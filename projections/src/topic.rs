@@ -38,7 +38,9 @@ impl Topic {
     /// The topic of a stored type, of whatever version.
     pub(crate) fn of(event_type: &str) -> Self {
         match domain::codec::name(event_type) {
-            "message-sent" | "message-withheld" | "message-unsent" => Self::Message,
+            "message-sent" | "message-withheld" | "message-unsent" | "messages-removed" => {
+                Self::Message
+            }
             "request-opened" | "request-accepted" | "request-deleted" | "request-restored"
             | "request-withdrawn" | "moved-to-requests" => Self::Request,
             "read-marked" => Self::Reading,
@@ -47,9 +49,12 @@ impl Topic {
             "relationship-recorded" => Self::Relationship,
             "messages-reported" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
-            | "member-suspended" | "member-reinstated" | "suspension-ended" => Self::Member,
+            | "member-suspended" | "member-reinstated" | "suspension-ended"
+            | "member-restricted" | "restriction-ended" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
-            "case-opened" | "report-joined" | "content-disclosed" => Self::Case,
+            "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
+            | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
+            | "case-decided" | "case-closed" => Self::Case,
             "policy-set" => Self::Policy,
             "command-refused"
             | "reactor-checkpoint"

@@ -79,7 +79,7 @@ impl View<DomainCodec> for UnreadCounts {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {

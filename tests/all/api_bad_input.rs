@@ -462,7 +462,7 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 31] = [
+const ELSEWHERE: [(&str, &str); 37] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -478,6 +478,12 @@ const ELSEWHERE: [(&str, &str); 31] = [
     ("not_restorable", "api_commands"),
     ("not_accepted", "api_commands"),
     ("registered_at_fixed", "api_commands"),
+    ("already_claimed", "api_cases"),
+    ("not_claimed", "api_cases"),
+    ("same_moderator", "api_cases"),
+    ("invalid_note", "api_cases"),
+    ("already_decided", "api_cases"),
+    ("invalid_decision", "api_cases"),
     ("other_log", "api_paging"),
     ("invalid_read_mark", "api_commands"),
     ("limit_reached", "api_commands"),

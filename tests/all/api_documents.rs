@@ -171,7 +171,8 @@ fn every_operation_has_a_summary_a_description_examples_and_its_errors() {
                 .contains("Idempotency-Key");
             assert_eq!(
                 key,
-                told.contains("`invalid_header`") && !name.contains("/cases/"),
+                told.contains("`invalid_header`")
+                    && !(name.starts_with("get ") && name.contains("/cases/")),
                 "{name}"
             );
         }

@@ -13,10 +13,11 @@ use tests::program::{self, Server};
 /// Answers that fit a line of this length stay on it.
 const LINE_MAX: usize = 120;
 /// Fields whose values differ from run to run.
-const CHANGING: [&str; 20] = [
+const CHANGING: [&str; 21] = [
     "position",
     "request_id",
     "report_id",
+    "decision_id",
     "next_cursor",
     "bytes",
     "lag",

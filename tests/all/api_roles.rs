@@ -42,6 +42,11 @@ GET    /v1/unread                                      m
 GET    /v1/me/feed                                     m
 GET    /v1/moderation/queue                            o
 GET    /v1/moderation/cases/{id}                       o
+POST   /v1/moderation/cases/{id}/claim                 o
+POST   /v1/moderation/cases/{id}/release               o
+POST   /v1/moderation/cases/{id}/notes                 o
+POST   /v1/moderation/cases/{id}/escalate              o
+POST   /v1/moderation/cases/{id}/decision              o
 PUT    /v1/moderation/members/{id}/suspension          o
 DELETE /v1/moderation/members/{id}/suspension          o
 GET    /v1/audit/members/{id}/inbox                    a

@@ -383,7 +383,7 @@ async fn an_import_killed_anywhere_comes_out_the_same_event_for_event() {
         "suspension-ended.v1",
         "case-opened.v1",
         "reactor-checkpoint.v1",
-        "command-refused.v1",
+        "command-refused.v2",
     ] {
         assert!(
             whole.iter().any(|record| record.event_type() == wanted),

@@ -243,7 +243,7 @@ async fn a_slot_of_a_refused_message_goes_back_without_a_retry() {
     assert_eq!(slots(&cut).await, (1, 1));
     let again = cut.send_as("bob", "m1", message("ann", "hi")).await;
     assert_eq!(code(&again), "not_allowed");
-    assert_eq!(cut.count("command-refused.v1").await, 1);
+    assert_eq!(cut.count("command-refused.v2").await, 1);
     cut.handler.stop().await;
 }
 
@@ -297,7 +297,7 @@ async fn refusals_beyond_the_limit_are_told_and_not_written() {
         desk.message("bob", "ann", "hi").await,
         Err(CommandError::RateLimited)
     );
-    assert_eq!(desk.count("command-refused.v1").await, 3);
+    assert_eq!(desk.count("command-refused.v2").await, 3);
     // Others have a limit of their own, and what the command alone refuses is not counted.
     desk.send(
         "ann",
@@ -312,7 +312,7 @@ async fn refusals_beyond_the_limit_are_told_and_not_written() {
         "invalid_message"
     );
     assert_eq!(code(&desk.message("eve", "ann", "hi").await), "not_allowed");
-    assert_eq!(desk.count("command-refused.v1").await, 4);
+    assert_eq!(desk.count("command-refused.v2").await, 4);
     desk.clock.advance_ms(24 * 60 * 60 * 1000);
     assert_eq!(code(&desk.message("bob", "ann", "hi").await), "not_allowed");
     desk.handler.stop().await;
@@ -363,7 +363,7 @@ async fn what_protects_a_member_is_answered_beyond_the_limit_too() {
     for _ in 0..3 {
         assert_eq!(code(&desk.send("ann", delete()).await), "already_accepted");
     }
-    assert_eq!(desk.count("command-refused.v1").await, 1);
+    assert_eq!(desk.count("command-refused.v2").await, 1);
     desk.handler.stop().await;
 }
 

@@ -82,7 +82,7 @@ async fn what_is_deleted_is_not_accepted_and_the_sender_learns_nothing() {
     assert_eq!(code(&late), "request_not_pending");
     assert_eq!(code(&desk.message("bob", "ann", "hello?").await), "ok");
     assert_eq!(desk.count("message-withheld.v1").await, 1);
-    assert_eq!(desk.count("command-refused.v1").await, 1);
+    assert_eq!(desk.count("command-refused.v2").await, 1);
     desk.handler.stop().await;
 }
 

@@ -10,6 +10,7 @@
 
 mod api_bad_input;
 mod api_bad_queries;
+mod api_cases;
 mod api_commands;
 mod api_connections;
 mod api_documents;
@@ -41,6 +42,7 @@ mod audit_moments;
 mod audit_refusals;
 mod audit_views;
 mod college_replay;
+mod commands_cases;
 mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;

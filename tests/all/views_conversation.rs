@@ -243,3 +243,29 @@ async fn shows_a_thread_that_was_moved_to_requests_whole() {
     );
     world.check();
 }
+
+/// A removed message keeps its number and its place in every list; only what it said is gone, once, for both.
+#[tokio::test]
+async fn shows_a_removed_message_in_its_place_without_what_it_said() {
+    let mut world = World::open(&["ann", "bob"]);
+    for text in ["one", "two"] {
+        world.send("bob", "ann", text).unwrap();
+    }
+    world.remove("bob", "ann", 7, &[2]);
+    world.remove("bob", "ann", 7, &[1]);
+    let gone = Some(vec![(2, None), (1, Some("one".to_owned()))]);
+    for (member, other) in [("ann", "bob"), ("bob", "ann")] {
+        assert_eq!(seen(&world, member, other).await, gone, "{member}, once");
+    }
+    let removed = items(&world, "ann", "bob").await.unwrap();
+    assert_eq!(removed[0].removed_at, Some(Timestamp(world.now)));
+    world.check();
+    // Unsent after all, it leaves the request as any other does.
+    world.unsend("bob", "ann", 2).unwrap();
+    assert_eq!(seen(&world, "ann", "bob").await, texts(&[(1, "one")]));
+    assert_eq!(seen(&world, "bob", "ann").await, gone);
+    world.remove("bob", "ann", 9, &[1]);
+    world.accept("ann", "bob").unwrap();
+    assert_eq!(seen(&world, "ann", "bob").await, Some(vec![(1, None)]));
+    world.check();
+}

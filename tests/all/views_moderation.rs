@@ -355,3 +355,107 @@ async fn shows_a_reporter_their_own_reports() {
     );
     world.check();
 }
+
+#[tokio::test]
+async fn shows_who_holds_a_case_who_left_it_and_what_was_noted() {
+    use domain::case::Command;
+
+    let mut world = World::open(&["ann", "bob"]);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    world.join("bob", "ann");
+    let (mia, at) = (id("mia"), Timestamp(world.now));
+    let by = || mia.clone();
+    let seen = async |world: &World| {
+        let case = CaseId::of(conversation_of("ann", "bob"), &id("bob"));
+        let case = world.reads().await.case(case).await.unwrap().value;
+        let notes: Vec<_> = case.notes.into_iter().map(|note| note.text).collect();
+        let item = case.summary;
+        (item.state, item.claimed_by, item.escalated_by, notes)
+    };
+    let on = |world: &mut World, command| world.on_case("bob", "ann", &command).unwrap();
+    on(&mut world, Command::ClaimCase { by: by(), at });
+    assert_eq!(
+        seen(&world).await,
+        (CaseState::Claimed, Some(by()), None, vec![])
+    );
+    let text = "one".to_owned();
+    on(&mut world, Command::NoteOnCase { by: by(), text, at });
+    let end = Timestamp(at.0 + domain::case::CLAIM_MS);
+    on(&mut world, Command::LapseClaim { at: end });
+    let notes = vec!["one".to_owned()];
+    assert_eq!(seen(&world).await, (CaseState::Open, None, None, notes));
+    on(&mut world, Command::ClaimCase { by: by(), at: end });
+    let text = "two".to_owned();
+    let escalate = Command::EscalateCase {
+        by: by(),
+        text,
+        at: end,
+    };
+    on(&mut world, escalate);
+    let notes = vec!["one".to_owned(), "two".to_owned()];
+    let left = Some(by());
+    assert_eq!(seen(&world).await, (CaseState::Open, None, left, notes));
+    let held = QueueFilter {
+        claimed_by: Some(by()),
+        ..QueueFilter::default()
+    };
+    assert!(queue(&world, &held).await.is_empty());
+    world.check();
+}
+
+#[tokio::test]
+async fn a_decided_case_is_opened_by_what_is_newly_reported_even_before_it_joins() {
+    use domain::case::{Action, Command, Ruling};
+
+    let mut world = World::open(&["ann", "bob"]);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    world.join("bob", "ann");
+    let (by, at) = (id("mia"), Timestamp(world.now));
+    let claim = Command::ClaimCase { by: by.clone(), at };
+    let decide = |action| Command::DecideCase {
+        by: by.clone(),
+        decision: domain::ids::DecisionId(uuid::Uuid::from_u128(1)),
+        ruling: Ruling {
+            action,
+            until: None,
+            messages: Vec::new(),
+            reason: "spam".parse().unwrap(),
+            text: "Do not.".to_owned(),
+            facts: "Message 1.".to_owned(),
+        },
+        named: Vec::new(),
+        at,
+    };
+    let states = async |world: &World| {
+        let mut states = Vec::new();
+        for state in CaseState::ALL {
+            let filter = QueueFilter {
+                state: Some(state),
+                ..QueueFilter::default()
+            };
+            states.extend(queue(world, &filter).await.iter().map(|item| item.state));
+        }
+        states
+    };
+    let on = |world: &mut World, command: &Command| world.on_case("bob", "ann", command).unwrap();
+    on(&mut world, &claim);
+    on(&mut world, &decide(Action::Warn));
+    assert_eq!(states(&world).await, [CaseState::Decided]);
+    // Reported, and yet to join: the queue has it at once.
+    reported(&mut world, "bob", "ann", Category::Hate);
+    assert_eq!(states(&world).await, [CaseState::Open]);
+    world.join("bob", "ann");
+    on(&mut world, &claim);
+    // Reported while it is held; it joins only after the decision, which knew nothing of it.
+    reported(&mut world, "bob", "ann", Category::Scam);
+    on(&mut world, &decide(Action::Nothing));
+    assert_eq!(states(&world).await, [CaseState::Closed]);
+    world.join("bob", "ann");
+    assert_eq!(states(&world).await, [CaseState::Open]);
+    let case = CaseId::of(conversation_of("ann", "bob"), &id("bob"));
+    let case = world.reads().await.case(case).await.unwrap().value;
+    let actions: Vec<_> = case.decisions.iter().map(|it| it.action).collect();
+    assert_eq!(actions, [Action::Warn, Action::Nothing]);
+    assert_eq!(case.history[0].cases_upheld, 1);
+    world.check();
+}

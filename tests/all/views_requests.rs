@@ -1,7 +1,7 @@
 //! The doorstep: who waits on it, who is frozen and comes back, and that freezing writes nothing.
 
 use domain::conversation::{DeleteMode, RelationshipKind};
-use domain::member::AgeBand;
+use domain::member::{AgeBand, Restriction};
 use domain::policy::{Admission, Audience, Rules};
 use domain::time::Timestamp;
 use projections::{PageRequest, Relationship, RequestItem};
@@ -197,6 +197,39 @@ async fn freezes_and_thaws_by_the_senders_suspension() {
     assert_eq!(with(&world, "ann").await, ["cleo", "bob"]);
     assert_eq!(rows(&world, "dan").await, [row("bob", "one", 1)]);
     assert_eq!(unread(&world, "dan").await, (0, 1));
+    world.check();
+}
+
+/// Each decision holds by itself; the last one that ends lets the requests come back, and a limit freezes none.
+#[tokio::test]
+async fn freezes_and_thaws_by_decisions_on_the_sender() {
+    let mut world = World::open(&["ann", "bob", "cleo"]);
+    world.send("bob", "ann", "one").unwrap();
+    world.send("cleo", "ann", "one").unwrap();
+    let end = Timestamp(world.now + 7 * 24 * 60 * 60 * 1000);
+    let later = Timestamp(end.0 + 24 * 60 * 60 * 1000);
+    world.restrict("d1", "cleo", Restriction::Limit, Some(end));
+    world.restrict("d2", "bob", Restriction::Suspension, Some(end));
+    world.restrict("d3", "bob", Restriction::Suspension, Some(later));
+    assert_eq!(with(&world, "ann").await, ["cleo"]);
+    let suspension = async |world: &World| {
+        let member = world.reads().await.member(&id("bob")).await.unwrap().value;
+        member.suspension.map(|suspension| suspension.until)
+    };
+    assert_eq!(suspension(&world).await, Some(Some(later)));
+    world.wait_days(7);
+    world.end_restriction("d2", "bob");
+    world.end_restriction("d1", "cleo");
+    assert_eq!(with(&world, "ann").await, ["cleo"]);
+    assert_eq!(suspension(&world).await, Some(Some(later)));
+    world.wait_days(1);
+    world.end_restriction("d3", "bob");
+    assert_eq!(with(&world, "ann").await, ["cleo", "bob"]);
+    assert_eq!(suspension(&world).await, None);
+    world.restrict("d4", "bob", Restriction::Suspension, None);
+    world.reinstate("bob");
+    assert_eq!(with(&world, "ann").await, ["cleo", "bob"]);
+    assert_eq!(suspension(&world).await, None);
     world.check();
 }
 

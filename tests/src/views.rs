@@ -25,6 +25,7 @@ use projections::{DomainCodec, Options, ReadSide, ViewName};
 use uuid::Uuid;
 
 pub mod acts;
+mod cases;
 mod log;
 pub mod model;
 pub use log::Log;
@@ -195,21 +196,6 @@ impl World {
             at,
         };
         let _ = self.of_member(&member, &command);
-    }
-
-    /// Notes that a moderator was shown the case about `reported` in the conversation of the two.
-    pub fn disclose(&mut self, reported: &str, reporter: &str) {
-        let case = domain::ids::CaseId::of(conversation_of(reported, reporter), &id(reported));
-        let disclosed = domain::case::ContentDisclosed {
-            by: id("moderator"),
-            reported: id(reported),
-            purpose: ReasonCode::new("review").unwrap(),
-            conversation: Some(conversation_of(reported, reporter)),
-            reporter: Some(id(reporter)),
-            shown: None,
-        };
-        let event = domain::case::Event::ContentDisclosed(disclosed);
-        self.append(&domain::case::stream(case), &Event::Case(event));
     }
 
     /// Ends a member's suspension.
@@ -526,6 +512,7 @@ impl World {
             | conversation::Event::ConversationUnmuted(_)
             | conversation::Event::MemberBlocked(_)
             | conversation::Event::MemberUnblocked(_)
+            | conversation::Event::MessagesRemoved(_)
             | conversation::Event::RelationshipRecorded(_) => return,
         };
         let facts = MessageFacts {

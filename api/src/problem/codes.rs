@@ -99,6 +99,14 @@ codes! {
         "What was deleted or withdrawn cannot be moved to the requests.";
     RegisteredAtFixed, "registered_at_fixed", CONFLICT, "The time of registration cannot change",
         "The member is registered already, with another `registered_at`. Give the same, or leave it out.";
+    AlreadyClaimed, "already_claimed", CONFLICT, "Another moderator holds the case",
+        "One moderator at a time works on a case; `claimed_by` of the queue says who. A claim lapses 30 minutes after its holder's last act.";
+    NotClaimed, "not_claimed", CONFLICT, "The caller does not hold the case",
+        "The case was not claimed, the claim has lapsed or another moderator holds it. Claim the case first.";
+    SameModerator, "same_moderator", CONFLICT, "Another moderator has to do this",
+        "The caller escalated the case, so that another moderator takes it.";
+    AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
+        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again.";
     ViewBusy, "view_busy", CONFLICT, "A view is being verified or made anew",
         "One view at a time; `GET /v1/views` tells which, and how far it is. Nothing was begun. Ask again when it has ended.";
     NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
@@ -123,6 +131,10 @@ codes! {
         "The same member is named twice, or registered before it happened. With status 400: what the path names cannot be a member's id, which is 1-128 characters of `A-Z a-z 0-9 . _ : -`.";
     InvalidSuspension, "invalid_suspension", UNPROCESSABLE_ENTITY, "The suspension cannot be as it is",
         "It is over before it begins, or its text is too long; `errors` names the field.";
+    InvalidNote, "invalid_note", UNPROCESSABLE_ENTITY, "The note cannot be as it is",
+        "It says nothing or is too long; `errors` names the limit.";
+    InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "The decision cannot be as it is",
+        "It needs a text for the member and the facts relied on where it does something, an end where its action has one, and no end where it has none; `errors` names the field.";
     InvalidPolicy, "invalid_policy", UNPROCESSABLE_ENTITY, "The policy has a value that none may have",
         "`errors` names the field, and the least and the most that it may be. Nothing was changed.";
     AuditTooLarge, "audit_too_large", UNPROCESSABLE_ENTITY, "The answer depends on too much",

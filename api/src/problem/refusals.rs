@@ -76,6 +76,12 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::RegisteredAtFixed => Code::RegisteredAtFixed,
         Refused::InvalidSuspension => Code::InvalidSuspension,
         Refused::InvalidPolicy => Code::InvalidPolicy,
+        Refused::AlreadyClaimed => Code::AlreadyClaimed,
+        Refused::NotClaimed => Code::NotClaimed,
+        Refused::SameModerator => Code::SameModerator,
+        Refused::InvalidNote => Code::InvalidNote,
+        Refused::AlreadyDecided => Code::AlreadyDecided,
+        Refused::InvalidDecision => Code::InvalidDecision,
         Refused::SlotNeeded | Refused::CountNeeded => {
             return ApiError::with_detail(
                 Code::Internal,
@@ -199,6 +205,14 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
         (Code::InvalidSuspension, _) => (
             FieldCode::Unfit,
             "It is not after the suspension begins. Give a later time, or none for good.",
+        ),
+        (Code::InvalidDecision, "messages") => (
+            FieldCode::Unfit,
+            "It names a message that nobody reported in this case. Only reported messages can be removed.",
+        ),
+        (Code::InvalidDecision, _) => (
+            FieldCode::Unfit,
+            "`limit` needs an end after now, `suspend` may have one, and the other actions have none.",
         ),
         (Code::InvalidPolicy, "cooldown_days") => {
             return (

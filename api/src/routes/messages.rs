@@ -154,12 +154,15 @@ async fn unsend(
 pub(crate) struct ShownMessage {
     number: u64,
     from: String,
-    /// Null once unsent.
+    /// Null once unsent or removed.
     text: Option<String>,
     #[schema(format = DateTime)]
     sent_at: String,
     #[schema(format = DateTime)]
     unsent_at: Option<String>,
+    /// When moderators removed it.
+    #[schema(format = DateTime)]
+    removed_at: Option<String>,
 }
 
 impl From<MessageItem> for ShownMessage {
@@ -170,6 +173,7 @@ impl From<MessageItem> for ShownMessage {
             text: item.text,
             sent_at: time::format(item.sent_at.as_millis()),
             unsent_at: item.unsent_at.map(|at| time::format(at.as_millis())),
+            removed_at: item.removed_at.map(|at| time::format(at.as_millis())),
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::app::State;
 
 pub(crate) mod audit;
 pub(crate) mod blocks;
+mod claims;
 mod conversations;
+mod decisions;
 pub(crate) mod dm_setting;
 mod events;
 mod feed;
@@ -44,6 +46,8 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(unread::router())
         .merge(feed::router())
         .merge(moderation::router())
+        .merge(claims::router())
+        .merge(decisions::router())
         .merge(suspensions::router())
         .merge(audit::router())
         .merge(events::router())

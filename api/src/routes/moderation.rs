@@ -10,8 +10,8 @@ use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
-    Case, CaseMessage, CaseReport, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
-    ViewName,
+    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory, QueueFilter,
+    QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,7 +25,7 @@ use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::time;
-use crate::words::Category;
+use crate::words::{Action, Category};
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -135,6 +135,11 @@ struct QueuedCase {
     #[schema(format = DateTime)]
     opened_at: String,
     claimed_by: Option<String>,
+    /// When that claim lapses unless its holder acts before.
+    #[schema(format = DateTime)]
+    claimed_until: Option<String>,
+    /// Who left it to another moderator.
+    escalated_by: Option<String>,
 }
 
 /// What a case's place in the queue follows from.
@@ -174,6 +179,8 @@ impl From<QueueItem> for QueuedCase {
             reporters: item.reporters,
             opened_at: time::format(item.opened_at.as_millis()),
             claimed_by: item.claimed_by.map(|id| id.to_string()),
+            claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
+            escalated_by: item.escalated_by.map(|id| id.to_string()),
         }
     }
 }
@@ -231,12 +238,83 @@ pub(crate) struct ShownCase {
     #[schema(format = DateTime)]
     opened_at: String,
     claimed_by: Option<String>,
+    /// When that claim lapses unless its holder acts before.
+    #[schema(format = DateTime)]
+    claimed_until: Option<String>,
+    /// Who left it to another moderator.
+    escalated_by: Option<String>,
+    /// What moderators wrote down, oldest first; of more than 100 the newest.
+    notes: Vec<Note>,
+    /// Oldest first; of more than 100 the newest.
+    decisions: Vec<ShownDecision>,
     /// Oldest first; of more than 100 the newest.
     reports: Vec<ShownReport>,
     /// The reported messages and up to five on either side, by number.
     messages: Vec<ContextMessage>,
     /// Of the reported member, then of the reporter.
     history: Vec<History>,
+}
+
+/// What a moderator wrote down about a case, or said as they left it to another.
+#[derive(Debug, Serialize, ToSchema)]
+struct Note {
+    by: String,
+    text: String,
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<CaseNote> for Note {
+    fn from(note: CaseNote) -> Self {
+        Note {
+            by: note.by.to_string(),
+            text: note.text,
+            at: time::format(note.at.as_millis()),
+        }
+    }
+}
+
+/// What was decided on a case.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownDecision {
+    #[schema(format = Uuid)]
+    decision_id: String,
+    /// Which moderator; no member is told.
+    by: String,
+    action: Action,
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// The messages that it removes, by number.
+    messages: Vec<u64>,
+    /// Why, as a code.
+    reason: String,
+    /// What the member is told.
+    text: String,
+    /// The facts relied on.
+    facts: String,
+    #[schema(format = DateTime)]
+    decided_at: String,
+    /// The last moment at which the member can appeal; null where there is nothing to appeal.
+    #[schema(format = DateTime)]
+    appealable_until: Option<String>,
+}
+
+impl From<CaseDecision> for ShownDecision {
+    fn from(decision: CaseDecision) -> Self {
+        let time = |at: domain::Timestamp| time::format(at.as_millis());
+        ShownDecision {
+            decision_id: decision.decision_id.to_string(),
+            by: decision.by.to_string(),
+            action: decision.action.into(),
+            until: decision.until.map(time),
+            messages: decision.messages,
+            reason: decision.reason.to_string(),
+            text: decision.text,
+            facts: decision.facts,
+            decided_at: time(decision.decided_at),
+            appealable_until: decision.appealable_until.map(time),
+        }
+    }
 }
 
 /// A report of a case.
@@ -275,6 +353,9 @@ struct ContextMessage {
     sent_at: String,
     #[schema(format = DateTime)]
     unsent_at: Option<String>,
+    /// When moderators removed it.
+    #[schema(format = DateTime)]
+    removed_at: Option<String>,
     /// It is one of the reported ones.
     reported: bool,
 }
@@ -323,6 +404,7 @@ impl From<CaseMessage> for ContextMessage {
             text: message.text,
             sent_at: time::format(message.sent_at.as_millis()),
             unsent_at: message.unsent_at.map(|at| time::format(at.as_millis())),
+            removed_at: message.removed_at.map(|at| time::format(at.as_millis())),
             reported: message.reported,
         }
     }
@@ -357,6 +439,14 @@ impl From<Case> for ShownCase {
             categories: summary.categories,
             opened_at: summary.opened_at,
             claimed_by: summary.claimed_by,
+            claimed_until: summary.claimed_until,
+            escalated_by: summary.escalated_by,
+            notes: case.notes.into_iter().map(Note::from).collect(),
+            decisions: case
+                .decisions
+                .into_iter()
+                .map(ShownDecision::from)
+                .collect(),
             reports: case.reports.into_iter().map(ShownReport::from).collect(),
             messages: case
                 .messages

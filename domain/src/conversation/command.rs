@@ -6,7 +6,7 @@
 use crate::case::Category;
 use crate::conversation::event::{Also, DeleteMode, RelationshipKind};
 use crate::conversation::given::GivenRelationship;
-use crate::ids::{MemberId, ReportId};
+use crate::ids::{DecisionId, MemberId, ReportId};
 use crate::member::Facts;
 use crate::policy::InForce;
 use crate::rejection::CommandName;
@@ -41,6 +41,8 @@ pub enum Command {
     RecordRelationship(RecordRelationship),
     /// Report messages of the other member.
     ReportMessage(ReportMessage),
+    /// The reactor: a decision on a case removes messages.
+    RemoveMessages(RemoveMessages),
 }
 
 /// A message on its way.
@@ -279,10 +281,28 @@ pub struct ReportMessage {
     pub policy: InForce,
 }
 
+/// What a decision on a case removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveMessages {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Version of the event that decided, in the case's stream.
+    pub case_version: u64,
+    /// Which moderator decided.
+    pub by: MemberId,
+    /// Who wrote the messages.
+    pub from: MemberId,
+    /// The other member.
+    pub to: MemberId,
+    /// Which, ascending.
+    pub numbers: Vec<u64>,
+}
+
 impl Command {
-    /// The name by which a refusal is recorded.
-    pub fn name(&self) -> CommandName {
-        match self {
+    /// The name by which a refusal is recorded; none for what no client asks.
+    pub fn name(&self) -> Option<CommandName> {
+        Some(match self {
+            Command::RemoveMessages(_) => return None,
             Command::SendMessage(_) => CommandName::SendMessage,
             Command::AcceptRequest(_) => CommandName::AcceptRequest,
             Command::DeleteRequest(_) => CommandName::DeleteRequest,
@@ -296,7 +316,7 @@ impl Command {
             Command::UnblockMember(_) => CommandName::UnblockMember,
             Command::RecordRelationship(_) => CommandName::RecordRelationship,
             Command::ReportMessage(_) => CommandName::ReportMessage,
-        }
+        })
     }
 
     /// Who acts; for a relationship the member it belongs to.
@@ -315,6 +335,7 @@ impl Command {
             Command::UnblockMember(command) => &command.by,
             Command::RecordRelationship(command) => &command.member,
             Command::ReportMessage(command) => &command.by,
+            Command::RemoveMessages(command) => &command.by,
         }
     }
 }

@@ -6,9 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::Category;
+use crate::case::{Category, REMOVED_MESSAGES_MAX};
 use crate::evidence::Evidence;
-use crate::ids::{MemberId, ReportId};
+use crate::ids::{DecisionId, MemberId, ReportId};
 use crate::policy::{REPORT_MESSAGES_MAX, Relationship};
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -34,6 +34,8 @@ pub enum Event<'a> {
     MovedToRequests(MovedToRequests),
     /// The sender took a message back.
     MessageUnsent(MessageUnsent),
+    /// Moderators removed messages.
+    MessagesRemoved(MessagesRemoved),
     /// A member has read up to a message.
     ReadMarked(ReadMarked),
     /// A member wants no notices of this conversation.
@@ -225,6 +227,25 @@ pub struct MessageUnsent {
     pub withheld: bool,
 }
 
+/// `messages-removed.v1`: a decision on a case removed messages. They keep their numbers and places; what they said is
+/// shown to neither member any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MessagesRemoved {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Version of the event that decided, in the case's stream.
+    pub case_version: u64,
+    /// Which moderator decided.
+    pub by: MemberId,
+    /// Who wrote them.
+    pub from: MemberId,
+    /// The other member.
+    pub to: MemberId,
+    /// Which, ascending.
+    #[schemars(length(min = 1, max = REMOVED_MESSAGES_MAX))]
+    pub numbers: Vec<u64>,
+}
+
 /// `read-marked.v1`: a member has read up to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadMarked {
@@ -404,6 +425,7 @@ impl Event<'_> {
             Event::RequestWithdrawn(event) => Event::RequestWithdrawn(event),
             Event::MovedToRequests(event) => Event::MovedToRequests(event),
             Event::MessageUnsent(event) => Event::MessageUnsent(event),
+            Event::MessagesRemoved(event) => Event::MessagesRemoved(event),
             Event::ReadMarked(event) => Event::ReadMarked(event),
             Event::ConversationMuted(event) => Event::ConversationMuted(event),
             Event::ConversationUnmuted(event) => Event::ConversationUnmuted(event),
@@ -425,6 +447,7 @@ impl Event<'_> {
             Event::RequestWithdrawn(event) => [&event.from, &event.to],
             Event::MovedToRequests(event) => [&event.by, &event.from],
             Event::MessageUnsent(event) => [&event.by, &event.to],
+            Event::MessagesRemoved(event) => [&event.from, &event.to],
             Event::ReadMarked(event) => [&event.by, &event.other],
             Event::ConversationMuted(event) => [&event.by, &event.other],
             Event::ConversationUnmuted(event) => [&event.by, &event.other],

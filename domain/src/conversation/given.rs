@@ -46,7 +46,8 @@ pub fn recorded_first(state: &State, command: &Command) -> Vec<Event<'static>> {
         | Command::BlockMember(_)
         | Command::UnblockMember(_)
         | Command::RecordRelationship(_)
-        | Command::ReportMessage(_) => Vec::new(),
+        | Command::ReportMessage(_)
+        | Command::RemoveMessages(_) => Vec::new(),
     }
 }
 

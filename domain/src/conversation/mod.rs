@@ -11,7 +11,10 @@
 //! bounds its state in [`State`], its commands in [`Command`]; `send`, `requests` and `report` hold the rules.
 //!
 //! Decided here, where the domain's page is silent: a read mark is held against the last message its member can see, so
-//! that numbers of withheld messages do not show; blocks and relationships need no message and no registration.
+//! that numbers of withheld messages do not show; blocks and relationships need no message and no registration. A message
+//! that moderators removed keeps its number and its place in every list, as an unsent one of an accepted thread does: what it
+//! said is gone. It can be unsent and reported as before. All decisions on one member here come from one case, in the order of
+//! its versions, so *carried out already* is *not above that version*.
 
 mod command;
 mod event;
@@ -27,14 +30,16 @@ mod spec;
 
 pub use command::{
     AcceptRequest, BlockMember, Command, Count, DeleteRequest, MarkRead, MessageFacts,
-    MoveToRequests, MuteConversation, NamedMessage, RecordRelationship, ReportMessage, Reported,
-    RestoreRequest, SendMessage, Slot, Standing, UnblockMember, UnmuteConversation, UnsendMessage,
+    MoveToRequests, MuteConversation, NamedMessage, RecordRelationship, RemoveMessages,
+    ReportMessage, Reported, RestoreRequest, SendMessage, Slot, Standing, UnblockMember,
+    UnmuteConversation, UnsendMessage,
 };
 pub use event::{
     AcceptMethod, Also, AlsoOutcome, ConversationMuted, ConversationUnmuted, DeleteMode, Event,
-    MemberBlocked, MemberUnblocked, MessageSent, MessageUnsent, MessageWithheld, MessagesReported,
-    MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded, ReportedMessage,
-    RequestAccepted, RequestDeleted, RequestOpened, RequestRestored, RequestWithdrawn, Route,
+    MemberBlocked, MemberUnblocked, MessageSent, MessageUnsent, MessageWithheld, MessagesRemoved,
+    MessagesReported, MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded,
+    ReportedMessage, RequestAccepted, RequestDeleted, RequestOpened, RequestRestored,
+    RequestWithdrawn, Route,
 };
 pub use given::{GivenRelationship, recorded_first};
 pub use report::{also_outcome, earliest_report, needs_count};
@@ -72,6 +77,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         Command::UnblockMember(command) => unblock(state, command),
         Command::RecordRelationship(command) => record_relationship(state, command),
         Command::ReportMessage(command) => report::decide(state, command),
+        Command::RemoveMessages(command) => Ok(remove(state, command)),
     }
 }
 
@@ -102,6 +108,12 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
         }
         Command::RecordRelationship(command) => {
             side(&command.member).and_then(|side| relationship_fact(side, command.kind).version)
+        }
+        Command::RemoveMessages(command) => {
+            let removed = state
+                .who(&command.from)
+                .map(|who| state.outgoing(who).removed);
+            removed.flatten().map(|removed| removed.version)
         }
         Command::ReportMessage(command) => {
             earliest_report(command).map(|reported| reported.version)
@@ -201,6 +213,27 @@ fn record_relationship(
         member: member.clone(),
         other: other.clone(),
     })])
+}
+
+/// Removes messages; nothing where this decision or a later one of the case was carried out.
+fn remove(state: &State, command: &RemoveMessages) -> Vec<Event<'static>> {
+    let removed = state
+        .who(&command.from)
+        .map(|who| state.outgoing(who).removed);
+    let carried_out = removed
+        .flatten()
+        .is_some_and(|removed| removed.case_version >= command.case_version);
+    if carried_out || command.numbers.is_empty() {
+        return Vec::new();
+    }
+    vec![Event::MessagesRemoved(MessagesRemoved {
+        decision: command.decision,
+        case_version: command.case_version,
+        by: command.by.clone(),
+        from: command.from.clone(),
+        to: command.to.clone(),
+        numbers: command.numbers.clone(),
+    })]
 }
 
 fn relationship_fact(side: &state::Side, kind: RelationshipKind) -> state::Fact {

@@ -6,12 +6,12 @@
 //! here, so that a new one does not build before it is kept.
 
 use crate::conversation::event::DeleteMode;
-use crate::conversation::state::{Cooldown, Direction, Fact, RequestState, Side, State};
+use crate::conversation::state::{Cooldown, Direction, Fact, Removed, RequestState, Side, State};
 use crate::ids::MemberId;
 use crate::time::Timestamp;
 
 /// The version of the state and of its fold.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 type Facts = (bool, Option<u64>);
 type Sides = (Facts, Facts, Facts, Facts, u64, Option<u64>);
@@ -29,6 +29,7 @@ type Left = (
     u32,
     (u8, Timestamp),
     Version,
+    Option<(u64, u64)>,
 );
 type Whole = (Option<[MemberId; 2]>, [Sides; 2], [(Written, Left); 2], u64);
 
@@ -122,6 +123,7 @@ fn of_direction(direction: &Direction) -> (Written, Left) {
         deletes,
         cooldown,
         restored_version,
+        removed,
     } = *direction;
     let state = match state {
         RequestState::None => 0,
@@ -156,6 +158,7 @@ fn of_direction(direction: &Direction) -> (Written, Left) {
             deletes,
             cooldown,
             restored_version,
+            removed.map(|removed| (removed.case_version, removed.version)),
         ),
     )
 }
@@ -171,7 +174,18 @@ fn to_direction((written, left): (Written, Left)) -> Option<Direction> {
         count,
         up_to,
     ) = written;
-    let (after, until, live, live_restorable, live_lost, mode, deletes, cooldown, restored) = left;
+    let (
+        after,
+        until,
+        live,
+        live_restorable,
+        live_lost,
+        mode,
+        deletes,
+        cooldown,
+        restored,
+        removed,
+    ) = left;
     let state = match state {
         0 => RequestState::None,
         1 => RequestState::Pending,
@@ -204,5 +218,9 @@ fn to_direction((written, left): (Written, Left)) -> Option<Direction> {
         deletes,
         cooldown,
         restored_version: restored,
+        removed: removed.map(|(case_version, version)| Removed {
+            case_version,
+            version,
+        }),
     })
 }

@@ -138,6 +138,17 @@ pub(super) struct Direction {
     pub(super) cooldown: Cooldown,
     /// Version of the restore that left nothing to restore.
     pub(super) restored_version: Option<u64>,
+    /// The last decision on a case that removed messages of it.
+    pub(super) removed: Option<Removed>,
+}
+
+/// A decision that removed messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Removed {
+    /// Its version in the case's stream.
+    pub(super) case_version: u64,
+    /// Version of the event that carried it out here.
+    pub(super) version: u64,
 }
 
 impl Direction {
@@ -396,6 +407,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::RelationshipRecorded(relationship) => {
             related(state, first, relationship.kind, version);
+        }
+        Event::MessagesRemoved(removed) => {
+            state.outgoing_mut(first).removed = Some(Removed {
+                case_version: removed.case_version,
+                version,
+            });
         }
         Event::MessagesReported(_) => {}
     }

@@ -3,8 +3,8 @@
 //!
 //! Each command names the member whose stream it is; the rules in force come along where one is used.
 
-use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
-use crate::member::event::AgeBand;
+use crate::ids::{CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::member::event::{AgeBand, Restriction};
 use crate::policy::{Audience, InForce};
 use crate::rejection::CommandName;
 use crate::time::Timestamp;
@@ -63,6 +63,17 @@ pub enum Command {
         /// The time it fires for.
         at: Timestamp,
     },
+    /// The reactor: a decision on a case restricts the member.
+    RestrictMember(RestrictMember),
+    /// The timer: the end of what a decision restricted came due.
+    EndRestriction {
+        /// Who.
+        member: MemberId,
+        /// The decision.
+        decision: DecisionId,
+        /// The time it fires for.
+        at: Timestamp,
+    },
     /// The write side, before a message opens a request.
     TakeRequestSlot {
         /// Who.
@@ -96,6 +107,25 @@ pub enum Command {
     },
 }
 
+/// What a decision restricts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestrictMember {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator decided.
+    pub by: MemberId,
+    /// How.
+    pub restriction: Restriction,
+    /// Until when; for good when absent.
+    pub until: Option<Timestamp>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    pub text: String,
+}
+
 impl Command {
     /// The name by which a refusal is recorded; none for what no client asks.
     pub fn name(&self) -> Option<CommandName> {
@@ -105,6 +135,8 @@ impl Command {
             Command::SuspendMember { .. } => Some(CommandName::SuspendMember),
             Command::ReinstateMember { .. } => Some(CommandName::ReinstateMember),
             Command::EndSuspension { .. }
+            | Command::RestrictMember(_)
+            | Command::EndRestriction { .. }
             | Command::TakeRequestSlot { .. }
             | Command::ReturnRequestSlot { .. }
             | Command::CountReport { .. } => None,

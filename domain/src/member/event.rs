@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
+use crate::ids::{CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::policy::Audience;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -40,6 +40,10 @@ pub enum Event<'a> {
     MemberReinstated(MemberReinstated),
     /// Their suspension came to its end.
     SuspensionEnded(SuspensionEnded),
+    /// A decision on a case restricts them.
+    MemberRestricted(MemberRestricted<'a>),
+    /// What a decision restricted came to its end.
+    RestrictionEnded(RestrictionEnded),
     /// They are about to open a request.
     RequestSlotTaken(RequestSlotTaken),
     /// They opened none after all.
@@ -115,6 +119,52 @@ pub struct SuspensionEnded {
     pub until: Timestamp,
 }
 
+/// What a decision on a case restricts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Restriction {
+    /// The member is suspended.
+    Suspension,
+    /// The member may open no requests.
+    Limit,
+}
+
+/// `member-restricted.v1`: what moderators decided on a case restricts the member, beside whatever else does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberRestricted<'a> {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator decided.
+    pub by: MemberId,
+    /// How.
+    pub restriction: Restriction,
+    /// Until when; for good when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+/// `restriction-ended.v1`: what a decision restricted came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestrictionEnded {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// How it restricted them.
+    pub restriction: Restriction,
+    /// The end that came due.
+    pub until: Timestamp,
+    /// They stay suspended, by something else.
+    pub suspended: bool,
+}
+
 /// `request-slot-taken.v1`: a member is about to open a request, which counts against their daily limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSlotTaken {
@@ -168,6 +218,11 @@ impl Event<'_> {
                 reason,
                 text: text.into_owned(),
             }),
+            Event::MemberRestricted(event) => Event::MemberRestricted(MemberRestricted {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::RestrictionEnded(event) => Event::RestrictionEnded(event),
             Event::MemberReinstated(event) => Event::MemberReinstated(event),
             Event::SuspensionEnded(event) => Event::SuspensionEnded(event),
             Event::RequestSlotTaken(event) => Event::RequestSlotTaken(event),
@@ -183,6 +238,8 @@ impl Event<'_> {
             Event::AgeBandChanged(event) => &event.member,
             Event::DmSettingChanged(event) => &event.member,
             Event::MemberSuspended(event) => &event.member,
+            Event::MemberRestricted(event) => &event.member,
+            Event::RestrictionEnded(event) => &event.member,
             Event::MemberReinstated(event) => &event.member,
             Event::SuspensionEnded(event) => &event.member,
             Event::RequestSlotTaken(event) => &event.member,

@@ -13,21 +13,25 @@
 //! - A member under 16 chooses no audience, as a suspended one does not: the choice would outlive the default of 16-17.
 //! - Nobody is registered before it happens: a `registered_at` that is later than the command's own time, by more than two
 //!   clocks differ, is refused. Of one who is registered already it is compared, and not judged again.
-//! - *Fifty reports a day* means within 24 h, as the requests do. Nobody is limited yet: the moderators' decision to limit
-//!   belongs here, beside the suspension, and [`Facts::limited`] is where rule 3 reads it.
+//! - *Fifty reports a day* means within 24 h, as the requests do.
+//! - What decisions on cases restrict stands beside a suspension by hand, each under its decision, and each ends by itself:
+//!   suspended is whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
+//!   suspension ended only when none is left, or that one is.
 
 mod command;
 mod event;
+mod restriction;
 mod snapshot;
 mod state;
 
 #[cfg(test)]
 mod spec;
 
-pub use command::Command;
+pub use command::{Command, RestrictMember};
 pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
-    MemberSuspended, ReportCounted, RequestSlotReturned, RequestSlotTaken, SuspensionEnded,
+    MemberRestricted, MemberSuspended, ReportCounted, RequestSlotReturned, RequestSlotTaken,
+    Restriction, RestrictionEnded, SuspensionEnded,
 };
 pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
@@ -78,6 +82,12 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         } => suspend(state, member, by, *until, reason, text, *at),
         Command::ReinstateMember { member, by, at } => reinstate(state, member, by, *at),
         Command::EndSuspension { member, at } => Ok(end_suspension(state, member, *at)),
+        Command::RestrictMember(command) => Ok(restriction::restrict(state, command)),
+        Command::EndRestriction {
+            member,
+            decision,
+            at,
+        } => Ok(restriction::end(state, member, *decision, *at)),
         Command::TakeRequestSlot {
             member,
             conversation,
@@ -117,6 +127,8 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
                     .map(|suspension| suspension.version)
             })
         }
+        Command::RestrictMember(RestrictMember { decision, .. })
+        | Command::EndRestriction { decision, .. } => state.carried_out(*decision),
         Command::TakeRequestSlot { command_id, .. }
         | Command::ReturnRequestSlot { command_id, .. } => state
             .slots
@@ -240,6 +252,10 @@ fn reinstate(
 }
 
 fn end_suspension(state: &State, member: &MemberId, at: Timestamp) -> Vec<Event<'static>> {
+    if state.restricted(Restriction::Suspension, at) {
+        // They stay suspended: the end of what holds on says so for both.
+        return Vec::new();
+    }
     match state.suspension_due() {
         Some(until) if until <= at => vec![Event::SuspensionEnded(SuspensionEnded {
             member: member.clone(),

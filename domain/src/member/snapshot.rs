@@ -2,17 +2,17 @@
 //!
 //! Promise: what is read back is the very state that was written. The bytes hold for one [`STATE_VERSION`] and are no
 //! contract beyond it: whoever changes the state's shape, or what `evolve` makes of any event, raises that number, and
-//! what was kept under another is not read. A member who is suspended has no snapshot: the text of a suspension is
-//! personal, and stands in the log alone.
+//! what was kept under another is not read. A member who is suspended or limited has no snapshot: what they were
+//! told is personal, and stands in the log alone.
 
-use crate::ids::{CommandId, ConversationId, ReportId};
+use crate::ids::{CommandId, ConversationId, DecisionId, ReportId};
 use crate::member::event::AgeBand;
-use crate::member::state::{Registration, Report, Setting, Slot, State};
+use crate::member::state::{CarriedOut, Registration, Report, Setting, Slot, State};
 use crate::policy::Audience;
 use crate::time::Timestamp;
 
 /// The version of the state and of its fold.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 type Whole = (
     Option<(Timestamp, AgeBand, u64)>,
@@ -20,10 +20,11 @@ type Whole = (
     Option<u64>,
     Vec<(CommandId, ConversationId, Timestamp, u64)>,
     Vec<(ReportId, bool, Timestamp, u64)>,
+    Vec<(DecisionId, u64)>,
 );
 
 impl State {
-    /// The state as bytes of this [`STATE_VERSION`]; none while a suspension is part of it.
+    /// The state as bytes of this [`STATE_VERSION`]; none while a suspension or a limit is part of it.
     pub fn to_snapshot(&self) -> Option<Vec<u8>> {
         let State {
             registration,
@@ -32,8 +33,10 @@ impl State {
             suspension_over,
             slots,
             reports,
+            restrictions,
+            carried_out,
         } = self;
-        if suspension.is_some() {
+        if suspension.is_some() || !restrictions.is_empty() {
             return None;
         }
         let registration = registration.map(|registration| {
@@ -67,20 +70,26 @@ impl State {
             } = *report;
             (id, over_limit, at, version)
         };
+        let of_decision = |carried: &CarriedOut| {
+            let CarriedOut { decision, version } = *carried;
+            (decision, version)
+        };
         let whole: Whole = (
             registration,
             (chosen, count, version),
             *suspension_over,
             slots.iter().map(of_slot).collect(),
             reports.iter().map(of_report).collect(),
+            carried_out.iter().map(of_decision).collect(),
         );
         serde_json::to_vec(&whole).ok()
     }
 
     /// The state that these bytes hold; none where they hold none.
     pub fn from_snapshot(bytes: &[u8]) -> Option<State> {
-        let (registration, (chosen, count, version), suspension_over, slots, reports): Whole =
-            serde_json::from_slice(bytes).ok()?;
+        let whole: Whole = serde_json::from_slice(bytes).ok()?;
+        let (registration, (chosen, count, version), suspension_over, slots, reports, carried) =
+            whole;
         let to_slot = |(command_id, conversation, at, version)| Slot {
             command_id,
             conversation,
@@ -108,6 +117,11 @@ impl State {
             suspension_over,
             slots: slots.into_iter().map(to_slot).collect(),
             reports: reports.into_iter().map(to_report).collect(),
+            restrictions: Vec::new(),
+            carried_out: carried
+                .into_iter()
+                .map(|(decision, version)| CarriedOut { decision, version })
+                .collect(),
         })
     }
 }

@@ -215,6 +215,8 @@ fn brief(event: &Event<'_>) -> String {
             format!("suspended {until} for {}", event.reason)
         }
         Event::MemberReinstated(_) => "reinstated".to_owned(),
+        Event::MemberRestricted(event) => format!("restricted, {:?}", event.restriction),
+        Event::RestrictionEnded(event) => format!("restriction ended, {:?}", event.restriction),
         Event::SuspensionEnded(event) => format!("suspension ended on day {}", day(event.until)),
         Event::RequestSlotTaken(event) => format!("slot taken by {}", event.command_id),
         Event::RequestSlotReturned(event) => format!("slot returned by {}", event.command_id),

@@ -6,11 +6,14 @@
 use std::collections::VecDeque;
 
 use crate::event::Recorded;
-use crate::ids::{CommandId, ConversationId, ReasonCode, ReportId};
-use crate::member::event::{AgeBand, Event};
+use crate::ids::{CommandId, ConversationId, DecisionId, ReasonCode, ReportId};
+use crate::member::event::{AgeBand, Event, Restriction};
 use crate::policy::{Audience, REPORTS_PER_DAY_MAX, REQUESTS_PER_DAY_MAX, Rules};
 use crate::text::Text;
 use crate::time::{DAY_MS, Timestamp};
+
+/// Decisions on a member that are remembered as carried out: a reactor brings one again within its checkpoint's second.
+pub(super) const DECISIONS_REMEMBERED_MAX: usize = 1_024;
 
 /// What decisions need of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct State {
     pub(super) suspension_over: Option<u64>,
     pub(super) slots: VecDeque<Slot>,
     pub(super) reports: VecDeque<Report>,
+    pub(super) restrictions: Vec<Restricted>,
+    pub(super) carried_out: VecDeque<CarriedOut>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,29 @@ pub(super) struct Suspension {
     pub(super) until: Option<Timestamp>,
     pub(super) reason: ReasonCode,
     pub(super) text: Text<'static>,
+    pub(super) version: u64,
+}
+
+/// What a decision restricts, until its end is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Restricted {
+    pub(super) decision: DecisionId,
+    pub(super) restriction: Restriction,
+    pub(super) until: Option<Timestamp>,
+    pub(super) reason: ReasonCode,
+    pub(super) text: Text<'static>,
+}
+
+impl Restricted {
+    fn holds(&self, restriction: Restriction, at: Timestamp) -> bool {
+        self.restriction == restriction && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// A decision that was carried out here, and the last version that said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CarriedOut {
+    pub(super) decision: DecisionId,
     pub(super) version: u64,
 }
 
@@ -101,7 +129,7 @@ impl State {
             registered_at: registration.registered_at,
             age_band: registration.age_band,
             suspended: self.suspended(at),
-            limited: false,
+            limited: self.restricted(Restriction::Limit, at),
             audience: self.audience(registration.age_band, rules),
             setting_version: self.setting.count,
         })
@@ -117,11 +145,29 @@ impl State {
         })
     }
 
-    /// Whether a suspension is in force at `at`; a passed end counts as ended, whether or not its event is there yet.
+    /// Whether a suspension is in force at `at`, by hand or by a decision; a passed end counts as ended, whether or not its
+    /// event is there yet.
     pub fn suspended(&self, at: Timestamp) -> bool {
+        self.suspended_by_hand(at) || self.restricted(Restriction::Suspension, at)
+    }
+
+    pub(super) fn suspended_by_hand(&self, at: Timestamp) -> bool {
         self.suspension
             .as_ref()
             .is_some_and(|suspension| suspension.until.is_none_or(|until| at < until))
+    }
+
+    pub(super) fn restricted(&self, restriction: Restriction, at: Timestamp) -> bool {
+        self.restrictions
+            .iter()
+            .any(|restricted| restricted.holds(restriction, at))
+    }
+
+    /// The version that last said that a decision was carried out here; none where none did.
+    pub(super) fn carried_out(&self, decision: DecisionId) -> Option<u64> {
+        let mut known = self.carried_out.iter();
+        let found = known.find(|carried| carried.decision == decision);
+        found.map(|carried| carried.version)
     }
 
     /// When the suspension recorded last comes to its end, for the timer; none when there is none or it is for good.
@@ -132,14 +178,20 @@ impl State {
     }
 
     /// What was said of the suspension in force at `at`: its end, none where it is for good, its reason and the words
-    /// for the member.
+    /// for the member; of several that of the one that ends last.
     pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, &ReasonCode, &str)> {
-        let suspension = self.suspension.as_ref().filter(|_| self.suspended(at))?;
-        Some((
-            suspension.until,
-            &suspension.reason,
-            suspension.text.as_str(),
-        ))
+        let by_hand = self.suspension.iter();
+        let by_hand = by_hand
+            .filter(|_| self.suspended_by_hand(at))
+            .map(|it| (it.until, &it.reason, it.text.as_str()));
+        let by_decision = self
+            .restrictions
+            .iter()
+            .filter(|it| it.holds(Restriction::Suspension, at))
+            .map(|it| (it.until, &it.reason, it.text.as_str()));
+        by_hand
+            .chain(by_decision)
+            .max_by_key(|(until, ..)| until.unwrap_or(Timestamp(i64::MAX)))
     }
 
     /// When the oldest request slot that counts at `at` ends; none when none counts.
@@ -224,9 +276,36 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             });
             state.suspension_over = None;
         }
-        Event::MemberReinstated(_) | Event::SuspensionEnded(_) => {
+        Event::SuspensionEnded(_) => {
             state.suspension = None;
             state.suspension_over = Some(recorded.version);
+        }
+        Event::MemberReinstated(_) => {
+            state.suspension = None;
+            state.suspension_over = Some(recorded.version);
+            state
+                .restrictions
+                .retain(|restricted| restricted.restriction != Restriction::Suspension);
+        }
+        Event::MemberRestricted(restricted) => {
+            state.restrictions.push(Restricted {
+                decision: restricted.decision,
+                restriction: restricted.restriction,
+                until: restricted.until,
+                reason: restricted.reason.clone(),
+                text: restricted.text.clone().into_owned(),
+            });
+            carry_out(state, restricted.decision, recorded.version);
+        }
+        Event::RestrictionEnded(ended) => {
+            state
+                .restrictions
+                .retain(|restricted| restricted.decision != ended.decision);
+            carry_out(state, ended.decision, recorded.version);
+            if !ended.suspended && state.suspension.take().is_some() {
+                // It was over before, and had no event while this one held on.
+                state.suspension_over = Some(recorded.version);
+            }
         }
         Event::RequestSlotTaken(taken) => {
             state.slots.retain(|slot| {
@@ -261,6 +340,19 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 state.reports.pop_front();
             }
         }
+    }
+}
+
+/// Notes that a decision was carried out up to this version. The oldest is forgotten beyond the bound.
+fn carry_out(state: &mut State, decision: DecisionId, version: u64) {
+    state
+        .carried_out
+        .retain(|carried| carried.decision != decision);
+    state
+        .carried_out
+        .push_back(CarriedOut { decision, version });
+    if state.carried_out.len() > DECISIONS_REMEMBERED_MAX {
+        state.carried_out.pop_front();
     }
 }
 

@@ -145,6 +145,18 @@ fn lines() -> Vec<Line> {
             state: String::new(),
         });
     }
+    // No moderator acts in these histories: what one removes comes after a message of the other's.
+    let sample = |name: &str| {
+        let mut all = samples().filter(|sample| sample.event_type == name);
+        let data = all.next().expect("a sample").data.get().to_owned();
+        (1_700_000_000_000, name.to_owned(), data)
+    };
+    lines.push(Line {
+        of: "conversation".to_owned(),
+        version: conversation::STATE_VERSION,
+        events: vec![sample("message-sent.v1"), sample("messages-removed.v1")],
+        state: String::new(),
+    });
     lines.push(Line {
         of: "member".to_owned(),
         version: member::STATE_VERSION,

@@ -113,15 +113,18 @@ impl Past {
             }
             Subject::Case(id) => {
                 let members = self.members_of_case(*id).await?;
-                let mut conversations = Vec::new();
+                let (mut conversations, mut cases) = (Vec::new(), vec![*id]);
                 for member in &members {
                     let pairs = self.conversations(member, until)?;
-                    conversations.extend(pairs.iter().map(|pair| pair.conversation_id));
+                    let ids = pairs.iter().map(|pair| pair.conversation_id);
+                    // Their history counts what was decided on all cases about them.
+                    cases.extend(ids.clone().map(|id| CaseId::of(id, member)));
+                    conversations.extend(ids);
                 }
                 Ok(Concerned {
                     members: members.to_vec(),
                     conversations,
-                    cases: vec![*id],
+                    cases,
                     ..Concerned::default()
                 })
             }

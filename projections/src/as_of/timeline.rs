@@ -136,6 +136,7 @@ fn number_of(event: &Event<'_>) -> Option<u64> {
             | C::ConversationUnmuted(_)
             | C::MemberBlocked(_)
             | C::MemberUnblocked(_)
+            | C::MessagesRemoved(_)
             | C::RelationshipRecorded(_)
             | C::MessagesReported(_) => None,
         },
@@ -227,6 +228,12 @@ fn between(event: &conversation::Event<'_>) -> String {
             moved.by, moved.from
         ),
         C::MessageUnsent(unsent) => format!("{} unsent message {}", unsent.by, unsent.number),
+        C::MessagesRemoved(removed) => format!(
+            "a decision of {} removed {} of {}'s messages",
+            removed.by,
+            removed.numbers.len(),
+            removed.from
+        ),
         C::ReadMarked(marked) => format!("{} has read up to message {}", marked.by, marked.up_to),
         C::ConversationMuted(muted) => {
             format!("{} muted the conversation with {}", muted.by, muted.other)
@@ -259,6 +266,13 @@ fn between(event: &conversation::Event<'_>) -> String {
     }
 }
 
+fn restriction_word(restriction: member::Restriction) -> &'static str {
+    match restriction {
+        member::Restriction::Suspension => "suspended",
+        member::Restriction::Limit => "limited",
+    }
+}
+
 fn of_member(event: &member::Event<'_>) -> String {
     use member::Event as M;
     let member = event.member();
@@ -274,6 +288,17 @@ fn of_member(event: &member::Event<'_>) -> String {
                 "{} suspended {member}, `{}`",
                 suspended.by, suspended.reason
             )
+        }
+        M::MemberRestricted(restricted) => {
+            let how = restriction_word(restricted.restriction);
+            format!(
+                "a decision of {} {how} {member}, `{}`",
+                restricted.by, restricted.reason
+            )
+        }
+        M::RestrictionEnded(ended) => {
+            let how = restriction_word(ended.restriction);
+            format!("a decision that {how} {member} came to its end")
         }
         M::MemberReinstated(reinstated) => {
             format!("{} ended the suspension of {member}", reinstated.by)

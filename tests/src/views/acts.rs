@@ -40,6 +40,8 @@ pub enum Act {
     Relate(RelationshipKind),
     /// Reports the nth last message.
     Report(u64, Also),
+    /// Has moderators remove the nth last message, if the other wrote it and it arrived.
+    Remove(u64),
     /// Chooses an audience.
     Audience(Audience),
     /// Is of another age.
@@ -87,6 +89,7 @@ fn act() -> impl Strategy<Value = Act> {
         5 => prop::sample::select(vec![Follow, Follow, Unfollow, Suggest, Unsuggest]).prop_map(Act::Relate),
         2 => ((1..4_u64), prop::sample::select(vec![Also::None, Also::Delete, Also::Block]))
             .prop_map(|(number, also)| Act::Report(number, also)),
+        2 => (1..6_u64).prop_map(Act::Remove),
         3 => audience().prop_map(Act::Audience),
         1 => prop::sample::select(ages).prop_map(Act::Age),
         1 => Just(Act::Suspend),
@@ -131,6 +134,14 @@ pub fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
             world
                 .report(by, other, &[number], Category::Spam, "", also)
                 .map(|_| ())
+        }
+        Act::Remove(back) => {
+            let number = counted(world, back);
+            if world.arrived(other, by, number) {
+                let version = world.position().0;
+                world.remove(other, by, version, &[number]);
+            }
+            Ok(())
         }
         Act::Relate(kind) => {
             world.relate(kind, by, other);

@@ -13,6 +13,7 @@ use domain::ids::{ConversationId, MemberId};
 use event_store::RecordedEvent;
 
 /// A message and what became of it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Its number.
@@ -29,6 +30,8 @@ pub struct Message {
     pub withheld: bool,
     /// When it was unsent.
     pub unsent_at: Option<i64>,
+    /// Moderators removed it.
+    pub removed: bool,
     /// It waits for acceptance.
     pub waits: bool,
     /// It was unsent while it waited.
@@ -38,7 +41,8 @@ pub struct Message {
 impl Message {
     /// The text as it is shown.
     pub fn shown(&self) -> Option<String> {
-        self.unsent_at.is_none().then(|| self.text.clone())
+        let told = self.unsent_at.is_none() && !self.removed;
+        told.then(|| self.text.clone())
     }
 }
 
@@ -158,6 +162,7 @@ impl Pair {
             position: recorded.position().0,
             withheld: false,
             unsent_at: None,
+            removed: false,
             waits: false,
             lost: false,
         });
@@ -224,6 +229,11 @@ impl Pair {
                     .unwrap();
                 message.unsent_at = Some(recorded.at_ms());
                 message.lost = message.waits;
+            }
+            Event::MessagesRemoved(removed) => {
+                for message in &mut self.messages {
+                    message.removed |= removed.numbers.contains(&message.number);
+                }
             }
             Event::ReadMarked(marked) => {
                 let side = self.side(&marked.by);

@@ -5,6 +5,7 @@
 
 mod deletions;
 mod given;
+mod removals;
 mod reports;
 mod requests;
 mod routes;
@@ -483,6 +484,7 @@ fn brief(event: &Event<'_>, now: Timestamp) -> String {
             format!("unsent {} (withheld)", unsent.number)
         }
         Event::MessageUnsent(unsent) => format!("unsent {}", unsent.number),
+        Event::MessagesRemoved(removed) => format!("removed {:?}", removed.numbers),
         Event::ReadMarked(marked) => format!("read up to {}", marked.up_to),
         Event::ConversationMuted(_) => "muted".to_owned(),
         Event::ConversationUnmuted(_) => "unmuted".to_owned(),

@@ -1,8 +1,17 @@
 //! What commands promise: their content is the same for ever, and tells them apart.
 
-use domain::ids::causation_id;
+use std::sync::Arc;
+
+use domain::act::Looked;
+use domain::case::{Action, Category};
+use domain::conversation::{Also, DeleteMode, RelationshipKind};
+use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
+use domain::member::AgeBand;
+use domain::policy::{Audience, Rules};
+use domain::time::Timestamp;
 
 use super::*;
+use crate::command::Look;
 
 const GOLDEN: &str = include_str!("../../golden/causation-ids.txt");
 
@@ -13,6 +22,7 @@ fn member(id: &str) -> MemberId {
 fn samples() -> Vec<Command> {
     let with = || Target::With(member("bob"));
     let reason = || ReasonCode::new("spam").unwrap();
+    let case = || CaseId(uuid::Uuid::from_u128(7));
     vec![
         Command::RegisterMember {
             member: member("bob"),
@@ -47,6 +57,27 @@ fn samples() -> Vec<Command> {
             shown: ShownMessages {
                 reported: vec![2],
                 around: vec![1, 3],
+            },
+        },
+        Command::ClaimCase { case: case() },
+        Command::ReleaseCase { case: case() },
+        Command::NoteOnCase {
+            case: case(),
+            text: "why".into(),
+        },
+        Command::EscalateCase {
+            case: case(),
+            text: "why".into(),
+        },
+        Command::DecideCase {
+            case: case(),
+            ruling: Ruling {
+                action: Action::Limit,
+                until: Some(Timestamp(1)),
+                messages: vec![1, 2],
+                reason: reason(),
+                text: "why".into(),
+                facts: "what".into(),
             },
         },
         Command::DiscloseToAuditor {

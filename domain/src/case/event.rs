@@ -1,0 +1,317 @@
+//! What is stored of a case: its payloads, field by field.
+//!
+//! Every event names the two members of the conversation, so that it is found by either of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::case::priority::Category;
+use crate::ids::{CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::policy::REPORT_MESSAGES_MAX;
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// What happens to a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The file is opened.
+    CaseOpened(CaseOpened),
+    /// A report belongs to it; the first, too.
+    ReportJoined(ReportJoined),
+    /// Its content was shown to somebody.
+    ContentDisclosed(ContentDisclosed),
+    /// A moderator holds it.
+    CaseClaimed(CaseClaimed),
+    /// Its holder let it go.
+    CaseReleased(CaseReleased),
+    /// Its holder did nothing with it for as long as a claim lasts.
+    ClaimLapsed(ClaimLapsed),
+    /// A moderator wrote something down.
+    CaseNoted(CaseNoted<'a>),
+    /// Its holder leaves it to another moderator.
+    CaseEscalated(CaseEscalated<'a>),
+    /// Its holder decided it.
+    CaseDecided(CaseDecided<'a>),
+    /// Nobody can appeal any more.
+    CaseClosed(CaseClosed),
+}
+
+/// `case-opened.v1`: the moderators' file on a reported member is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseOpened {
+    /// The case itself.
+    pub case: CaseId,
+    /// The conversation the reports come from.
+    pub conversation: ConversationId,
+    /// The member reported.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporter: Option<MemberId>,
+}
+
+/// `report-joined.v2`: a report belongs to the case; the first, too. It records what the case's priority follows from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportJoined {
+    /// The report.
+    pub report_id: ReportId,
+    /// Version of the `messages-reported` event in the conversation's stream.
+    pub conversation_version: u64,
+    /// Who reported.
+    pub reporter: MemberId,
+    /// The member reported.
+    pub reported: MemberId,
+    /// What for.
+    pub category: Category,
+    /// How urgent a report of this category was held to be, 1 to 5.
+    #[schemars(range(min = 1, max = 5))]
+    pub severity: u8,
+    /// How many messages it newly names.
+    #[schemars(range(min = 1, max = REPORT_MESSAGES_MAX))]
+    pub messages: u32,
+    /// Made beyond the reporter's daily limit.
+    pub over_limit: bool,
+    /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
+    /// their reporters' daily limit do not count.
+    pub reporters: u32,
+    /// Earlier cases against this member that were upheld, when it joined.
+    pub upheld: u32,
+}
+
+/// `content-disclosed.v1`: the case's content was shown to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContentDisclosed {
+    /// Who read.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// What for.
+    pub purpose: ReasonCode,
+    /// The conversation that the messages are of; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
+    /// The other member of the conversation, who reported; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporter: Option<MemberId>,
+    /// Which messages; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<ShownMessages>,
+}
+
+/// The messages of a case that somebody is shown, by number, ascending. A case shows a bounded number of reports, a
+/// report names a bounded number of messages, and around each are few.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShownMessages {
+    /// The reported ones, as they were sent.
+    pub reported: Vec<u64>,
+    /// Those around them.
+    pub around: Vec<u64>,
+}
+
+/// `case-claimed.v1`: a moderator holds the case from now on, or for longer than until now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseClaimed {
+    /// Who holds it.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// When the claim lapses unless its holder acts before.
+    pub until: Timestamp,
+}
+
+/// `case-released.v1`: a moderator let the case go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseReleased {
+    /// Who held it.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+}
+
+/// `claim-lapsed.v1`: a moderator did nothing with the case for as long as a claim lasts, and holds it no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimLapsed {
+    /// Who held it.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// The end that came due.
+    pub until: Timestamp,
+}
+
+/// `case-noted.v1`: a moderator wrote something down about the case, for moderators alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseNoted<'a> {
+    /// Who wrote.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// When the claim lapses from now on; absent where the writer does not hold the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_until: Option<Timestamp>,
+}
+
+/// `case-escalated.v1`: a moderator leaves the case to another, who has to claim it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseEscalated<'a> {
+    /// Who held it.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What the next one should know; may be empty.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+/// What a decision does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing: the reports are not upheld.
+    #[serde(rename = "no_action")]
+    Nothing,
+    /// The member is warned.
+    Warn,
+    /// Reported messages are removed.
+    RemoveMessages,
+    /// The member may open no requests, until a time.
+    Limit,
+    /// The member is suspended, until a time or for good.
+    Suspend,
+}
+
+impl Action {
+    /// Every action, from the mildest to the gravest.
+    pub const ALL: [Action; 5] = [
+        Action::Nothing,
+        Action::Warn,
+        Action::RemoveMessages,
+        Action::Limit,
+        Action::Suspend,
+    ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Nothing => "no_action",
+            Action::Warn => "warn",
+            Action::RemoveMessages => "remove_messages",
+            Action::Limit => "limit",
+            Action::Suspend => "suspend",
+        }
+    }
+
+    /// Whether the reports were upheld by it.
+    pub const fn upholds(self) -> bool {
+        match self {
+            Action::Nothing => false,
+            Action::Warn | Action::RemoveMessages | Action::Limit | Action::Suspend => true,
+        }
+    }
+}
+
+/// Most messages that one decision removes.
+pub const REMOVED_MESSAGES_MAX: u32 = 100;
+
+/// `case-decided.v1`: the case's holder decided it, and holds it no more. What it does to the member stands in the
+/// member's own stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseDecided<'a> {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What it does.
+    pub action: Action,
+    /// Until when; absent where it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The messages that are removed, by number, ascending; absent where none are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = REMOVED_MESSAGES_MAX))]
+    pub messages: Vec<u64>,
+    /// Why, as a code: the rule that was broken, or was not.
+    pub reason: ReasonCode,
+    /// What the member is told; may be empty where nothing is done.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// The facts relied on; may be empty where nothing is done.
+    #[serde(borrow)]
+    pub facts: Text<'a>,
+    /// The last moment at which the member can appeal; absent where there is nothing to appeal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appealable_until: Option<Timestamp>,
+}
+
+/// `case-closed.v1`: the time in which the last decision could be appealed is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseClosed {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+}
+
+impl Event<'_> {
+    /// The same event, borrowing nothing.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Event::CaseOpened(event) => Event::CaseOpened(event),
+            Event::ReportJoined(event) => Event::ReportJoined(event),
+            Event::ContentDisclosed(event) => Event::ContentDisclosed(event),
+            Event::CaseClaimed(event) => Event::CaseClaimed(event),
+            Event::CaseReleased(event) => Event::CaseReleased(event),
+            Event::ClaimLapsed(event) => Event::ClaimLapsed(event),
+            Event::CaseNoted(event) => Event::CaseNoted(CaseNoted {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::CaseEscalated(event) => Event::CaseEscalated(CaseEscalated {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::CaseDecided(event) => Event::CaseDecided(CaseDecided {
+                text: event.text.into_owned(),
+                facts: event.facts.into_owned(),
+                ..event
+            }),
+            Event::CaseClosed(event) => Event::CaseClosed(event),
+        }
+    }
+
+    /// The members the event concerns, for its header: the two of the conversation. Of an old event without its
+    /// reporter the reported one alone; who acts is in the header already.
+    pub fn members(&self) -> [Option<&MemberId>; 2] {
+        match self {
+            Event::CaseOpened(event) => [Some(&event.reported), event.reporter.as_ref()],
+            Event::ReportJoined(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::ContentDisclosed(event) => [Some(&event.reported), event.reporter.as_ref()],
+            Event::CaseClaimed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseReleased(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::ClaimLapsed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseNoted(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
+        }
+    }
+}

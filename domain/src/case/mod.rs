@@ -1,0 +1,147 @@
+//! The moderators' file on one reported member in one conversation.
+//!
+//! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
+//! nothing; two moderators do not hold it at once; it is decided by who holds it, once until something is newly reported.
+//! Stream `case-{uuid}`, the uuid being [`CaseId::of`] its conversation
+//! and reported member.
+//!
+//! State is bounded: beside whom it is about it keeps of the reports their count, the inputs of the case's priority, and
+//! the version in the conversation's stream up to which they were taken, and of the claim who holds it until when; no
+//! note. All reports of a case come from one conversation, in the order of its versions, so *already joined* is *not above
+//! that version*.
+//!
+//! Decided here, where the domain's page is silent:
+//! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none.
+//! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
+//! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
+//!   done there is nothing to appeal, and the case is closed at once.
+//! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
+//! - An escalated case is open to every moderator but the one who escalated it.
+
+mod claim;
+mod command;
+mod decision;
+mod event;
+mod priority;
+mod state;
+
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod spec;
+
+pub use command::{Command, JoinReport, Ruling};
+pub use event::{
+    Action, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated, CaseNoted, CaseOpened,
+    CaseReleased, ClaimLapsed, ContentDisclosed, Event, REMOVED_MESSAGES_MAX, ReportJoined,
+    ShownMessages,
+};
+pub use priority::{Category, PriorityInputs};
+pub use state::{State, evolve};
+
+use crate::ids::CaseId;
+use crate::rejection::Rejection;
+use crate::text::Limits;
+
+/// The stream of a case.
+pub fn stream(case: CaseId) -> String {
+    format!("case-{case}")
+}
+
+/// How long a claim lasts after its holder's last act.
+pub const CLAIM_MS: i64 = 30 * 60 * 1000;
+
+/// The limits of a note, and of what is said at an escalation.
+pub const NOTE_LIMITS: Limits = Limits {
+    graphemes_max: 2_000,
+    bytes_max: 8 * 1024,
+};
+
+/// The limits of what a decision tells its member, and of the facts it relies on.
+pub const RULING_LIMITS: Limits = crate::member::STATEMENT_LIMITS;
+
+/// Days within which the member can appeal a decision.
+pub const APPEAL_DAYS: i64 = 180;
+
+/// The events that carry a command out; none when it is already so. Every disclosure is an event of its own, however
+/// often the same member reads.
+pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
+    match command {
+        Command::JoinReport(report) => Ok(join(state, report)),
+        Command::DiscloseCase { by, purpose, shown } => {
+            let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
+            Ok(vec![Event::ContentDisclosed(ContentDisclosed {
+                by: by.clone(),
+                reported,
+                purpose: purpose.clone(),
+                conversation: state.conversation,
+                reporter: state.reporter.clone(),
+                shown: Some(shown.clone()),
+            })])
+        }
+        Command::ClaimCase { by, at } => claim::claim(state, by, *at),
+        Command::ReleaseCase { by, at } => claim::release(state, by, *at),
+        Command::NoteOnCase { by, text, at } => claim::note(state, by, text, *at),
+        Command::EscalateCase { by, text, at } => claim::escalate(state, by, text, *at),
+        Command::LapseClaim { at } => Ok(claim::lapse(state, *at)),
+        Command::DecideCase {
+            by,
+            decision,
+            ruling,
+            named,
+            at,
+        } => decision::decide(state, by, *decision, ruling, named, *at),
+        Command::CloseCase { at } => Ok(decision::close(state, *at)),
+    }
+}
+
+/// The version of the event that made a command already so, when `decide` gives no event; none when no event did. For a
+/// report that joined before later ones it is the latest join.
+pub fn already(state: &State, command: &Command) -> Option<u64> {
+    match command {
+        Command::JoinReport(_) => state.joined_up_to.map(|joined| joined.version),
+        // A claim that time has ended was given its end by the event that made it.
+        Command::ClaimCase { .. }
+        | Command::ReleaseCase { .. }
+        | Command::EscalateCase { .. }
+        | Command::LapseClaim { .. } => {
+            let claim = state.claim.as_ref().map(|claim| claim.version);
+            claim.or(state.claim_over)
+        }
+        Command::CloseCase { .. } => state.decided.map(|decided| decided.version),
+        Command::DiscloseCase { .. } | Command::NoteOnCase { .. } | Command::DecideCase { .. } => {
+            None
+        }
+    }
+}
+
+fn join(state: &State, report: &JoinReport) -> Vec<Event<'static>> {
+    if state
+        .joined_up_to
+        .is_some_and(|joined| joined.conversation_version >= report.conversation_version)
+    {
+        return Vec::new();
+    }
+    let mut events = Vec::with_capacity(2);
+    if !state.exists() {
+        events.push(Event::CaseOpened(CaseOpened {
+            case: CaseId::of(report.conversation, &report.reported),
+            conversation: report.conversation,
+            reported: report.reported.clone(),
+            reporter: Some(report.reporter.clone()),
+        }));
+    }
+    events.push(Event::ReportJoined(ReportJoined {
+        report_id: report.report_id,
+        conversation_version: report.conversation_version,
+        reporter: report.reporter.clone(),
+        reported: report.reported.clone(),
+        category: report.category,
+        severity: report.category.severity(),
+        messages: report.messages,
+        over_limit: report.over_limit,
+        reporters: report.reporters,
+        upheld: report.upheld,
+    }));
+    events
+}

@@ -1,0 +1,165 @@
+//! What decisions about a case need, and how events make it. `evolve` never fails, and asks no rule and no clock.
+
+use crate::case::event::Event;
+use crate::case::priority::PriorityInputs;
+use crate::event::Recorded;
+use crate::ids::{ConversationId, DecisionId, MemberId};
+use crate::time::Timestamp;
+
+/// What decisions about a case need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(super) reported: Option<MemberId>,
+    pub(super) reporter: Option<MemberId>,
+    pub(super) conversation: Option<ConversationId>,
+    opened_at: Option<Timestamp>,
+    reports: u32,
+    priority: Option<PriorityInputs>,
+    pub(super) joined_up_to: Option<Joined>,
+    pub(super) claim: Option<Claim>,
+    /// Version of the event that ended the last claim.
+    pub(super) claim_over: Option<u64>,
+    /// Who left it to another.
+    pub(super) escalated_by: Option<MemberId>,
+    /// The decision that stands while no report has come since.
+    pub(super) decided: Option<Decided>,
+}
+
+/// A decision that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) decision: DecisionId,
+    /// When the case closes; none once it has, or where nothing can be appealed.
+    pub(super) closes: Option<Timestamp>,
+    /// Version of the event that decided, or closed.
+    pub(super) version: u64,
+}
+
+/// Up to where reports joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Joined {
+    pub(super) conversation_version: u64,
+    pub(super) version: u64,
+}
+
+/// Who holds the case, as recorded: whether the end has passed is asked with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) by: MemberId,
+    pub(super) until: Timestamp,
+    /// Version of the event that gave it this end.
+    pub(super) version: u64,
+}
+
+impl State {
+    /// Whether there is a case at all.
+    pub fn exists(&self) -> bool {
+        self.reported.is_some()
+    }
+
+    /// The conversation that its reports come from; none before there is a case.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        self.conversation
+    }
+
+    /// When it was opened, if it was.
+    pub fn opened_at(&self) -> Option<Timestamp> {
+        self.opened_at
+    }
+
+    /// How many reports joined it.
+    pub fn reports(&self) -> u32 {
+        self.reports
+    }
+
+    /// Who holds it at `at`, and until when; a claim whose end has passed is none, whether or not its event is there yet.
+    pub fn claimed(&self, at: Timestamp) -> Option<(&MemberId, Timestamp)> {
+        let claim = self.claim.as_ref().filter(|claim| at < claim.until)?;
+        Some((&claim.by, claim.until))
+    }
+
+    /// The two members of the conversation, reported and reporter; none before there is a case.
+    pub(super) fn members(&self) -> Option<(MemberId, MemberId)> {
+        self.reported.clone().zip(self.reporter.clone())
+    }
+
+    fn end_claim(&mut self, version: u64) {
+        self.claim = None;
+        self.claim_over = Some(version);
+    }
+
+    /// What its place in the queue follows from, as its last report recorded it; none before any report.
+    pub fn priority(&self) -> Option<PriorityInputs> {
+        self.priority
+    }
+}
+
+/// Takes an event into the state.
+pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
+    match event {
+        Event::CaseOpened(opened) => {
+            state
+                .reported
+                .get_or_insert_with(|| opened.reported.clone());
+            state.conversation.get_or_insert(opened.conversation);
+            state.opened_at.get_or_insert(recorded.at);
+        }
+        Event::ReportJoined(joined) => {
+            state
+                .reporter
+                .get_or_insert_with(|| joined.reporter.clone());
+            // What is newly reported is yet to be decided.
+            state.decided = None;
+            state.reports = state.reports.saturating_add(1);
+            state.priority = Some(PriorityInputs::at_report(
+                state.priority,
+                joined.severity,
+                joined.over_limit,
+                joined.reporters,
+                joined.upheld,
+            ));
+            let conversation_version = state
+                .joined_up_to
+                .map_or(0, |so_far| so_far.conversation_version)
+                .max(joined.conversation_version);
+            state.joined_up_to = Some(Joined {
+                conversation_version,
+                version: recorded.version,
+            });
+        }
+        Event::ContentDisclosed(_) => {}
+        Event::CaseClaimed(claimed) => {
+            state.claim = Some(Claim {
+                by: claimed.by.clone(),
+                until: claimed.until,
+                version: recorded.version,
+            });
+        }
+        Event::CaseReleased(_) | Event::ClaimLapsed(_) => state.end_claim(recorded.version),
+        Event::CaseNoted(noted) => {
+            if let (Some(claim), Some(until)) = (&mut state.claim, noted.claimed_until) {
+                claim.until = until;
+                claim.version = recorded.version;
+            }
+        }
+        Event::CaseDecided(decided) => {
+            state.end_claim(recorded.version);
+            state.escalated_by = None;
+            state.decided = Some(Decided {
+                decision: decided.decision,
+                closes: decided.appealable_until,
+                version: recorded.version,
+            });
+        }
+        Event::CaseClosed(_) => {
+            if let Some(decided) = &mut state.decided {
+                decided.closes = None;
+                decided.version = recorded.version;
+            }
+        }
+        Event::CaseEscalated(escalated) => {
+            state.end_claim(recorded.version);
+            state.escalated_by = Some(escalated.by.clone());
+        }
+    }
+}

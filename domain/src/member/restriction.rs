@@ -1,0 +1,246 @@
+//! What decisions on cases restrict: carried out once, each under its decision, and ended when it is due.
+
+use crate::ids::{DecisionId, MemberId};
+use crate::member::command::RestrictMember;
+use crate::member::event::{Event, MemberRestricted, RestrictionEnded};
+use crate::member::state::State;
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// Carries a decision out; nothing where that was done before, whatever has become of it since.
+pub(super) fn restrict(state: &State, command: &RestrictMember) -> Vec<Event<'static>> {
+    if state.carried_out(command.decision).is_some() {
+        return Vec::new();
+    }
+    let RestrictMember {
+        member,
+        decision,
+        by,
+        restriction,
+        until,
+        reason,
+        text,
+    } = command.clone();
+    vec![Event::MemberRestricted(MemberRestricted {
+        member,
+        decision,
+        by,
+        restriction,
+        until,
+        reason,
+        text: Text::from(text),
+    })]
+}
+
+/// Ends what a decision restricts once its end has come.
+pub(super) fn end(
+    state: &State,
+    member: &MemberId,
+    decision: DecisionId,
+    at: Timestamp,
+) -> Vec<Event<'static>> {
+    let mut restrictions = state.restrictions.iter();
+    let restricted = restrictions.find(|restricted| restricted.decision == decision);
+    let Some((restriction, until)) =
+        restricted.and_then(|restricted| Some((restricted.restriction, restricted.until?)))
+    else {
+        return Vec::new();
+    };
+    if at < until {
+        return Vec::new();
+    }
+    vec![Event::RestrictionEnded(RestrictionEnded {
+        member: member.clone(),
+        decision,
+        restriction,
+        until,
+        // This one is over by now, whatever is left.
+        suspended: state.suspended(at),
+    })]
+}
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+    use crate::event::Recorded;
+    use crate::ids::{CommandId, ReasonCode};
+    use crate::member::state::DECISIONS_REMEMBERED_MAX;
+    use crate::member::{
+        AgeBand, Command, MemberRegistered, MemberReinstated, MemberSuspended, Restriction, decide,
+        evolve,
+    };
+    use crate::policy::Rules;
+
+    fn bob() -> MemberId {
+        MemberId::new("bob").unwrap()
+    }
+
+    fn decision(name: &str) -> DecisionId {
+        DecisionId::of(&bob(), &CommandId::new(name).unwrap())
+    }
+
+    #[derive(Clone, Default)]
+    struct Given {
+        state: State,
+        version: u64,
+        last: Option<Event<'static>>,
+    }
+
+    impl Given {
+        fn registered() -> Self {
+            Given::default().event(&Event::MemberRegistered(MemberRegistered {
+                member: bob(),
+                age_band: AgeBand::Adult,
+                registered_at: Timestamp(0),
+            }))
+        }
+
+        fn event(mut self, event: &Event<'_>) -> Self {
+            let recorded = Recorded {
+                version: self.version,
+                at: Timestamp(0),
+            };
+            evolve(&mut self.state, recorded, event);
+            self.version += 1;
+            self.last = Some(event.clone().into_owned());
+            self
+        }
+
+        /// What the restriction that ended last says of those left.
+        fn left_suspended(&self) -> bool {
+            matches!(&self.last, Some(Event::RestrictionEnded(ended)) if ended.suspended)
+        }
+
+        /// How many events a command gives, with them taken in.
+        fn done(self, command: &Command) -> (Self, usize) {
+            let events = decide(&self.state, command).unwrap();
+            let given = events.iter().fold(self, |given, event| given.event(event));
+            (given, events.len())
+        }
+
+        fn restricted(self, name: &str, restriction: Restriction, until: Option<i64>) -> Self {
+            let (given, events) = self.done(&carry(name, restriction, until));
+            assert_eq!(events, 1);
+            given
+        }
+
+        /// Suspended, limited at a time.
+        fn is(&self, at: i64) -> (bool, bool) {
+            let facts = self
+                .state
+                .facts(&Rules::default(), 0, Timestamp(at))
+                .unwrap();
+            (facts.suspended, facts.limited)
+        }
+    }
+
+    fn carry(name: &str, restriction: Restriction, until: Option<i64>) -> Command {
+        Command::RestrictMember(RestrictMember {
+            member: bob(),
+            decision: decision(name),
+            by: MemberId::new("mia").unwrap(),
+            restriction,
+            until: until.map(Timestamp),
+            reason: ReasonCode::new("spam").unwrap(),
+            text: name.to_owned(),
+        })
+    }
+
+    fn end_at(name: &str, at: i64) -> Command {
+        Command::EndRestriction {
+            member: bob(),
+            decision: decision(name),
+            at: Timestamp(at),
+        }
+    }
+
+    #[test]
+    fn suspends_or_limits_until_its_end() {
+        let given = Given::registered().restricted("d1", Restriction::Suspension, Some(10));
+        assert_eq!((given.is(9), given.is(10)), ((true, false), (false, false)));
+        let given = Given::registered().restricted("d1", Restriction::Limit, Some(10));
+        assert_eq!((given.is(9), given.is(10)), ((false, true), (false, false)));
+        let given = Given::registered().restricted("d1", Restriction::Suspension, None);
+        assert_eq!(given.is(i64::MAX - 1), (true, false));
+    }
+
+    #[test]
+    fn is_carried_out_once_whatever_came_of_it() {
+        let carried = carry("d1", Restriction::Suspension, Some(10));
+        let given = Given::registered().restricted("d1", Restriction::Suspension, Some(10));
+        assert_eq!(given.clone().done(&carried).1, 0);
+        let (given, events) = given.done(&end_at("d1", 10));
+        assert_eq!(events, 1);
+        assert_eq!(given.clone().done(&carried).1, 0);
+        assert_eq!(crate::member::already(&given.state, &carried), Some(2));
+        assert_eq!(given.done(&end_at("d1", 11)).1, 0, "it has ended already");
+    }
+
+    #[test]
+    fn ends_each_by_itself_and_none_before_its_time() {
+        let given = Given::registered()
+            .restricted("d1", Restriction::Suspension, Some(10))
+            .restricted("d2", Restriction::Suspension, Some(20))
+            .restricted("d3", Restriction::Limit, Some(30));
+        let (given, early) = given.done(&end_at("d1", 9));
+        assert_eq!(early, 0);
+        let (given, due) = given.done(&end_at("d1", 10));
+        assert_eq!((due, given.is(10)), (1, (true, true)));
+        assert!(given.left_suspended());
+        let (given, due) = given.done(&end_at("d2", 20));
+        assert_eq!((due, given.is(20)), (1, (false, true)));
+        assert!(!given.left_suspended());
+        assert_eq!(given.clone().done(&end_at("d4", 99)).1, 0);
+        let for_good = Given::registered().restricted("d1", Restriction::Suspension, None);
+        assert_eq!(for_good.done(&end_at("d1", i64::MAX)).1, 0);
+    }
+
+    #[test]
+    fn stands_beside_a_suspension_by_hand_until_that_is_lifted() {
+        let by_hand = Event::MemberSuspended(MemberSuspended {
+            member: bob(),
+            by: bob(),
+            until: Some(Timestamp(20)),
+            reason: ReasonCode::new("scam").unwrap(),
+            text: "by hand".into(),
+        });
+        let given = Given::registered()
+            .restricted("d1", Restriction::Suspension, Some(30))
+            .event(&by_hand);
+        let told = |given: &Given, at| {
+            given
+                .state
+                .suspension_told(Timestamp(at))
+                .map(|told| told.2.to_owned())
+        };
+        assert_eq!(told(&given, 10).as_deref(), Some("d1"), "it ends last");
+        let (given, events) = given.done(&Command::EndSuspension {
+            member: bob(),
+            at: Timestamp(20),
+        });
+        assert_eq!(
+            (events, given.is(20)),
+            (0, (true, false)),
+            "they stay suspended"
+        );
+        let reinstated = Event::MemberReinstated(MemberReinstated {
+            member: bob(),
+            by: bob(),
+        });
+        let given = given
+            .restricted("d2", Restriction::Limit, Some(30))
+            .event(&reinstated);
+        assert_eq!(given.is(20), (false, true));
+        assert_eq!(told(&given, 20), None);
+    }
+
+    #[test]
+    fn remembers_as_many_decisions_as_its_bound() {
+        let mut given = Given::registered();
+        for number in 0..=DECISIONS_REMEMBERED_MAX {
+            given = given.restricted(&format!("d{number}"), Restriction::Limit, Some(0));
+        }
+        assert_eq!(given.state.carried_out.len(), DECISIONS_REMEMBERED_MAX);
+        assert_eq!(given.state.carried_out(decision("d0")), None);
+    }
+}
