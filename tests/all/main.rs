@@ -51,6 +51,7 @@ mod commands_limits;
 mod commands_loading;
 mod commands_rules;
 mod event_catalogue;
+mod kurrent_reading;
 mod program_at_rest;
 mod program_audit;
 mod program_backup;

@@ -17,6 +17,7 @@ pub mod counted;
 pub mod eventful;
 pub mod json_schema;
 pub mod killed;
+pub mod kurrent;
 pub mod mistaken;
 pub mod program;
 pub mod raised;
