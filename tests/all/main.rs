@@ -41,6 +41,7 @@ mod audit_letters;
 mod audit_moments;
 mod audit_refusals;
 mod audit_views;
+mod browser_harness;
 mod college_replay;
 mod commands_cases;
 mod commands_facts;
