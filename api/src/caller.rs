@@ -113,11 +113,12 @@ impl<A> Caller<A> {
     }
 }
 
-impl<A: Access> FromRequestParts<State> for Caller<A> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, ApiError> {
-        let principal = shared.tokens.check(bearer(&parts.headers)?)?;
+impl<A: Access> Caller<A> {
+    /// Who may use what asks for this access; a refusal is counted and told the same however the token came.
+    pub(crate) async fn admitted(
+        shared: &Shared,
+        principal: Arc<Principal>,
+    ) -> Result<Self, ApiError> {
         if !principal.roles.meet(A::ROLES) {
             return Err(ApiError::with_detail(
                 Code::Forbidden,
@@ -148,11 +149,21 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
                 "The token's `sub` is not a registered member; the host registers members first.",
             ));
         }
-        unasked::refuse(parts).await?;
         Ok(Caller {
             principal,
             access: PhantomData,
         })
+    }
+}
+
+impl<A: Access> FromRequestParts<State> for Caller<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, ApiError> {
+        let principal = shared.tokens.check(bearer(&parts.headers)?)?;
+        let caller = Caller::admitted(shared, principal).await?;
+        unasked::refuse(parts).await?;
+        Ok(caller)
     }
 }
 

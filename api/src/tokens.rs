@@ -119,6 +119,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The second from which the token does not count any more.
+    pub(crate) fn expires_s(&self) -> i64 {
+        self.exp_s
+    }
+
     /// Whether the `sub` was found to be a registered member; once it is, it stays one.
     pub(crate) fn known_registered(&self) -> bool {
         self.registered.load(Ordering::Relaxed)

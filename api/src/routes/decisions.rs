@@ -6,7 +6,7 @@
 use axum::extract::State as Extract;
 use commands::{Answer, Command};
 use domain::case::Ruling;
-use domain::ids::ReasonCode;
+use domain::ids::{CaseId, DecisionId, ReasonCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -71,18 +71,30 @@ async fn decide(
         Some(text) => Some(query::time(Code::InvalidBody, "until", text)?),
         None => None,
     };
-    let command = Command::DecideCase {
-        case: query::case(&id),
-        ruling: Ruling {
-            action: decision.action.into(),
-            until,
-            messages: decision.messages,
-            reason: decision.reason,
-            text: decision.text,
-            facts: decision.facts,
-        },
+    let ruling = Ruling {
+        action: decision.action.into(),
+        until,
+        messages: decision.messages,
+        reason: decision.reason,
+        text: decision.text,
+        facts: decision.facts,
     };
-    let (outcome, _) = act(&shared, &acting, command).await?;
+    let (decision, position) = decided(&shared, &acting, query::case(&id), ruling).await?;
+    let body = DecisionMade {
+        decision_id: decision.to_string(),
+        position: position.clone(),
+    };
+    Ok(Answered::ok(position, body))
+}
+
+/// Decides a case, and waits until that is carried out.
+pub(crate) async fn decided(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    ruling: Ruling,
+) -> Result<(DecisionId, ShownPosition), ApiError> {
+    let (outcome, _) = act(shared, acting, Command::DecideCase { case, ruling }).await?;
     let Answer::Decided { decision } = outcome.answer else {
         return Err(ApiError::with_detail(
             Code::Internal,
@@ -95,10 +107,5 @@ async fn decide(
         // It is decided; repeated with the same key it is answered once it is carried out.
         Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
     };
-    let position = acting.caller.shows(&shared, reached);
-    let body = DecisionMade {
-        decision_id: decision.to_string(),
-        position: position.clone(),
-    };
-    Ok(Answered::ok(position, body))
+    Ok((decision, acting.caller.shows(shared, reached)))
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use axum::extract::State as Extract;
 use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
-use domain::ids::{MemberId, ReasonCode};
+use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory, QueueFilter,
-    QueueItem, QueueSort, ViewName,
+    Answer as ViewAnswer, Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState,
+    MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -475,10 +475,24 @@ async fn case(
                 "It has to be 1-64 characters of `a-z 0-9 _`; `review` when it is absent.",
             )
         })?;
-    let case = query::case(&id);
-    shared
-        .reached(&acting.caller, VIEW, reading.min_position.as_deref())
-        .await?;
+    let min_position = reading.min_position.as_deref();
+    let answer = opened(&shared, &acting, query::case(&id), purpose, min_position).await?;
+    Ok(shared.standing_at(
+        &acting.caller,
+        answer.position,
+        ShownCase::from(answer.value),
+    ))
+}
+
+/// A case that is about to be shown; that it is shown, and why, is recorded by then.
+pub(crate) async fn opened(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    purpose: ReasonCode,
+    min_position: Option<&str>,
+) -> Result<ViewAnswer<Case>, ApiError> {
+    shared.reached(&acting.caller, VIEW, min_position).await?;
     let answer = shared.reads.case(case).await?;
     let shown = shown_messages(&answer.value);
     let command = Command::DiscloseCase {
@@ -486,12 +500,8 @@ async fn case(
         purpose,
         shown,
     };
-    disclose(&shared, &acting, command).await?;
-    Ok(shared.standing_at(
-        &acting.caller,
-        answer.position,
-        ShownCase::from(answer.value),
-    ))
+    disclose(shared, acting, command).await?;
+    Ok(answer)
 }
 
 /// The messages that a case shows, each once: those of its reports, and those around them.
