@@ -165,6 +165,7 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         category: category.transpose()?,
         member: member("member")?,
         claimed_by: member("claimed_by")?,
+        appealed: false,
         sort,
     })
 }
