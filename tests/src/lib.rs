@@ -24,4 +24,5 @@ pub mod raised;
 pub mod rival;
 pub mod sse;
 pub mod store;
+pub mod trial;
 pub mod views;
