@@ -1,7 +1,8 @@
 // The pages' one script: what must move. Everything works without it.
 //
-// It reads what a page says of itself: `data-live` on the body (where changes are told), `data-region` (a part that is
-// fetched anew and replaced), `data-changed` (a part that is shown instead, where nothing may be replaced), `data-step`
+// It reads what a page says of itself: `data-live` on the body (where changes are told), `data-live-names` (by
+// events of these names; `changed` when absent), `data-region` (a part that is fetched anew and replaced; `data-words` is
+// what is said then), `data-changed` (a part that is shown instead, where nothing may be replaced), `data-step`
 // (what j and k go through), `data-key` (what a key presses, chooses or goes to).
 "use strict";
 
@@ -78,9 +79,11 @@
   // Changes that are told. While one is being fetched, those that come are one more.
   const live = document.body.dataset.live;
   if (live) {
+    const RETRY_MS = 5000;
     let working = false;
     let waiting = null;
     let broken = false;
+    let over = false;
     const changed = async (position) => {
       const told = document.querySelector("[data-changed]");
       if (told) {
@@ -100,7 +103,7 @@
         } catch {
           words = "What changed could not be loaded. Reload the page.";
         }
-        say(words || document.body.dataset.changedWords || "This page has changed.");
+        say(words || regions()[0]?.dataset.words || "This page has changed.");
       }
       working = false;
     };
@@ -114,27 +117,42 @@
         if (broken) say("Connected again.");
         broken = false;
       });
-      stream.addEventListener("changed", (event) => {
-        last = event.lastEventId || last;
-        changed(last);
-      });
+      for (const name of (document.body.dataset.liveNames || "changed").split(" ")) {
+        stream.addEventListener(name, (event) => {
+          last = event.lastEventId || last;
+          changed(last);
+        });
+      }
       stream.addEventListener("end", (event) => {
         let code = "";
         try { code = JSON.parse(event.data).code; } catch { /* nothing more is known */ }
         if (code.startsWith("token_")) {
           stream.close();
+          over = true;
           say("You are signed out. Reload the page to sign in.");
         }
       });
       stream.addEventListener("error", () => {
         broken = true;
         say("The connection for changes broke; trying again.");
-        if (stream.readyState === EventSource.CLOSED) setTimeout(open, 5000);
+        if (stream?.readyState !== EventSource.CLOSED) return;
+        stream = null;
+        setTimeout(look, RETRY_MS);
       });
     };
-    open();
-    addEventListener("pagehide", () => stream.close());
-    addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+    // A browser has few connections: pages that nobody looks at have none.
+    const look = () => {
+      if (document.hidden) {
+        stream?.close();
+        stream = null;
+      } else if (!stream && !over) {
+        open();
+      }
+    };
+    look();
+    document.addEventListener("visibilitychange", look);
+    addEventListener("pagehide", () => { stream?.close(); stream = null; });
+    addEventListener("pageshow", look);
   }
 
   // By keyboard alone. Single keys can be turned off, for who speaks to the browser.

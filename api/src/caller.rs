@@ -342,6 +342,16 @@ impl ShownPosition {
     }
 }
 
+impl ShownPosition {
+    /// As it stands in a query; it has no letter that means something there.
+    pub(crate) fn to_query(&self) -> String {
+        match self {
+            ShownPosition::Number(number) => number.to_string(),
+            ShownPosition::Opaque(text) => text.clone(),
+        }
+    }
+}
+
 impl PartialSchema for ShownPosition {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()

@@ -19,6 +19,7 @@ pub mod eventful;
 pub mod json_schema;
 pub mod killed;
 pub mod mistaken;
+pub mod pages;
 pub mod program;
 pub mod raised;
 pub mod rival;

@@ -9,13 +9,14 @@ use commands::Command;
 use domain::case::{Action, Ruling};
 use domain::ids::{CaseId, ReasonCode};
 use domain::time::Timestamp;
+use projections::ViewName;
 
 use super::case::{Forms, Looked, answer};
 use super::session::{Posted, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
 use crate::pages::filled::{Filled, command_id};
-use crate::pages::form::{Fields, encoded};
+use crate::pages::form::Fields;
 use crate::pages::see;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
@@ -151,14 +152,19 @@ async fn done(
     };
     match outcome {
         Ok(position) => {
-            let position = position.to_header();
-            let at = encoded(position.to_str().unwrap_or_default());
+            let at = position.to_query();
             let (case, word) = (query::case(id), form.done());
             see(&format!("/desk/cases/{case}?done={word}&at={at}"))
         }
         Err(error) if error.code() == Code::NotFound => failed(error, seat.shown),
         Err(error) => {
             let status = error.status();
+            // Why it was refused may have happened just now. Where the view does not come there, it is shown as it is.
+            let (end, within) = (shared.store.durable_position(), shared.options.view_wait);
+            let _ = shared
+                .reads
+                .wait(ViewName::ModerationQueue, end, within)
+                .await;
             let looked = Looked {
                 id,
                 at: None,

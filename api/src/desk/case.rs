@@ -411,14 +411,17 @@ async fn made(
         key: index + 1,
         chosen: forms.decide.has("action", of.as_str()),
     });
+    let id = summary.case_id.to_string();
+    let at = acting.caller.shows(shared, answer.position).to_query();
     let summed = count(summary.reports, "report", "reports");
     Ok(Page {
         frame: Frame {
             seat: Some(seat.clone()),
+            live: Some(format!("/desk/live?case={id}&after={at}")),
             ..Frame::titled(format!("Case about {}, {summed}", summary.member))
         },
         csrf: seat.csrf.clone(),
-        id: summary.case_id.to_string(),
+        id,
         state: queue::state(summary.state),
         categories: categories.join(", "),
         why: queue::why(&summary.priority),

@@ -16,16 +16,18 @@ use crate::problem::{ApiError, Code};
 
 mod acts;
 mod case;
+mod live;
 mod queue;
 mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 12] = [
+pub(crate) const PATHS: [&str; 13] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
     "/desk/sign-out",
+    "/desk/live",
     "/desk/queue",
     "/desk/cases/{id}",
     "/desk/cases/{id}/claim",
@@ -43,6 +45,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/desk/", get(first))
         .route("/desk/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/desk/sign-out", get(first).post(sign_in::sign_out))
+        .route("/desk/live", get(live::live))
         .route("/desk/queue", get(queue::page))
         .route("/desk/cases/{id}", get(case::page))
         .route("/desk/cases/{id}/claim", post(acts::claim).get(acts::back))

@@ -13,6 +13,7 @@ use projections::{CaseState, QueueFilter, QueueItem, QueueSort, ViewName};
 use super::session::Seat;
 use crate::app::State;
 use crate::caller::AsModerator;
+use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{self, When, category, count};
 use crate::pages::{Frame, html};
@@ -30,6 +31,7 @@ const FILTERS: [&str; 5] = ["state", "category", "member", "claimed_by", "sort"]
 #[template(path = "desk/queue.html")]
 struct Page {
     frame: Frame,
+    csrf: String,
     /// What is wrong with the filter.
     problem: Option<String>,
     /// Whether the filter names anything.
@@ -57,6 +59,9 @@ struct Choice {
 /// A case as a line.
 struct Item {
     id: String,
+    /// The id of the command, if it is claimed here.
+    key: String,
+    may_claim: bool,
     member: String,
     state: &'static str,
     categories: String,
@@ -121,6 +126,8 @@ impl Item {
         let categories: Vec<&str> = item.categories.iter().map(|one| category(*one)).collect();
         Item {
             id: item.case_id.to_string(),
+            key: Filled::fresh().key,
+            may_claim: item.state == CaseState::Open,
             member: item.member.to_string(),
             state: state(item.state),
             categories: categories.join(", "),
@@ -215,10 +222,9 @@ async fn asked(
         ("oldest", "oldest first"),
         ("newest", "newest first"),
     ];
-    let mut frame = seat.frame("Queue");
-    frame.live = None;
     let mut page = Page {
-        frame,
+        frame: seat.frame("Queue"),
+        csrf: seat.shown.csrf.clone(),
         problem: None,
         filtered: FILTERS.iter().any(|name| fields.get(name).is_some()),
         states,
@@ -249,6 +255,8 @@ async fn asked(
     let asked = shared.page(&seat.caller, &scope, &paging)?;
     shared.reached(&seat.caller, VIEW, fields.get("at")).await?;
     let listed = shared.reads.moderation_queue(&filter, &asked).await?;
+    let at = seat.caller.shows(shared, listed.position).to_query();
+    page.frame.live = Some(format!("/desk/live?after={at}"));
     let me = seat.caller.sub();
     page.items = listed
         .items
