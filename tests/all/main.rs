@@ -8,6 +8,7 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_appeals;
 mod api_bad_input;
 mod api_bad_queries;
 mod api_cases;
@@ -46,6 +47,7 @@ mod browser_harness;
 mod browser_story;
 mod browser_try;
 mod college_replay;
+mod commands_appeals;
 mod commands_cases;
 mod commands_facts;
 mod commands_follow_ups;

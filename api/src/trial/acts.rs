@@ -21,8 +21,29 @@ use crate::pages::form::Fields;
 use crate::pages::guard::from_elsewhere;
 use crate::pages::see;
 use crate::problem::{ApiError, Code};
+use crate::routes::appeals::named;
 use crate::tokens::Principal;
 use crate::words;
+
+/// What a form has besides what was typed.
+const FORM: [&str; 16] = [
+    "csrf",
+    "key",
+    "side",
+    "left",
+    "right",
+    "left_open",
+    "right_open",
+    "do",
+    "other",
+    "on",
+    "message",
+    "category",
+    "also",
+    "audience",
+    "decision",
+    "at",
+];
 
 /// What a form says.
 struct Asking {
@@ -147,7 +168,7 @@ impl Asking {
         }
     }
 
-    fn command(&self) -> Result<Command, ApiError> {
+    async fn command(&self, shared: &State) -> Result<Command, ApiError> {
         let numbers = |field: &'static str| {
             let all = self.fields.all(field).map(str::parse);
             all.collect::<Result<Vec<u64>, _>>()
@@ -196,7 +217,14 @@ impl Asking {
             Act::Audience => Command::ChangeDmSetting {
                 audience: self.word::<words::Audience>("audience")?.into(),
             },
-            Act::Appeal => return Err(ApiError::new(Code::NotFound)),
+            Act::Appeal => {
+                let (case, decision) = named(shared, self.fields.text("decision")).await?;
+                Command::AppealDecision {
+                    case,
+                    decision,
+                    text: self.fields.text("text").to_owned(),
+                }
+            }
         })
     }
 }
@@ -210,7 +238,7 @@ pub(super) async fn caller<A: Access>(
 }
 
 async fn carried_out(shared: &State, asking: &Asking) -> Result<(Done, String), ApiError> {
-    let (command, command_id) = (asking.command()?, asking.id()?);
+    let (command, command_id) = (asking.command(shared).await?, asking.id()?);
     let position = if asking.act == Act::Send {
         let caller = caller::<AsSender>(shared, asking.member()).await?;
         shared.limiter.may_send(asking.member().as_str())?;
@@ -260,7 +288,8 @@ async fn refused(shared: &State, asking: &Asking, error: &ApiError) -> Refused {
         words: words.join(" "),
         code: error.code().as_str(),
         why: why.map(|decision| told::plain(&decision.words)),
-        text: asking.fields.text("text").to_owned(),
+        sends: asking.act == Act::Send,
+        text: asking.fields.texts_but(&FORM).join("\n"),
         status: error.status(),
     }
 }

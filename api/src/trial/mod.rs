@@ -5,7 +5,8 @@
 //! sent to this machine by an address of its own, so that a name that somebody else points here opens nothing. Forms are
 //! held against other sites as those of the desk are. A page shows what the interface would answer the two, by the same
 //! functions, and each form is one command with an id of its own; all works without the script.
-//! `asked` has what an address says, `side` what one member sees, `acts` carries out, `told` says what happened in the
+//! `asked` has what an address says, `side` what one member sees, `statements` what was decided
+//! about them, `acts` carries out, `told` says what happened in the
 //! words of the rules, `live` tells a page that it is to be looked at again.
 
 mod acts;
@@ -13,6 +14,7 @@ mod asked;
 mod live;
 mod page;
 mod side;
+mod statements;
 mod told;
 
 use std::net::{IpAddr, SocketAddr};

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::acts;
 use super::asked::{Asked, Slot};
 use super::side::{Choice, Side, side};
+use super::statements::Lasts;
 use super::told::{Told, told};
 use super::{COOKIE, HOME, Trial, trial};
 use crate::app::{Shared, State};
@@ -25,13 +26,14 @@ use crate::pages::{Failed, Frame, html};
 use crate::problem::{ApiError, Code};
 
 /// The views that the two sides are made of.
-const VIEWS: [ViewName; 6] = [
+const VIEWS: [ViewName; 7] = [
     ViewName::Inbox,
     ViewName::Requests,
     ViewName::Conversation,
     ViewName::Blocked,
     ViewName::Members,
     ViewName::Reports,
+    ViewName::Decisions,
 ];
 
 #[derive(Template)]
@@ -74,6 +76,8 @@ pub(super) struct Refused {
     pub(super) code: &'static str,
     /// The reason that is recorded, which the member is not told.
     pub(super) why: Option<String>,
+    /// Whether it was a message.
+    pub(super) sends: bool,
     /// What was typed.
     pub(super) text: String,
     /// The status of the answer.

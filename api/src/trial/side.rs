@@ -7,12 +7,13 @@ use domain::ids::{ConversationId, MemberId};
 use domain::policy::Audience;
 use domain::time::Timestamp;
 use projections::{
-    BlockItem, InboxItem, LIMIT_MAX, MessageItem, PageRequest, QueryError, ReportItem, ReportState,
-    RequestItem,
+    BlockItem, InboxItem, LIMIT_MAX, MessageItem, PageRequest, QueryError, ReportItem,
+    ReportOutcome, ReportState, RequestItem,
 };
 
 use super::Trial;
 use super::asked::{Asked, Slot};
+use super::statements::{Statement, statement};
 use crate::app::{State, now};
 use crate::pages::shown::{When, category, count, word};
 use crate::problem::ApiError;
@@ -41,6 +42,7 @@ pub(super) struct Side {
     pub(super) audiences: Vec<Choice>,
     pub(super) blocked: Listed<Blocked>,
     pub(super) reports: Listed<Report>,
+    pub(super) statements: Listed<Statement>,
 }
 
 /// The first items of a list, and what is left out.
@@ -178,7 +180,7 @@ pub(super) struct Report {
     pub(super) member: MemberId,
     pub(super) category: &'static str,
     pub(super) at: When,
-    pub(super) became: String,
+    pub(super) became: &'static str,
 }
 
 /// What a member sees.
@@ -195,6 +197,7 @@ pub(super) async fn side(
     let inbox = shared.reads.inbox(member, &whole).await?.items;
     let blocks = shared.reads.blocks(member, &whole, now()).await?.items;
     let reports = shared.reads.my_reports(member, &whole).await?.items;
+    let decisions = shared.reads.my_decisions(member, &whole).await?.items;
     let open = match *slot.of(&asked.open) {
         Some(cid) => {
             let standing = standing(cid, &requests, &inbox, &blocks);
@@ -218,6 +221,7 @@ pub(super) async fn side(
         inbox: Listed::of(inbox, |item| talk(asked, slot, member, item)),
         blocked: Listed::of(blocks, |item| blocked(asked, slot, item)),
         reports: Listed::of(reports, report),
+        statements: Listed::of(decisions, |decision| statement(decision, now())),
         audiences: audiences(known.dm_setting.audience),
         open,
         member: member.clone(),
@@ -349,9 +353,13 @@ fn report(item: ReportItem) -> Report {
         category: category(item.category),
         at: When(item.reported_at),
         became: match (item.state, item.outcome) {
-            (ReportState::Open, _) => "the moderators have it".to_owned(),
-            (ReportState::Decided, None) => "decided".to_owned(),
-            (ReportState::Decided, Some(outcome)) => outcome.replace('_', " "),
+            (ReportState::Open, _) => "the moderators have it",
+            (ReportState::Decided, None) => "decided",
+            (ReportState::Decided, Some(ReportOutcome::ActedOn)) => "something was done about it",
+            (ReportState::Decided, Some(ReportOutcome::NotActedOn)) => "nothing was done about it",
+            (ReportState::Decided, Some(ReportOutcome::Reversed)) => {
+                "what was done about it was taken back"
+            }
         },
     }
 }
