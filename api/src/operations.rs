@@ -202,6 +202,11 @@ operations! {
     "delete_moderation_members_id_suspension",
         "Ends the suspension before its time. Where there is none nothing changes.",
         "", REACHED, [InvalidMember, NotFound];
+    "get_moderation_transparency",
+        "The figures of a report on moderation over days in UTC, both included, each by the day it happened on: notices (reports) by category, cases opened, decisions by action and ground (the reason's code), the median time from the first report that waited for it to a decision, and what restricts members at the end of the last day. A suspension without a case is a decision on own initiative. No human is left out of a decision: what is automated is 0. The same log gives the same report. For the roles moderator and auditor; nobody is named. What `as_of` would tell is not there: a report over earlier days is as the log has them now.",
+        "",
+        r#"{"from": "2026-01-01", "to": "2026-06-30", "notices": {"submitted": 3, "processed_by_automated_means": 0, "by_category": [{"category": "spam", "submitted": 3}]}, "cases_opened": 2, "decisions": {"taken": 1, "taken_by_automated_means": 0, "median_time_ms": 3604480, "by_ground": [{"action": "limit", "ground": "unsolicited_advertising", "source": "notices", "taken": 1}], "left_out": {"grounds": 0, "taken": 0}}, "restrictions_in_force": {"suspensions": 0, "limits": 1}}"#,
+        [NotAcceptable];
     "get_audit_members_id_inbox",
         "The inbox that the member was shown at a moment. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
         "", r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#, [];

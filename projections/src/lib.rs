@@ -39,6 +39,7 @@ mod texts;
 mod thread;
 mod times;
 mod topic;
+mod transparency;
 mod unread;
 mod views;
 
@@ -72,4 +73,5 @@ pub use requests::{Relationship, RequestItem};
 pub use tables::{
     Letter, Order, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,
 };
+pub use transparency::{Day, DecisionFigure, MedianTime, Source, Transparency};
 pub use unread::Unread;

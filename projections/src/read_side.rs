@@ -17,10 +17,11 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Narrowed, OwnView,
-    Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem,
-    RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, feed, inbox, members,
-    moderation_queue, own, own_rows, own_view, registry, reports, requests, unread,
+    Answer, BlockItem, Bounds, Case, Changes, Day, InboxItem, Member, MessageItem, Narrowed,
+    OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem,
+    RequestItem, Transparency, Unread, ViewName, WaitError, blocked, case, conversation, feed,
+    inbox, members, moderation_queue, own, own_rows, own_view, registry, reports, requests,
+    transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -273,6 +274,16 @@ impl ReadSide {
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
         case::query(self, case).await
+    }
+
+    /// What was reported, decided and reversed on the days from `first` to `last`, both included. [`QueryError::TooWide`]
+    /// where that is over more than one report adds up.
+    pub async fn transparency(
+        &self,
+        first: Day,
+        last: Day,
+    ) -> Result<Answer<Transparency>, QueryError> {
+        transparency::query(&self.reader(ViewName::Transparency)?, first, last)
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

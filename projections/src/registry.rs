@@ -19,6 +19,7 @@ use crate::pairs::Pairs;
 use crate::reports::Reports;
 use crate::requests::Requests;
 use crate::times::Times;
+use crate::transparency::Figures;
 use crate::unread::UnreadCounts;
 
 /// The built-in views, to be run or rebuilt.
@@ -35,6 +36,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Figures),
     ]
 }
 
@@ -96,6 +98,8 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What was reported, decided and reversed, day by day?
+    Transparency = 12, "transparency";
 }
 
 impl std::fmt::Display for ViewName {

@@ -49,6 +49,7 @@ POST   /v1/moderation/cases/{id}/escalate              o
 POST   /v1/moderation/cases/{id}/decision              o
 PUT    /v1/moderation/members/{id}/suspension          o
 DELETE /v1/moderation/members/{id}/suspension          o
+GET    /v1/moderation/transparency                     oa
 GET    /v1/audit/members/{id}/inbox                    a
 GET    /v1/audit/members/{id}/requests                 a
 GET    /v1/audit/members/{id}/unread                   a
