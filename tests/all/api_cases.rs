@@ -212,10 +212,10 @@ async fn a_claim_under_a_repeated_key_is_answered_as_at_first() {
     let first = claim("mia", "k1").await.expect(200);
     let lost = claim("max", "k1").await;
     refused(&lost, "already_claimed");
-    let _ = desk.plain("mia", "release").await.expect(200);
+    let released = desk.plain("mia", "release").await.expect(200);
     assert_eq!(claim("mia", "k1").await.bytes, first.bytes);
     refused(&claim("max", "k1").await, "already_claimed");
-    let shown = desk.shown(&first).await;
+    let shown = desk.shown(&released).await;
     assert_eq!(shown["claimed_by"], Value::Null, "nothing was done twice");
 }
 
