@@ -90,6 +90,40 @@ impl Command {
                     .text(text)
                     .text(facts);
             }
+            Self::AppealDecision {
+                case,
+                decision,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .bytes(decision.0.as_bytes())
+                    .text(text);
+            }
+            Self::DecideAppeal {
+                case,
+                decision,
+                outcome,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .value(decision)
+                    .value(outcome)
+                    .text(text);
+            }
+            Self::ReverseDecision {
+                case,
+                decision,
+                reason,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .bytes(decision.0.as_bytes())
+                    .text(reason.as_str())
+                    .text(text);
+            }
             Self::DiscloseToAuditor { look } => {
                 content
                     .value(&look.looked)

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use domain::rejection::CommandName;
-use domain::{act, case, member};
+use domain::{act, case, conversation, member};
 use metrics::{Counter, counter};
 
 use crate::task::Task;
@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 43] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -50,14 +50,19 @@ const COMMANDS: [&str; 38] = [
     "NoteOnCase",
     "EscalateCase",
     "DecideCase",
+    "AppealDecision",
+    "DecideAppeal",
+    "ReverseDecision",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
     "EndSuspension",
     "LapseClaim",
     "RemoveMessages",
+    "RestoreMessages",
     "RestrictMember",
     "EndRestriction",
+    "LiftRestriction",
     "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
@@ -180,6 +185,9 @@ fn index_of(name: &Named) -> usize {
             CommandName::NoteOnCase => 20,
             CommandName::EscalateCase => 21,
             CommandName::DecideCase => 22,
+            CommandName::AppealDecision => 23,
+            CommandName::DecideAppeal => 24,
+            CommandName::ReverseDecision => 25,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -195,9 +203,17 @@ enum Named {
 
 fn name_of(task: &Task) -> Named {
     match task {
-        Task::Conversation(command) => command
-            .name()
-            .map_or(Named::Other("RemoveMessages"), Named::Client),
+        Task::Conversation(command) => command.name().map_or_else(
+            || {
+                let restores = matches!(command, conversation::Command::RestoreMessages(_));
+                Named::Other(if restores {
+                    "RestoreMessages"
+                } else {
+                    "RemoveMessages"
+                })
+            },
+            Named::Client,
+        ),
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
@@ -206,6 +222,7 @@ fn name_of(task: &Task) -> Named {
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
+            member::Command::LiftRestriction { .. } => Named::Other("LiftRestriction"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
@@ -216,6 +233,9 @@ fn name_of(task: &Task) -> Named {
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),
             case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
+            case::Command::AppealDecision { .. } => Named::Client(CommandName::AppealDecision),
+            case::Command::DecideAppeal { .. } => Named::Client(CommandName::DecideAppeal),
+            case::Command::ReverseDecision { .. } => Named::Client(CommandName::ReverseDecision),
             case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
             case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
             case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),

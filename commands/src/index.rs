@@ -1,14 +1,14 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, every case of theirs that was upheld, everything that time will end, every slot that opened no request so far is
-//! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
+//! reported, every report against a member, every decision on a case and the case it is on, every decision that upheld reports, everything that time will end, every slot
+//! that opened no request so far is found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{CommandId, MemberId, ReportId};
+use domain::ids::{CaseId, CommandId, DecisionId, MemberId, ReportId};
 use domain::time::Timestamp;
 use domain::{case, codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
@@ -32,6 +32,7 @@ const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
 const UPHELD: &str = "upheld";
 const SLOTS: &str = "slots";
+const DECISIONS: &str = "decisions";
 
 // Types are told by their names, of whatever version.
 
@@ -43,6 +44,7 @@ const SLOT_RETURNED: &str = "request-slot-returned";
 /// What the reactor `cases` is there for.
 const REPORT: &str = "messages-reported";
 const CASE_DECIDED: &str = "case-decided";
+const DECISION_REVERSED: &str = "decision-reversed";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -79,8 +81,10 @@ fn matters(event_type: &str) -> bool {
             | "case-escalated"
             | "case-closed"
             | CASE_DECIDED
+            | DECISION_REVERSED
             | "member-restricted"
             | "restriction-ended"
+            | "restriction-lifted"
             | "reactor-checkpoint"
             | SLOT_RETURNED
     )
@@ -100,7 +104,9 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "case-closed"
             | "member-restricted"
             | "restriction-ended"
+            | "restriction-lifted"
             | "messages-removed"
+            | "messages-restored"
             | "reactor-checkpoint"
     )
 }
@@ -121,7 +127,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -136,6 +142,7 @@ impl View<WriteSideCodec> for WriteSide {
             CAUSES,
             UPHELD,
             SLOTS,
+            DECISIONS,
         ]
     }
 
@@ -160,7 +167,7 @@ impl View<WriteSideCodec> for WriteSide {
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if name == REPORT || name == CASE_DECIDED {
+        if matches!(name, REPORT | CASE_DECIDED | DECISION_REVERSED) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
@@ -215,11 +222,25 @@ impl View<WriteSideCodec> for WriteSide {
                     tx.put(REPORTS, &key, &[])?;
                 }
             }
-            Some(Event::Case(case::Event::CaseDecided(decided))) if decided.action.upholds() => {
-                let key = Key::new().text(decided.reported.as_str());
-                let key = key.text(event.stream());
-                if !tx.contains(UPHELD, &key)? {
-                    tx.put(UPHELD, &key, &event.position().0.to_be_bytes())?;
+            Some(Event::Case(case::Event::CaseDecided(decided))) => {
+                if let Some(case) = case_of(event.stream()) {
+                    tx.put(DECISIONS, decided.decision.0.as_bytes(), case.0.as_bytes())?;
+                }
+                if decided.action.upholds() {
+                    let key = upheld_key(&decided.reported, event.stream(), decided.decision);
+                    let row = Upheld {
+                        at: event.position().0,
+                        until: u64::MAX,
+                    };
+                    tx.put(UPHELD, &key, &row.encode())?;
+                }
+            }
+            Some(Event::Case(case::Event::DecisionReversed(reversed))) => {
+                let key = upheld_key(&reversed.reported, event.stream(), reversed.decision);
+                let row = tx.get(UPHELD, &key)?.and_then(|row| Upheld::decode(&row));
+                if let Some(row) = row {
+                    let until = event.position().0;
+                    tx.put(UPHELD, &key, &Upheld { until, ..row }.encode())?;
                 }
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
@@ -253,6 +274,45 @@ impl View<WriteSideCodec> for WriteSide {
         }
         Ok(())
     }
+}
+
+/// Between which positions reports of a case were upheld by a decision: from its own to that of its reversal.
+#[derive(Clone, Copy)]
+struct Upheld {
+    at: u64,
+    until: u64,
+}
+
+impl Upheld {
+    fn encode(self) -> Vec<u8> {
+        Key::new().u64(self.at).u64(self.until).into_bytes()
+    }
+
+    fn decode(row: &[u8]) -> Option<Self> {
+        let mut parts = Parts::of(row);
+        Some(Self {
+            at: parts.u64()?,
+            until: parts.u64()?,
+        })
+    }
+}
+
+fn upheld_key(reported: &MemberId, case: &str, decision: DecisionId) -> Key {
+    let key = Key::new().text(reported.as_str()).text(case);
+    key.fixed(decision.0.as_bytes())
+}
+
+fn case_of(stream: &str) -> Option<CaseId> {
+    stream.strip_prefix("case-")?.parse().ok()
+}
+
+/// The case that a decision is on.
+pub(crate) fn case_of_decision(
+    reader: &Reader,
+    decision: DecisionId,
+) -> Result<Option<CaseId>, TableError> {
+    let row = reader.get(DECISIONS, decision.0.as_bytes())?;
+    Ok(row.and_then(|row| Some(CaseId(Uuid::from_slice(&row).ok()?))))
 }
 
 /// Notes a slot until its command opens a request or it is returned; of its member those that no longer count go.
@@ -412,7 +472,7 @@ pub(crate) fn reporters(
     Ok(u32::try_from(reporters.len()).unwrap_or(u32::MAX))
 }
 
-/// How many cases about this member were upheld before a position; at most `max`.
+/// How many cases about this member stood upheld before a position; at most `max`.
 pub(crate) fn upheld(
     reader: &Reader,
     reported: &MemberId,
@@ -420,16 +480,24 @@ pub(crate) fn upheld(
     max: usize,
 ) -> Result<u32, TableError> {
     let prefix = Key::new().text(reported.as_str());
-    let mut upheld = 0;
-    for row in reader
-        .scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)?
-        .take(max)
-    {
-        let (_, at) = row?;
-        let at = at.first_chunk().copied().map(u64::from_be_bytes);
-        upheld += u32::from(at.is_some_and(|at| at < before.0));
+    let (mut upheld, mut last) = (0, Vec::new());
+    for row in reader.scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)? {
+        let (key, row) = row?;
+        let stood = Upheld::decode(&row).is_some_and(|it| it.at < before.0 && before.0 <= it.until);
+        // The decisions of one case follow one another.
+        let case = key
+            .split_last_chunk::<16>()
+            .map_or(&[][..], |(case, _)| case);
+        if !stood || last == case {
+            continue;
+        }
+        last = case.to_vec();
+        upheld += 1;
+        if upheld >= max {
+            break;
+        }
     }
-    Ok(upheld)
+    Ok(u32::try_from(upheld).unwrap_or(u32::MAX))
 }
 
 /// Where the causes of the `cases` reactor after a position stand, in the order of the log; at most `max`.

@@ -1,5 +1,5 @@
 //! What follows in another stream: the reactor `cases` brings each report into its case, and carries out what is decided
-//! there on the streams of the member and the conversation.
+//! there, or taken back, on the streams of the member and the conversation.
 //!
 //! Promise: at least once, its effect once. Causes are found through the write side's view, in the order of the log;
 //! the target itself decides whether a report has joined or a decision was carried out already, and the event ids follow
@@ -283,8 +283,10 @@ impl Cases {
                 let (case, join) = self.join(record, conversation, reported)?;
                 let command = case::Command::JoinReport(join);
                 (case::stream(case), Task::Case(command))
-            } else if let Event::Case(case::Event::CaseDecided(decided)) = event {
-                match effect_of(&decided, record.version()) {
+            } else if let Event::Case(event) = &event
+                && follows_from(event)
+            {
+                match effect_of(event, record.version()) {
                     Some(effect) => effect,
                     None => return Ok(record.position()),
                 }
@@ -397,12 +399,71 @@ fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
     Trouble::Passing(CommandError::Unreadable(error.to_string()))
 }
 
-/// What a decision that stands at this version of its case's stream does, and on which stream; none where it does
+/// Whether an event of a case is there to be carried out.
+fn follows_from(event: &case::Event<'_>) -> bool {
+    use case::Event as C;
+    match event {
+        C::CaseDecided(_) | C::DecisionReversed(_) => true,
+        C::CaseOpened(_)
+        | C::ReportJoined(_)
+        | C::ContentDisclosed(_)
+        | C::CaseClaimed(_)
+        | C::CaseReleased(_)
+        | C::ClaimLapsed(_)
+        | C::CaseNoted(_)
+        | C::CaseEscalated(_)
+        | C::CaseClosed(_)
+        | C::DecisionAppealed(_)
+        | C::AppealDecided(_) => false,
+    }
+}
+
+/// What an event that stands at this version of its case's stream does, and on which stream; none where it does
 /// nothing.
-pub(crate) fn effect_of(
-    decided: &case::CaseDecided<'_>,
-    case_version: u64,
-) -> Option<(String, Task)> {
+pub(crate) fn effect_of(event: &case::Event<'_>, case_version: u64) -> Option<(String, Task)> {
+    if let case::Event::CaseDecided(decided) = event {
+        carried_out(decided, case_version)
+    } else if let case::Event::DecisionReversed(reversed) = event {
+        taken_back(reversed, case_version)
+    } else {
+        None
+    }
+}
+
+/// What a reversal does: the opposite of what its decision did.
+fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Option<(String, Task)> {
+    match reversed.action {
+        Action::Nothing | Action::Warn => None,
+        Action::RemoveMessages if reversed.messages.is_empty() => None,
+        Action::RemoveMessages => {
+            let (from, to) = (reversed.reported.clone(), reversed.reporter.clone());
+            let stream = conversation::stream(ConversationId::of(&from, &to));
+            let restore = conversation::RestoreMessages {
+                decision: reversed.decision,
+                case_version,
+                by: reversed.by.clone(),
+                from,
+                to,
+                numbers: reversed.messages.clone(),
+            };
+            let command = conversation::Command::RestoreMessages(restore);
+            Some((stream, Task::Conversation(command)))
+        }
+        Action::Limit | Action::Suspend => {
+            let member = reversed.reported.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::LiftRestriction {
+                member,
+                decision: reversed.decision,
+                by: reversed.by.clone(),
+                at: Timestamp::EPOCH,
+            };
+            Some((stream, Task::Member(command)))
+        }
+    }
+}
+
+fn carried_out(decided: &case::CaseDecided<'_>, case_version: u64) -> Option<(String, Task)> {
     let restriction = match decided.action {
         Action::Nothing | Action::Warn => return None,
         Action::RemoveMessages => {

@@ -138,6 +138,52 @@ pub(crate) fn of_command(
             };
             return (stream, Task::Case(command));
         }
+        Command::AppealDecision {
+            case,
+            decision,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::AppealDecision {
+                by,
+                decision,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::DecideAppeal {
+            case,
+            decision,
+            outcome,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::DecideAppeal {
+                by,
+                decision,
+                outcome,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::ReverseDecision {
+            case,
+            decision,
+            reason,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::ReverseDecision {
+                by,
+                decision,
+                reason,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
         Command::DiscloseToAuditor { look } => {
             let Look {
                 looked,

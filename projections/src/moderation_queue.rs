@@ -1,7 +1,8 @@
 //! `moderation_queue`: which cases wait for a moderator, and what is their evidence?
 //!
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
-//! only tell what moderators do with it (`acts.rs`). Key of the queue: state, then the rank by the domain's rule
+//! only tell what moderators do with it (`acts.rs`). Key of the queue: state (and once more under a number beside the states
+//! while an appeal waits), then the rank by the domain's rule
 //! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
 //! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
 //! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), per pair of
@@ -10,7 +11,7 @@
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
-use domain::ids::{CaseId, ConversationId, MemberId};
+use domain::ids::{CaseId, ConversationId, DecisionId, MemberId};
 use domain::member::{self, Restriction};
 use domain::time::{DAY_MS, Timestamp};
 use event_store::RecordedEvent;
@@ -34,10 +35,11 @@ const REPORTERS: &str = "reporters";
 const EXPIRIES: &str = "expiries";
 const NOTES: &str = "notes";
 const DECISIONS: &str = "decisions";
+const MADE: &str = "made";
 
 mod acts;
 mod query;
-pub(crate) use acts::{Placed, decided, noted};
+pub(crate) use acts::{Placed, Ruled, decided, noted};
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -82,11 +84,16 @@ impl CaseState {
     }
 }
 
+/// The list of the cases with an appeal that waits, beside those of the states.
+const APPEALED: u8 = 4;
+
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
-    /// In this state; all but closed ones if none is named.
+    /// In this state; all but closed ones if none is named, and all of the appealed.
     pub state: Option<CaseState>,
+    /// With an appeal that waits.
+    pub appealed: bool,
     /// With a report of this category.
     pub category: Option<Category>,
     /// About this member.
@@ -136,6 +143,8 @@ pub struct QueueItem {
     pub claimed_until: Option<Timestamp>,
     /// Who left it to another moderator.
     pub escalated_by: Option<MemberId>,
+    /// When the member made the appeal that has waited longest; none where none waits.
+    pub appealed_at: Option<Timestamp>,
 }
 
 /// A case as it is kept.
@@ -159,8 +168,10 @@ struct CaseRow {
     claimed_by: Option<MemberId>,
     claimed_until: Option<i64>,
     escalated_by: Option<MemberId>,
-    /// Whether it was ever upheld.
-    was_upheld: bool,
+    /// How many decisions that stand upheld its reports.
+    upheld_by: u32,
+    /// The decisions with an appeal that waits, and since when, in the order of the appeals.
+    appeals: Vec<(DecisionId, i64)>,
 }
 
 impl CaseRow {
@@ -173,15 +184,21 @@ impl CaseRow {
         }
     }
 
-    fn queue_key(&self) -> Key {
+    /// The lists that it is in: that of its state, and while an appeal waits that of the appealed.
+    fn lists(&self) -> impl Iterator<Item = u8> + use<> {
+        let appealed = (!self.appeals.is_empty()).then_some(APPEALED);
+        std::iter::once(self.state.number()).chain(appealed)
+    }
+
+    fn queue_key(&self, list: u8) -> Key {
         Key::new()
-            .u8(self.state.number())
+            .u8(list)
             .u64_desc(self.priority().rank())
             .u64(self.opened_position)
     }
 
-    fn age_key(&self) -> Key {
-        Key::new().u8(self.state.number()).u64(self.opened_position)
+    fn age_key(&self, list: u8) -> Key {
+        Key::new().u8(list).u64(self.opened_position)
     }
 
     fn into_item(self, case_id: CaseId) -> QueueItem {
@@ -200,6 +217,7 @@ impl CaseRow {
             claimed_by: self.claimed_by,
             claimed_until: self.claimed_until.map(Timestamp),
             escalated_by: self.escalated_by,
+            appealed_at: self.appeals.first().map(|(_, at)| Timestamp(*at)),
         }
     }
 }
@@ -241,12 +259,13 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
         &[
             CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES, DECISIONS,
+            MADE,
         ]
     }
 
@@ -339,7 +358,8 @@ fn report(
         claimed_by: None,
         claimed_until: None,
         escalated_by: None,
-        was_upheld: false,
+        upheld_by: 0,
+        appeals: Vec::new(),
     });
     if before.is_none() {
         member.cases += 1;
@@ -380,8 +400,10 @@ fn place(
 ) -> Result<(), ApplyError> {
     store(tx, CASES, id.0.as_bytes(), after)?;
     if let Some(before) = before {
-        tx.delete(QUEUE, &before.queue_key())?;
-        tx.delete(AGES, &before.age_key())?;
+        for list in before.lists() {
+            tx.delete(QUEUE, &before.queue_key(list))?;
+            tx.delete(AGES, &before.age_key(list))?;
+        }
     } else {
         tx.put(
             BY_MEMBER,
@@ -391,8 +413,11 @@ fn place(
             &[],
         )?;
     }
-    tx.put(QUEUE, &after.queue_key(), id.0.as_bytes())?;
-    Ok(tx.put(AGES, &after.age_key(), id.0.as_bytes())?)
+    for list in after.lists() {
+        tx.put(QUEUE, &after.queue_key(list), id.0.as_bytes())?;
+        tx.put(AGES, &after.age_key(list), id.0.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Counts who reported a member within 90 days of this report, over all conversations, and puts all cases of that member
@@ -500,6 +525,13 @@ fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> 
         member::Event::RestrictionEnded(ended) => MemberRow {
             suspended: ended.suspended,
             ..before
+        },
+        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
+            Restriction::Suspension => MemberRow {
+                suspended: lifted.suspended,
+                ..before
+            },
+            Restriction::Limit => return Ok(()),
         },
         member::Event::AgeBandChanged(_)
         | member::Event::DmSettingChanged(_)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use domain::act::Looked;
-use domain::case::{Action, Category};
+use domain::case::{Action, AppealOutcome, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
+use domain::ids::{CaseId, ConversationId, DecisionId, ReasonCode, ViewId, causation_id};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -23,6 +23,7 @@ fn samples() -> Vec<Command> {
     let with = || Target::With(member("bob"));
     let reason = || ReasonCode::new("spam").unwrap();
     let case = || CaseId(uuid::Uuid::from_u128(7));
+    let decision = || DecisionId(uuid::Uuid::from_u128(8));
     vec![
         Command::RegisterMember {
             member: member("bob"),
@@ -79,6 +80,23 @@ fn samples() -> Vec<Command> {
                 text: "why".into(),
                 facts: "what".into(),
             },
+        },
+        Command::AppealDecision {
+            case: case(),
+            decision: decision(),
+            text: "why".into(),
+        },
+        Command::DecideAppeal {
+            case: case(),
+            decision: Some(decision()),
+            outcome: AppealOutcome::Reversed,
+            text: "why".into(),
+        },
+        Command::ReverseDecision {
+            case: case(),
+            decision: decision(),
+            reason: reason(),
+            text: "why".into(),
         },
         Command::DiscloseToAuditor {
             look: Look {

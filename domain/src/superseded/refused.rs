@@ -85,6 +85,12 @@ shorter! {
         AlreadyDecided,
         InvalidNote,
         InvalidDecision,
+        OwnCase,
+        AlreadyAppealed,
+        AppealWindowOver,
+        AlreadyReversed,
+        NotAppealed,
+        InvalidAppeal,
     }
 }
 
@@ -116,6 +122,9 @@ shorter! {
         NoteOnCase,
         EscalateCase,
         DecideCase,
+        AppealDecision,
+        DecideAppeal,
+        ReverseDecision,
     }
 }
 
