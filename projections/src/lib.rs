@@ -14,6 +14,7 @@ mod care;
 mod case;
 mod codec;
 mod conversation;
+mod disclosures;
 mod doorstep;
 mod error;
 mod feed;
@@ -55,6 +56,7 @@ pub use case::{
 };
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
+pub use disclosures::{DisclosureItem, LookedAs};
 pub use error::{QueryError, WaitError};
 pub use feed::{Change, Changed, Changes};
 pub use inbox::InboxItem;

@@ -17,11 +17,11 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, Day, InboxItem, Member, MessageItem, Narrowed,
-    OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem,
-    RequestItem, Transparency, Unread, ViewName, WaitError, blocked, case, conversation, feed,
-    inbox, members, moderation_queue, own, own_rows, own_view, registry, reports, requests,
-    transparency, unread,
+    Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, Member, MessageItem,
+    Narrowed, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem,
+    ReportItem, RequestItem, Transparency, Unread, ViewName, WaitError, blocked, case,
+    conversation, disclosures, feed, inbox, members, moderation_queue, own, own_rows, own_view,
+    registry, reports, requests, transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -284,6 +284,17 @@ impl ReadSide {
         last: Day,
     ) -> Result<Answer<Transparency>, QueryError> {
         transparency::query(&self.reader(ViewName::Transparency)?, first, last)
+    }
+
+    /// Who was shown what is a member's, up to a position, the latest look first. [`PastError::Incomplete`] where a look is
+    /// set aside.
+    pub async fn disclosures(
+        &self,
+        member: &MemberId,
+        until: Position,
+        page: &PageRequest,
+    ) -> Result<Page<DisclosureItem>, PastError> {
+        disclosures::query(self, member, until, page).await
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

@@ -11,6 +11,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
@@ -37,6 +38,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Times),
         Arc::new(Feed),
         Arc::new(Figures),
+        Arc::new(Disclosures),
     ]
 }
 
@@ -100,6 +102,8 @@ views! {
     Feed = 11, "feed";
     /// What was reported, decided and reversed, day by day?
     Transparency = 12, "transparency";
+    /// Who was shown what is a member's, when, and what for?
+    Disclosures = 13, "disclosures";
 }
 
 impl std::fmt::Display for ViewName {

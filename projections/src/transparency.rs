@@ -2,13 +2,13 @@
 //!
 //! Every event counts on the day in UTC of its `at`, and what is counted is a sum, so that no order of streams matters and a
 //! report over any days is the sum of theirs (`query.rs`). Key of the counts: day, figure, then its words; of the times to a
-//! decision: day, figure, bucket (`durations.rs`). Since when a case waits, and what restricts a member, is kept while it
-//! is so. Bound: per day a row per category, per pair of action and ground, and per bucket that was met; a row per case
-//! that waits and per member who is restricted. No row names a member to whoever reads the figures.
+//! decision: day, figure, bucket (`durations.rs`). Since when a case or an appeal waits, and what restricts a member, is
+//! kept while it is so. Bound: per day a row per category, per pair of action and ground, and per bucket that was met; a row
+//! per case and appeal that waits and per member who is restricted. No row names a member to whoever reads the figures.
 
 use std::collections::BTreeSet;
 
-use domain::case::{self, Action, Category};
+use domain::case::{self, Action, AppealOutcome, Category, DecisionReversed};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{DecisionId, MemberId, ReasonCode};
@@ -46,6 +46,12 @@ enum Figure {
     Decisions,
     /// Suspensions that no case led to, by ground.
     OwnInitiative,
+    /// Appeals that were made.
+    Appeals,
+    /// Appeals that were decided, by what became of them.
+    AppealsDecided,
+    /// Decisions that were reversed, upon an appeal or not.
+    Reversals,
 }
 
 impl Figure {
@@ -55,6 +61,9 @@ impl Figure {
             Self::CasesOpened => 1,
             Self::Decisions => 2,
             Self::OwnInitiative => 3,
+            Self::Appeals => 4,
+            Self::AppealsDecided => 5,
+            Self::Reversals => 6,
         }
     }
 
@@ -64,6 +73,9 @@ impl Figure {
             1 => Some(Self::CasesOpened),
             2 => Some(Self::Decisions),
             3 => Some(Self::OwnInitiative),
+            4 => Some(Self::Appeals),
+            5 => Some(Self::AppealsDecided),
+            6 => Some(Self::Reversals),
             _ => None,
         }
     }
@@ -74,12 +86,15 @@ impl Figure {
 enum Timed {
     /// From the first report that waits for it to a decision.
     Decision,
+    /// From an appeal to its decision.
+    Appeal,
 }
 
 impl Timed {
     const fn number(self) -> u8 {
         match self {
             Self::Decision => 0,
+            Self::Appeal => 1,
         }
     }
 }
@@ -205,8 +220,20 @@ impl OfDay<'_, '_> {
             case::Event::ReportJoined(_) => self.wait(Timed::Decision, stream, recorded.at_ms()),
             case::Event::CaseDecided(decided) => {
                 self.decision(decided.action, &decided.reason)?;
-                self.waited(Timed::Decision, stream, recorded.at_ms())
+                self.waited(Timed::Decision, stream, recorded.at_ms())?;
+                Ok(())
             }
+            case::Event::DecisionAppealed(appealed) => {
+                let key = self.key(Figure::Appeals);
+                self.count(COUNTS, &key)?;
+                let decision = appealed.decision.0;
+                self.wait(Timed::Appeal, decision.as_bytes(), recorded.at_ms())
+            }
+            case::Event::AppealDecided(decided) => {
+                let decision = decided.decision;
+                self.appeal_decided(decision, decided.outcome, recorded.at_ms())
+            }
+            case::Event::DecisionReversed(reversed) => self.reversed(recorded, reversed),
             case::Event::ContentDisclosed(_)
             | case::Event::CaseClaimed(_)
             | case::Event::CaseReleased(_)
@@ -220,6 +247,38 @@ impl OfDay<'_, '_> {
     fn decision(&mut self, action: Action, reason: &ReasonCode) -> Result<(), ApplyError> {
         let key = self.key(Figure::Decisions).u64(place_of(action));
         self.count(COUNTS, &key.text(reason.as_str()))
+    }
+
+    /// Counts what became of an appeal, unless that was counted.
+    fn appeal_decided(
+        &mut self,
+        decision: DecisionId,
+        outcome: AppealOutcome,
+        at: i64,
+    ) -> Result<(), ApplyError> {
+        if !self.waited(Timed::Appeal, decision.0.as_bytes(), at)? {
+            return Ok(());
+        }
+        let key = self.key(Figure::AppealsDecided);
+        self.count(COUNTS, &key.text(outcome.as_str()))
+    }
+
+    fn reversed(
+        &mut self,
+        recorded: &RecordedEvent,
+        reversed: &DecisionReversed<'_>,
+    ) -> Result<(), ApplyError> {
+        let at = recorded.at_ms();
+        let key = self.key(Figure::Reversals).u8(reversed.appealed.into());
+        self.count(COUNTS, &key)?;
+        if reversed.appealed {
+            // Where nobody decided the appeal itself, this answers it.
+            self.appeal_decided(reversed.decision, AppealOutcome::Reversed, at)?;
+        }
+        if reversed.reopened {
+            self.wait(Timed::Decision, recorded.stream().as_bytes(), at)?;
+        }
+        Ok(())
     }
 
     fn member(&mut self, event: &member::Event<'_>) -> Result<(), ApplyError> {
@@ -247,6 +306,12 @@ impl OfDay<'_, '_> {
                 // What was over before had no event while this one held on.
                 restricted.by_hand &= ended.suspended;
             }),
+            member::Event::RestrictionLifted(lifted) => {
+                self.restrict(&lifted.member, |restricted| {
+                    restricted.of(lifted.restriction).remove(&lifted.decision);
+                    restricted.by_hand &= lifted.suspended;
+                })
+            }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
             | member::Event::DmSettingChanged(_)
@@ -266,20 +331,20 @@ impl OfDay<'_, '_> {
         store(self.tx, table, key, &before.saturating_add(1))
     }
 
-    /// Notes since when a stream waits, unless it does already.
-    fn wait(&mut self, timed: Timed, stream: &[u8], at: i64) -> Result<(), ApplyError> {
-        let key = Key::new().u8(timed.number()).fixed(stream);
+    /// Notes since when something waits, unless it does already.
+    fn wait(&mut self, timed: Timed, what: &[u8], at: i64) -> Result<(), ApplyError> {
+        let key = Key::new().u8(timed.number()).fixed(what);
         if self.tx.contains(WAITING, &key)? {
             return Ok(());
         }
         store(self.tx, WAITING, &key, &at)
     }
 
-    /// Counts for how long a stream has waited, if it has.
-    fn waited(&mut self, timed: Timed, stream: &[u8], at: i64) -> Result<(), ApplyError> {
-        let key = Key::new().u8(timed.number()).fixed(stream);
+    /// Counts for how long something has waited; whether it has.
+    fn waited(&mut self, timed: Timed, what: &[u8], at: i64) -> Result<bool, ApplyError> {
+        let key = Key::new().u8(timed.number()).fixed(what);
         let Some(since) = load::<i64>(self.tx, WAITING, &key)? else {
-            return Ok(());
+            return Ok(false);
         };
         self.tx.delete(WAITING, &key)?;
         let waited = u64::try_from(at.saturating_sub(since)).unwrap_or(0);
@@ -287,7 +352,8 @@ impl OfDay<'_, '_> {
             .i64(self.day)
             .u8(timed.number())
             .u64(durations::bucket(waited));
-        self.count(DURATIONS, &key)
+        self.count(DURATIONS, &key)?;
+        Ok(true)
     }
 
     /// Changes what restricts a member, and counts what began or ended by it.

@@ -57,6 +57,7 @@ GET    /v1/audit/members/{id}/blocks                   a
 GET    /v1/audit/members/{id}/dm-setting               a
 GET    /v1/audit/members/{id}/timeline                 a
 GET    /v1/audit/members/{id}/diff                     a
+GET    /v1/audit/members/{id}/disclosures              a
 GET    /v1/audit/conversations/{cid}/messages          a
 GET    /v1/audit/conversations/{cid}/relationship      a
 GET    /v1/audit/conversations/{cid}/explain           a

@@ -78,6 +78,8 @@ async fn tells_the_figures_of_the_days_that_are_asked_for() {
             "decisions": {"taken": 2, "taken_by_automated_means": 0, "median_time_ms": null,
                 "by_ground": [ground("limit", "fraud", "notices"), ground("suspend", "stolen_account", "own_initiative")],
                 "left_out": {"grounds": 0, "taken": 0}},
+            "appeals": {"received": 0, "upheld": 0, "reversed": 0, "median_time_ms": null},
+            "reversals": {"on_appeal": 0, "own_initiative": 0},
             "restrictions_in_force": {"suspensions": 1, "limits": 1},
         })
     );
@@ -123,6 +125,7 @@ async fn the_same_figures_are_lines_of_csv() {
         ("notices_submitted", &notices["submitted"]),
         ("cases_opened", &json["cases_opened"]),
         ("decisions_taken", &decisions["taken"]),
+        ("appeals_received", &json["appeals"]["received"]),
         ("decisions_median_time_ms", &decisions["median_time_ms"]),
         (
             "suspensions_in_force",

@@ -36,6 +36,7 @@ mod api_transparency;
 mod api_versions;
 mod api_views;
 mod architecture;
+mod audit_disclosures;
 mod audit_explain;
 mod audit_http;
 mod audit_letters;

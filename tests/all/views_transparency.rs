@@ -1,12 +1,13 @@
 //! The figures of moderation: given events, then the report over their days.
 
-use domain::case::{Action, Category, Command, Ruling};
+use domain::case::{self, Action, AppealOutcome, Category, Command, Ruling};
 use domain::conversation::Also;
-use domain::ids::DecisionId;
+use domain::event::Event;
+use domain::ids::{CaseId, DecisionId};
 use domain::member::Restriction;
 use domain::time::{DAY_MS, Timestamp};
 use projections::{Day, DecisionFigure, MedianTime, QueryError, Source, Transparency};
-use tests::views::{World, id};
+use tests::views::{World, conversation_of, id};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -35,7 +36,13 @@ fn reported(world: &mut World, from: &str, to: &str, category: Category) {
     world.join(from, to);
 }
 
-fn decide(world: &mut World, reported: &str, reporter: &str, action: Action, reason: &str) {
+fn decide(
+    world: &mut World,
+    reported: &str,
+    reporter: &str,
+    action: Action,
+    reason: &str,
+) -> DecisionId {
     let (by, at) = (id("mia"), Timestamp(world.now));
     let claim = Command::ClaimCase { by: by.clone(), at };
     world.on_case(reported, reporter, &claim).unwrap();
@@ -58,6 +65,7 @@ fn decide(world: &mut World, reported: &str, reporter: &str, action: Action, rea
         at,
     };
     world.on_case(reported, reporter, &decided).unwrap();
+    decision
 }
 
 fn ground(action: Action, ground: &str, source: Source, count: u64) -> DecisionFigure {
@@ -131,17 +139,27 @@ async fn of_more_grounds_than_are_listed_the_rest_is_told() {
     let mut world = world();
     let first = today(&world);
     let listed = Transparency::GROUNDS_MAX;
-    world.send("bob", "ann", "hi").unwrap();
-    world.accept("ann", "bob").unwrap();
-    for number in 0..listed + 3 {
-        reported(&mut world, "bob", "ann", Category::Spam);
-        let reason = format!("reason_{number:03}");
-        decide(&mut world, "bob", "ann", Action::Warn, &reason);
-    }
     // The last by its word is the first by its number.
     let most = format!("reason_{:03}", listed + 2);
-    reported(&mut world, "bob", "ann", Category::Spam);
-    decide(&mut world, "bob", "ann", Action::Warn, &most);
+    let reasons = (0..listed + 3).map(|number| format!("reason_{number:03}"));
+    for reason in reasons.chain([most.clone()]) {
+        let decided = case::CaseDecided {
+            decision: DecisionId(uuid::Uuid::from_u128(world.position().0.into())),
+            by: id("mia"),
+            reported: id("bob"),
+            reporter: id("ann"),
+            action: Action::Warn,
+            until: None,
+            messages: Vec::new(),
+            reason: reason.parse().unwrap(),
+            text: "Do not.".into(),
+            facts: "Message 1.".into(),
+            appealable_until: None,
+        };
+        let case = CaseId::of(conversation_of("ann", "bob"), &id("bob"));
+        let event = Event::Case(case::Event::CaseDecided(decided));
+        world.append(&case::stream(case), &event);
+    }
     let day = figures(&world, first, first).await;
     assert_eq!(day.by_ground.len(), listed);
     assert_eq!(
@@ -184,6 +202,77 @@ async fn the_median_is_of_the_times_from_the_first_report_that_waited() {
     let last = Day(first.0 + 2);
     let last = figures(&world, last, last).await.time_to_decision.unwrap();
     assert_eq!(last.of, 1);
+    world.check();
+}
+
+fn appeal(world: &mut World, reporter: &str, decision: DecisionId) {
+    let appeal = Command::AppealDecision {
+        by: id("bob"),
+        decision,
+        text: "It was not so.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", reporter, &appeal).unwrap();
+}
+
+fn answer(world: &mut World, reporter: &str, outcome: AppealOutcome) {
+    let answer = Command::DecideAppeal {
+        by: id("max"),
+        decision: None,
+        outcome,
+        text: "Heard.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", reporter, &answer).unwrap();
+}
+
+fn reverse(world: &mut World, reporter: &str, decision: DecisionId) {
+    let reverse = Command::ReverseDecision {
+        by: id("max"),
+        decision,
+        reason: "mistake".parse().unwrap(),
+        text: "We were wrong.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", reporter, &reverse).unwrap();
+}
+
+#[tokio::test]
+async fn counts_appeals_what_became_of_them_and_every_reversal_once() {
+    let mut world = World::open(&["ann", "ben", "bob", "cleo", "dan"]);
+    let first = today(&world);
+    let reporters = ["ann", "ben", "cleo", "dan"];
+    let decisions = reporters.map(|reporter| {
+        reported(&mut world, "bob", reporter, Category::Spam);
+        decide(&mut world, "bob", reporter, Action::Warn, "spam")
+    });
+    // One is upheld, one reversed, one reversed while it waits, and one reversed without an appeal.
+    for (reporter, decision) in reporters.into_iter().zip(decisions).take(3) {
+        appeal(&mut world, reporter, decision);
+    }
+    world.wait_days(1);
+    answer(&mut world, "ann", AppealOutcome::Upheld);
+    world.now += 1;
+    answer(&mut world, "ben", AppealOutcome::Reversed);
+    world.wait_days(1);
+    reverse(&mut world, "cleo", decisions[2]);
+    reverse(&mut world, "dan", decisions[3]);
+    let day = figures(&world, first, first).await;
+    assert_eq!((day.appeals, &day.appeals_decided[..]), (3, &[][..]));
+    assert_eq!(day.time_to_appeal_decision, None);
+    let all = figures(&world, first, Day(first.0 + 2)).await;
+    assert_eq!(
+        (all.appeals, &all.appeals_decided[..]),
+        (
+            3,
+            &[(AppealOutcome::Upheld, 1), (AppealOutcome::Reversed, 2)][..]
+        )
+    );
+    assert_eq!((all.reversed_on_appeal, all.reversed_unasked), (2, 1));
+    let time = all.time_to_appeal_decision.unwrap();
+    let day_ms = DAY_MS.unsigned_abs();
+    assert_eq!(time.of, 3);
+    assert!(time.ms.abs_diff(day_ms + 1) <= day_ms / 256, "{time:?}");
     world.check();
 }
 

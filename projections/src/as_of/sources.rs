@@ -48,8 +48,11 @@ const fn of(view: ViewName) -> &'static [Source] {
         ViewName::ModerationQueue => &[Source::Members, Source::Conversations, Source::Cases],
         ViewName::Reports => &[Source::Conversations, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
-        // Figures are sums over everybody; of one's own nobody has said what its rows depend on.
-        ViewName::Times | ViewName::Transparency | ViewName::Own(_) => &[Source::Log],
+        // Figures are sums over everybody, and whoever audits may have looked at anybody; of one's own nobody has said what
+        // its rows depend on.
+        ViewName::Times | ViewName::Transparency | ViewName::Disclosures | ViewName::Own(_) => {
+            &[Source::Log]
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use domain::case::{Action, Category};
+use domain::case::{Action, AppealOutcome, Category};
 use domain::member::Restriction;
 use domain::time::{DAY_MS, Timestamp};
 use tables::key::{Key, Parts};
@@ -43,6 +43,16 @@ pub struct Transparency {
     pub left: (u64, u64),
     /// From the first report that waited for it to the decision on a case.
     pub time_to_decision: Option<MedianTime>,
+    /// Appeals that were made.
+    pub appeals: u64,
+    /// Appeals that were decided, by what became of them; those of which there were none are left out.
+    pub appeals_decided: Vec<(AppealOutcome, u64)>,
+    /// From an appeal to its decision.
+    pub time_to_appeal_decision: Option<MedianTime>,
+    /// Decisions that were reversed upon an appeal.
+    pub reversed_on_appeal: u64,
+    /// Decisions that were reversed without one.
+    pub reversed_unasked: u64,
     /// Suspensions in force at the end of the last day.
     pub suspensions: u64,
     /// Limits in force at the end of the last day.
@@ -101,6 +111,7 @@ pub(crate) fn query(
     }
     let mut report = Transparency::default();
     let mut notices = BTreeMap::new();
+    let mut appeals_decided = BTreeMap::new();
     let mut grounds: BTreeMap<(Source, u64, String), u64> = BTreeMap::new();
     let mut rows = 0;
     for row in reader.scan(COUNTS, &days(first, last), Order::Ascending)? {
@@ -129,6 +140,13 @@ pub(crate) fn query(
                 );
                 grounds.entry(ground).or_default()
             }
+            Figure::Appeals => &mut report.appeals,
+            Figure::AppealsDecided => {
+                let outcome = part(parts.text())?;
+                appeals_decided.entry(outcome).or_default()
+            }
+            Figure::Reversals if part(parts.u8())? == 0 => &mut report.reversed_unasked,
+            Figure::Reversals => &mut report.reversed_on_appeal,
         };
         add(sum, count);
     }
@@ -137,8 +155,13 @@ pub(crate) fn query(
         .zip(0..)
         .filter_map(|(category, place)| Some((category, *notices.get(&place)?)))
         .collect();
+    report.appeals_decided = AppealOutcome::ALL
+        .into_iter()
+        .filter_map(|outcome| Some((outcome, *appeals_decided.get(outcome.as_str())?)))
+        .collect();
     list(&mut report, grounds)?;
     report.time_to_decision = median(reader, first, last, Timed::Decision)?;
+    report.time_to_appeal_decision = median(reader, first, last, Timed::Appeal)?;
     [report.suspensions, report.limits] = in_force(reader, last)?;
     Ok(Answer {
         value: report,

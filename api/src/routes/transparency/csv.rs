@@ -34,12 +34,22 @@ pub(super) fn lines(report: &Report) -> String {
     );
     plain("decisions_left_out", decisions.left_out.taken);
     plain("grounds_left_out", decisions.left_out.grounds);
+    let (appeals, reversals) = (&report.appeals, &report.reversals);
+    plain("appeals_received", appeals.received);
+    plain("appeals_upheld", appeals.upheld);
+    plain("appeals_reversed", appeals.reversed);
+    plain("reversals_on_appeal", reversals.on_appeal);
+    plain("reversals_own_initiative", reversals.own_initiative);
     let in_force = &report.restrictions_in_force;
     plain("suspensions_in_force", in_force.suspensions);
     plain("limits_in_force", in_force.limits);
-    let median = decisions.median_time_ms;
-    let median = median.map_or_else(String::new, |ms| ms.to_string());
-    line("decisions_median_time_ms", "", "", "", &median);
+    for (figure, median) in [
+        ("decisions_median_time_ms", decisions.median_time_ms),
+        ("appeals_median_time_ms", appeals.median_time_ms),
+    ] {
+        let median = median.map_or_else(String::new, |ms| ms.to_string());
+        line(figure, "", "", "", &median);
+    }
     line("from", "", "", "", &report.from);
     line("to", "", "", "", &report.to);
     for of in &notices.by_category {
