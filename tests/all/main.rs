@@ -43,6 +43,7 @@ mod audit_letters;
 mod audit_moments;
 mod audit_refusals;
 mod audit_views;
+mod college_queue;
 mod college_replay;
 mod commands_cases;
 mod commands_facts;
