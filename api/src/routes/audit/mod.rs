@@ -5,7 +5,7 @@
 
 mod cases;
 mod conversations;
-mod disclosures;
+pub(crate) mod disclosures;
 mod members;
 pub(crate) mod shapes;
 
