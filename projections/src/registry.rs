@@ -14,6 +14,7 @@ use crate::conversation::Conversation;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
+use crate::moderation_log::ModerationLog;
 use crate::moderation_queue::ModerationQueue;
 use crate::pairs::Pairs;
 use crate::reports::Reports;
@@ -35,6 +36,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(ModerationLog),
     ]
 }
 
@@ -96,6 +98,8 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What did a moderator do, and what was done on a case?
+    ModerationLog = 15, "moderation_log";
 }
 
 impl std::fmt::Display for ViewName {
