@@ -14,6 +14,7 @@ mod care;
 mod case;
 mod codec;
 mod conversation;
+mod disclosures;
 mod doorstep;
 mod error;
 mod feed;
@@ -40,6 +41,7 @@ mod texts;
 mod thread;
 mod times;
 mod topic;
+mod transparency;
 mod unread;
 mod views;
 
@@ -55,6 +57,7 @@ pub use case::{
 };
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
+pub use disclosures::{DisclosureItem, LookedAs};
 pub use error::{QueryError, WaitError};
 pub use feed::{Change, Changed, Changes};
 pub use inbox::InboxItem;
@@ -75,4 +78,5 @@ pub use requests::{Relationship, RequestItem};
 pub use tables::{
     Letter, Order, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,
 };
+pub use transparency::{Day, DecisionFigure, MedianTime, Source, Transparency};
 pub use unread::Unread;

@@ -11,6 +11,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
@@ -20,6 +21,7 @@ use crate::pairs::Pairs;
 use crate::reports::Reports;
 use crate::requests::Requests;
 use crate::times::Times;
+use crate::transparency::Figures;
 use crate::unread::UnreadCounts;
 
 /// The built-in views, to be run or rebuilt.
@@ -36,6 +38,8 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Figures),
+        Arc::new(Disclosures),
         Arc::new(ModerationLog),
     ]
 }
@@ -98,6 +102,10 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What was reported, decided and reversed, day by day?
+    Transparency = 12, "transparency";
+    /// Who was shown what is a member's, when, and what for?
+    Disclosures = 13, "disclosures";
     /// What did a moderator do, and what was done on a case?
     ModerationLog = 15, "moderation_log";
 }

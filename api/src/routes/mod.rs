@@ -27,6 +27,7 @@ mod reports;
 pub(crate) mod requests;
 mod store;
 mod suspensions;
+mod transparency;
 pub(crate) mod unread;
 mod views;
 
@@ -49,6 +50,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(claims::router())
         .merge(decisions::router())
         .merge(suspensions::router())
+        .merge(transparency::router())
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())
