@@ -631,3 +631,50 @@ async fn a_decision_is_taken_back_by_hand_with_a_reason() {
     assert!(after.says("The decision is taken back, with all that it changed."));
     assert!(after.says("mistake") && !after.says("suspended now"));
 }
+
+#[tokio::test]
+async fn the_figures_are_those_of_the_interface_for_the_days_that_are_asked_for() {
+    let desk = Desk::open().await;
+    let mia = desk.sits("mia").await;
+    let _ = desk.act(&mia, "claim", &[]).await.expect(303);
+    let _ = desk.act(&mia, "decision", &RULING).await.expect(303);
+    desk.door.views_at_the_end().await;
+    let token = desk.door.token("ada", &[Role::Auditor]);
+    for sitting in [&mia, &Sitting::of(&desk.door, &token).await] {
+        // A month until today, whenever that is.
+        let shown = sitting.page("/desk/figures").await.expect(200);
+        for row in [
+            "<th scope=\"row\">scam</th><td>1<svg",
+            "<th scope=\"row\">Suspend</th><td>1<svg",
+            "<td>Suspend</td><td>scam</td><td>reports</td><td>1</td>",
+            "<dt>Suspensions in force at the end</dt><dd>1</dd>",
+        ] {
+            assert!(shown.html.contains(row), "{row}: {}", shown.html);
+        }
+        assert_eq!(shown.html.matches("<figure").count(), 2);
+        assert_eq!(
+            shown.html.matches("height=\"100\"></rect>").count(),
+            2,
+            "one day of each has some"
+        );
+    }
+    let past = mia
+        .page("/desk/figures?from=2001-01-01&to=2001-03-01")
+        .await
+        .expect(200);
+    assert!(past.says("None.") && !past.html.contains("<figure"));
+    for query in [
+        "from=x",
+        "from=2001-01-02&to=2001-01-01",
+        "from=2001-01-01&to=2009-01-01",
+    ] {
+        let shown = mia
+            .page(&format!("/desk/figures?{query}"))
+            .await
+            .expect(400);
+        assert!(
+            shown.html.contains("role=\"alert\"") && shown.has_form("/desk/figures"),
+            "{query}"
+        );
+    }
+}
