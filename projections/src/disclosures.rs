@@ -161,11 +161,14 @@ impl Row {
         let event = log.read_one(&StreamName::new(name)?, self.version).await?;
         let event = event.ok_or_else(|| anyhow::anyhow!("the log has no such look"))?;
         let decoded = domain::codec::decode(event.event_type(), event.data())?;
-        let others = decoded.members().map(|member| member.cloned());
+        let others = decoded.members().map(Option::<&MemberId>::cloned);
         let with = others.into_iter().flatten().find(|other| other != member);
         let at = Timestamp(event.at_ms());
-        match (decoded, self.stream) {
-            (Event::Case(case::Event::ContentDisclosed(look)), Stream::Case(case)) => {
+        match self.stream {
+            Stream::Case(case) => {
+                let Event::Case(case::Event::ContentDisclosed(look)) = decoded else {
+                    anyhow::bail!("the event of a moderator's look is none");
+                };
                 Ok(DisclosureItem {
                     by: look.by,
                     role: LookedAs::Moderator,
@@ -180,7 +183,10 @@ impl Row {
                     as_of: None,
                 })
             }
-            (Event::Act(act::Event::ContentDisclosed(look)), Stream::Auditor(_)) => {
+            Stream::Auditor(_) => {
+                let Event::Act(act::Event::ContentDisclosed(look)) = decoded else {
+                    anyhow::bail!("the event of an auditor's look is none");
+                };
                 Ok(DisclosureItem {
                     by: look.by,
                     role: LookedAs::Auditor,
@@ -195,7 +201,6 @@ impl Row {
                     as_of: look.as_of,
                 })
             }
-            _ => anyhow::bail!("the event of a look is none"),
         }
     }
 }

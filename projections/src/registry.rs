@@ -16,6 +16,7 @@ use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
+use crate::moderation_log::ModerationLog;
 use crate::moderation_queue::ModerationQueue;
 use crate::pairs::Pairs;
 use crate::reports::Reports;
@@ -41,6 +42,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Decisions),
         Arc::new(Figures),
         Arc::new(Disclosures),
+        Arc::new(ModerationLog),
     ]
 }
 
@@ -108,6 +110,8 @@ views! {
     Disclosures = 13, "disclosures";
     /// What was decided about a member, and what do they learn of it?
     Decisions = 14, "decisions";
+    /// What did a moderator do, and what was done on a case?
+    ModerationLog = 15, "moderation_log";
 }
 
 impl std::fmt::Display for ViewName {

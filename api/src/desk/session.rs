@@ -33,14 +33,18 @@ const QUEUE: Link = Link {
     href: "/desk/queue",
     text: "Queue",
 };
+const LOG: Link = Link {
+    href: "/desk/log",
+    text: "Log",
+};
+
+const FIGURES: Link = Link {
+    href: "/desk/figures",
+    text: "Figures",
+};
 
 /// Whoever has pages here.
-#[derive(Debug)]
-pub(super) struct AsAnyone;
-
-impl Access for AsAnyone {
-    const ROLES: Roles = Roles::of(&[Role::Moderator, Role::Auditor]);
-}
+pub(super) use crate::caller::AsOverseer as AsAnyone;
 
 /// Who sits at a page.
 pub(super) struct Seat<A> {
@@ -80,7 +84,11 @@ pub(super) fn failed(error: ApiError, seat: SeatShown) -> Response {
 
 /// The pages that are for these roles.
 fn links(roles: Roles) -> Vec<Link> {
-    let of = [(AsModerator::ROLES, QUEUE)];
+    let of = [
+        (AsModerator::ROLES, QUEUE),
+        (AsAnyone::ROLES, LOG),
+        (AsAnyone::ROLES, FIGURES),
+    ];
     of.into_iter()
         .filter(|(for_roles, _)| for_roles.meet(roles))
         .map(|(_, link)| link)
