@@ -66,7 +66,7 @@ impl Archive {
             }
             for record in &page {
                 let id = record.correlation_id();
-                if is_clients(record.event_type()) {
+                if is_clients(record) {
                     if id != last {
                         ids.push((mark_of(id), before.0));
                         ways.extend(way.map(|way: Position| (before.0, way.0)));

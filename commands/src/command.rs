@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
+use domain::act::{Looked, SeenCase};
 use domain::case::{Category, Ruling, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
@@ -166,6 +166,15 @@ pub enum Command {
         /// What is decided.
         ruling: Ruling,
     },
+    /// A moderator decides many cases of one member as one act.
+    DecideCases {
+        /// Whose.
+        member: MemberId,
+        /// Which, and as what they were seen.
+        cases: Vec<SeenCase>,
+        /// What is decided.
+        ruling: Ruling,
+    },
     /// An auditor is about to be shown content of others.
     DiscloseToAuditor {
         /// What, whose, as of when and what for.
@@ -286,6 +295,7 @@ impl Command {
             Self::NoteOnCase { .. } => "NoteOnCase",
             Self::EscalateCase { .. } => "EscalateCase",
             Self::DecideCase { .. } => "DecideCase",
+            Self::DecideCases { .. } => "DecideCases",
             Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
             Self::SkipEvent { .. } => "SkipEvent",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",

@@ -73,22 +73,14 @@ impl Command {
                 content.bytes(case.0.as_bytes()).text(text);
             }
             Self::DecideCase { case, ruling } => {
-                let Ruling {
-                    action,
-                    until,
-                    messages,
-                    reason,
-                    text,
-                    facts,
-                } = ruling;
-                content
-                    .bytes(case.0.as_bytes())
-                    .value(action)
-                    .value(until)
-                    .value(messages)
-                    .text(reason.as_str())
-                    .text(text)
-                    .text(facts);
+                content.bytes(case.0.as_bytes()).ruling(ruling);
+            }
+            Self::DecideCases {
+                member,
+                cases,
+                ruling,
+            } => {
+                content.text(member.as_str()).value(cases).ruling(ruling);
             }
             Self::DiscloseToAuditor { look } => {
                 content
@@ -201,6 +193,23 @@ impl Content {
 
     fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
+    }
+
+    fn ruling(&mut self, ruling: &Ruling) -> &mut Self {
+        let Ruling {
+            action,
+            until,
+            messages,
+            reason,
+            text,
+            facts,
+        } = ruling;
+        self.value(action)
+            .value(until)
+            .value(messages)
+            .text(reason.as_str())
+            .text(text)
+            .text(facts)
     }
 
     fn target(&mut self, target: &Target, actor: &MemberId) -> &mut Self {

@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 42] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -50,6 +50,10 @@ const COMMANDS: [&str; 38] = [
     "NoteOnCase",
     "EscalateCase",
     "DecideCase",
+    "DecideCases",
+    "ReverseCases",
+    "DecideByAct",
+    "CarryOut",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
@@ -215,6 +219,7 @@ fn name_of(task: &Task) -> Named {
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),
+            case::Command::DecideByAct(_) => Named::Other("DecideByAct"),
             case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
             case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
             case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
@@ -225,5 +230,8 @@ fn name_of(task: &Task) -> Named {
         Task::Reactor(_) => Named::Other("Checkpoint"),
         Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),
         Task::Act(act::Command::SkipEvent(_)) => Named::Other("SkipEvent"),
+        Task::Act(act::Command::DecideCases(_)) => Named::Other("DecideCases"),
+        Task::Act(act::Command::ReverseCases(_)) => Named::Other("ReverseCases"),
+        Task::Act(act::Command::CarryOut(_)) => Named::Other("CarryOut"),
     }
 }

@@ -197,7 +197,9 @@ impl CommandHandler {
         let at = envelope.at;
         let goes_on = matches!(
             envelope.command,
-            Command::ReportMessage { .. } | Command::DecideCase { .. }
+            Command::ReportMessage { .. }
+                | Command::DecideCase { .. }
+                | Command::DecideCases { .. }
         );
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {

@@ -43,6 +43,8 @@ const SLOT_RETURNED: &str = "request-slot-returned";
 /// What the reactor `cases` is there for.
 const REPORT: &str = "messages-reported";
 const CASE_DECIDED: &str = "case-decided";
+const CASES_DECIDED: &str = "cases-decided";
+const CASES_REVERSED: &str = "cases-reversed";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -86,8 +88,15 @@ fn matters(event_type: &str) -> bool {
     )
 }
 
-/// Whether events of this type are a client's command's own: not a step on its way, nor what follows from it.
-pub(crate) fn is_clients(event_type: &str) -> bool {
+/// Whether an event is a client's command's own: not a step on its way, nor what follows from it. What happens to a case
+/// may be either, of one type: who acts in what follows is no member, and told by a `/`.
+pub(crate) fn is_clients(event: &RecordedEvent) -> bool {
+    let follows = event.stream().starts_with("case-") && event.actor().contains('/');
+    is_of_clients(event.event_type()) && !follows
+}
+
+/// Whether clients' commands write events of this type.
+fn is_of_clients(event_type: &str) -> bool {
     !matches!(
         codec::name(event_type),
         "request-slot-taken"
@@ -101,6 +110,7 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "member-restricted"
             | "restriction-ended"
             | "messages-removed"
+            | "act-carried-out"
             | "reactor-checkpoint"
     )
 }
@@ -140,7 +150,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        is_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
+        is_of_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
     }
 
     /// What it does not know, decisions would be wrong about.
@@ -154,13 +164,13 @@ impl View<WriteSideCodec> for WriteSide {
         event: &RecordedEvent,
         decoded: &Option<Event<'_>>,
     ) -> Result<(), ApplyError> {
-        if is_clients(event.event_type()) {
+        if is_clients(event) {
             self.filter
                 .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if name == REPORT || name == CASE_DECIDED {
+        if matches!(name, REPORT | CASE_DECIDED | CASES_DECIDED | CASES_REVERSED) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());

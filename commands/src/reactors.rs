@@ -17,7 +17,7 @@ use domain::conversation::{self, Event as ConversationEvent, MessagesReported};
 use domain::ids::{CaseId, ConversationId};
 use domain::member::{self, RestrictMember, Restriction};
 use domain::time::Timestamp;
-use domain::{Event, codec, reactor};
+use domain::{Event, act, codec, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::aggregate::{Aggregate, State, stream_name};
 use crate::job::{At, Job, Origin};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
-use crate::{CommandError, ReactorStatus, StartError, index};
+use crate::{CommandError, ReactorStatus, Refusal, StartError, index};
 
 /// The reactor's name.
 pub(crate) const CASES: &str = "cases";
@@ -51,7 +51,7 @@ const UPHELD_MAX: usize = 255;
 
 /// The reactor.
 pub(crate) struct Cases {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     causes: watch::Receiver<Position>,
     state: tokio::sync::Mutex<Progress>,
     status: Mutex<ReactorStatus>,
@@ -68,11 +68,41 @@ struct Progress {
 }
 
 /// A cause that was not handled.
-enum Trouble {
+pub(crate) enum Trouble {
     /// It may be later.
     Passing(CommandError),
+    /// The target refuses it.
+    Refused(Box<Refusal>),
     /// It is not, as it stands.
     Lasting(String),
+}
+
+impl Trouble {
+    /// What a decision that failed means for its cause.
+    fn of(error: CommandError) -> Self {
+        match error {
+            CommandError::Unreadable(what) => Trouble::Lasting(what),
+            CommandError::Refused(refusal) => Trouble::Refused(refusal),
+            error @ (CommandError::TooLarge
+            | CommandError::AboveLevel(_)
+            | CommandError::NotFound) => Trouble::Lasting(error.to_string()),
+            error @ (CommandError::Busy
+            | CommandError::StorageFull
+            | CommandError::OutcomeUnknown
+            | CommandError::InvalidTime(_)
+            | CommandError::RateLimited
+            | CommandError::CommandIdReused) => Trouble::Passing(error),
+        }
+    }
+
+    /// It as what passes, or else why it does not.
+    fn passing(self) -> Result<CommandError, String> {
+        match self {
+            Trouble::Passing(error) => Ok(error),
+            Trouble::Lasting(what) => Err(what),
+            Trouble::Refused(refusal) => Err(CommandError::Refused(refusal).to_string()),
+        }
+    }
 }
 
 impl Cases {
@@ -238,14 +268,16 @@ impl Cases {
                 state.effects = state.effects.max(position);
                 self.checkpoint(state, &record).await
             }
-            Err(Trouble::Passing(error)) => Err(error),
-            Err(Trouble::Lasting(what)) => {
-                tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
-                state
-                    .parked
-                    .insert(stream.clone(), VecDeque::from([record]));
-                Ok(())
-            }
+            Err(trouble) => match trouble.passing() {
+                Ok(error) => Err(error),
+                Err(what) => {
+                    tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
+                    state
+                        .parked
+                        .insert(stream.clone(), VecDeque::from([record]));
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -260,8 +292,10 @@ impl Cases {
                             waiting.pop_front();
                         }
                     }
-                    Err(Trouble::Passing(error)) => return Err(error),
-                    Err(Trouble::Lasting(_)) => break,
+                    Err(trouble) => match trouble.passing() {
+                        Ok(error) => return Err(error),
+                        Err(_) => break,
+                    },
                 }
             }
             state.parked.retain(|_, waiting| !waiting.is_empty());
@@ -275,7 +309,6 @@ impl Cases {
         let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
         let event =
             codec::decode(record.event_type(), record.data()).map_err(|error| lasting(&error))?;
-        let at = At::NotBefore(Timestamp(record.at_ms()));
         let (stream, task) =
             if let Event::Conversation(ConversationEvent::MessagesReported(reported)) = event {
                 let conversation = conversation_of(&stream)
@@ -288,31 +321,30 @@ impl Cases {
                     Some(effect) => effect,
                     None => return Ok(record.position()),
                 }
+            } else if let Event::Act(act::Event::CasesDecided(decided)) = event {
+                return self.decide_cases(record, &decided).await;
             } else {
                 return Err(Trouble::Lasting("nothing follows from it".to_owned()));
             };
+        self.effect(record, stream, task).await
+    }
+
+    /// Does on a stream what follows from a cause, and says up to where it was done.
+    pub(crate) async fn effect(
+        &self,
+        record: &RecordedEvent,
+        stream: String,
+        task: Task,
+    ) -> Result<Position, Trouble> {
         let origin = origin(record);
+        let at = At::NotBefore(Timestamp(record.at_ms()));
         let decided = self
             .shared
             .decide(|reply, place| Job::new(stream_name(stream), task, origin, at, reply, place))
             .await;
         match decided.result {
             Ok(_) => Ok(decided.position),
-            Err(CommandError::Unreadable(what)) => Err(Trouble::Lasting(what)),
-            Err(
-                error @ (CommandError::TooLarge
-                | CommandError::AboveLevel(_)
-                | CommandError::NotFound
-                | CommandError::Refused(_)),
-            ) => Err(lasting(&error)),
-            Err(
-                error @ (CommandError::Busy
-                | CommandError::StorageFull
-                | CommandError::OutcomeUnknown
-                | CommandError::InvalidTime(_)
-                | CommandError::RateLimited
-                | CommandError::CommandIdReused),
-            ) => Err(Trouble::Passing(error)),
+            Err(error) => Err(Trouble::of(error)),
         }
     }
 
@@ -405,6 +437,8 @@ pub(crate) fn effect_of(
 ) -> Option<(String, Task)> {
     let restriction = match decided.action {
         Action::Nothing | Action::Warn => return None,
+        // The act does it once for all of its cases.
+        Action::Limit | Action::Suspend if decided.act.is_some() => return None,
         Action::RemoveMessages => {
             let (from, to) = (decided.reported.clone(), decided.reporter.clone());
             let stream = conversation::stream(ConversationId::of(&from, &to));

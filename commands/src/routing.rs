@@ -3,7 +3,7 @@
 //! Facts and times are placeholders here: `task.rs` puts them in before every decision.
 
 use domain::conversation::{Count, NamedMessage, Slot, Standing};
-use domain::ids::{CommandId, ConversationId, DecisionId, MemberId, ReportId};
+use domain::ids::{ActId, CommandId, ConversationId, DecisionId, MemberId, ReportId};
 use domain::policy::InForce;
 use domain::time::Timestamp;
 use domain::{act, case, conversation, member, policy};
@@ -137,6 +137,25 @@ pub(crate) fn of_command(
                 at,
             };
             return (stream, Task::Case(command));
+        }
+        Command::DecideCases {
+            member,
+            cases,
+            ruling,
+        } => {
+            let act = ActId::of(actor, command_id);
+            let command = act::DecideCases {
+                act,
+                by,
+                member,
+                cases,
+                ruling,
+                at,
+            };
+            return (
+                stream_name(act::stream_of_act(act)),
+                Task::Act(act::Command::DecideCases(command)),
+            );
         }
         Command::DiscloseToAuditor { look } => {
             let Look {

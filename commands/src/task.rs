@@ -201,6 +201,7 @@ impl Task {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
             Task::Case(command) => put_case_time(command, at),
+            Task::Act(act::Command::DecideCases(command)) => command.at = at,
             Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
@@ -230,7 +231,7 @@ impl Task {
                 .into_iter()
                 .map(Event::Reactor)
                 .collect()),
-            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)
+            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)?
                 .into_iter()
                 .map(Event::Act)
                 .collect()),
@@ -269,6 +270,7 @@ impl Task {
             (Task::Member(command), State::Member(state)) => member::already(state, command),
             (Task::Case(command), State::Case(state)) => case::already(state, command),
             (Task::Policy(command), State::Policy(state)) => policy::already(state, command),
+            (Task::Act(command), State::Act(state)) => act::already(state, command),
             (
                 Task::Conversation(_)
                 | Task::Member(_)
@@ -406,13 +408,14 @@ impl Task {
 }
 
 fn put_case_time(command: &mut case::Command, now: Timestamp) {
-    use case::Command as C;
+    use case::{Command as C, DecideByAct};
     match command {
         C::ClaimCase { at, .. }
         | C::ReleaseCase { at, .. }
         | C::NoteOnCase { at, .. }
         | C::EscalateCase { at, .. }
         | C::DecideCase { at, .. }
+        | C::DecideByAct(DecideByAct { at, .. })
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
         C::JoinReport(_) | C::DiscloseCase { .. } => {}

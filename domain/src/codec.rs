@@ -88,7 +88,7 @@ macro_rules! stream {
         "case-{uuid}"
     };
     (Act) => {
-        "act-{member}; what a view does without on act-view/{name}"
+        "act-{member}; what a view does without on act-view/{name}; what is decided on many cases on act-{uuid}"
     };
     (Policy) => {
         "policy"
@@ -234,6 +234,9 @@ types! {
         "policy-set.v1" since 1 => policy::PolicySet in Policy,
         "act-content-disclosed.v1" since 2 => act::ContentDisclosed in Act,
         "act-event-skipped.v1" since 2 => act::EventSkipped in Act,
+        "cases-decided.v1" since 2 => act::CasesDecided in Act,
+        "cases-reversed.v1" since 2 => act::CasesReversed in Act,
+        "act-carried-out.v1" since 2 => act::ActCarriedOut in Act,
         "reactor-checkpoint.v1" since 1 => reactor::ReactorCheckpoint in Reactor,
     }
     superseded {

@@ -8,6 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::act::MovedOn;
 use crate::evidence::{Cause, Evidence};
 use crate::ids::MemberId;
 use crate::text::TextProblem;
@@ -68,6 +69,8 @@ pub enum Code {
     SlotNeeded,
     /// The report is new: count it on the reporter's stream first, then decide again. Never leaves the write side.
     CountNeeded,
+    /// An act on many cases passes the case over. Never leaves the write side.
+    MovedOn,
 }
 
 impl Code {
@@ -99,6 +102,7 @@ impl Code {
             Code::InvalidDecision => "invalid_decision",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
+            Code::MovedOn => "moved_on",
         }
     }
 }
@@ -114,6 +118,7 @@ pub struct Rejection {
     field: Option<&'static str>,
     range: Option<(u64, u64)>,
     problem: Option<TextProblem>,
+    moved_on: Option<MovedOn>,
 }
 
 impl Rejection {
@@ -128,6 +133,7 @@ impl Rejection {
             field: None,
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 
@@ -186,6 +192,14 @@ impl Rejection {
         self
     }
 
+    /// Why an act on many cases passes a case over.
+    pub fn passes_over(why: MovedOn) -> Rejection {
+        Rejection {
+            moved_on: Some(why),
+            ..Rejection::of_command(Code::MovedOn)
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.code
@@ -233,6 +247,11 @@ impl Rejection {
         self.problem
     }
 
+    /// Why an act on many cases passes the case over, where it does.
+    pub fn moved_on(&self) -> Option<MovedOn> {
+        self.moved_on
+    }
+
     /// The event that records this refusal of `by`'s command, which concerned `other`.
     pub fn to_event(
         &self,
@@ -262,6 +281,7 @@ impl Rejection {
             field: recorded_field(event.code),
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 }

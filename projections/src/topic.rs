@@ -60,6 +60,7 @@ impl Topic {
             | "reactor-checkpoint"
             | "act-content-disclosed"
             | "act-event-skipped" => Self::Nothing,
+            "cases-decided" | "cases-reversed" | "act-carried-out" => Self::Case,
             _ => Self::Unknown,
         }
     }

@@ -42,6 +42,7 @@ mod audit_moments;
 mod audit_refusals;
 mod audit_views;
 mod college_replay;
+mod commands_acts;
 mod commands_cases;
 mod commands_facts;
 mod commands_follow_ups;

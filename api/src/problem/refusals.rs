@@ -82,7 +82,7 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::InvalidNote => Code::InvalidNote,
         Refused::AlreadyDecided => Code::AlreadyDecided,
         Refused::InvalidDecision => Code::InvalidDecision,
-        Refused::SlotNeeded | Refused::CountNeeded => {
+        Refused::SlotNeeded | Refused::CountNeeded | Refused::MovedOn => {
             return ApiError::with_detail(
                 Code::Internal,
                 "a refusal of the write side's own left it",

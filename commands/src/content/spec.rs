@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
+use domain::act::{Looked, SeenCase};
 use domain::case::{Action, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
 use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
@@ -23,6 +23,14 @@ fn samples() -> Vec<Command> {
     let with = || Target::With(member("bob"));
     let reason = || ReasonCode::new("spam").unwrap();
     let case = || CaseId(uuid::Uuid::from_u128(7));
+    let ruling = || Ruling {
+        action: Action::Limit,
+        until: Some(Timestamp(1)),
+        messages: vec![1, 2],
+        reason: reason(),
+        text: "why".into(),
+        facts: "what".into(),
+    };
     vec![
         Command::RegisterMember {
             member: member("bob"),
@@ -71,14 +79,15 @@ fn samples() -> Vec<Command> {
         },
         Command::DecideCase {
             case: case(),
-            ruling: Ruling {
-                action: Action::Limit,
-                until: Some(Timestamp(1)),
-                messages: vec![1, 2],
-                reason: reason(),
-                text: "why".into(),
-                facts: "what".into(),
-            },
+            ruling: ruling(),
+        },
+        Command::DecideCases {
+            member: member("bob"),
+            cases: vec![SeenCase {
+                case: case(),
+                revision: 1,
+            }],
+            ruling: ruling(),
         },
         Command::DiscloseToAuditor {
             look: Look {

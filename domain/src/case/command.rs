@@ -3,7 +3,7 @@
 use crate::case::event::{Action, ShownMessages};
 use crate::case::priority::Category;
 use crate::conversation::NamedMessage;
-use crate::ids::{ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::rejection::CommandName;
 use crate::time::Timestamp;
 
@@ -66,6 +66,8 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// It is decided among others by an act on many: by the reactor.
+    DecideByAct(DecideByAct),
     /// The time in which the last decision could be appealed is over: by the timer.
     CloseCase {
         /// The time that has come.
@@ -89,6 +91,7 @@ impl Command {
             Command::DecideCase { .. } => Some(CommandName::DecideCase),
             Command::JoinReport(_)
             | Command::DiscloseCase { .. }
+            | Command::DecideByAct(_)
             | Command::LapseClaim { .. }
             | Command::CloseCase { .. } => None,
         }
@@ -110,6 +113,25 @@ pub struct Ruling {
     pub text: String,
     /// The facts relied on.
     pub facts: String,
+}
+
+/// An act on many cases on its way to one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecideByAct {
+    /// The act.
+    pub act: ActId,
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// Who decides.
+    pub by: MemberId,
+    /// Whose cases the act decides.
+    pub member: MemberId,
+    /// How often what is to be decided had changed when the moderator saw the case.
+    pub revision: u64,
+    /// What is decided.
+    pub ruling: Ruling,
+    /// The act's time, or a later one.
+    pub at: Timestamp,
 }
 
 /// A report on its way into its case.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::priority::Category;
-use crate::ids::{CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::policy::REPORT_MESSAGES_MAX;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -226,7 +226,7 @@ impl Action {
 /// Most messages that one decision removes.
 pub const REMOVED_MESSAGES_MAX: u32 = 100;
 
-/// `case-decided.v1`: the case's holder decided it, and holds it no more. What it does to the member stands in the
+/// `case-decided.v1`: the case's holder decided it, and holds it no more; or an act on many cases did. What it does to the member stands in the
 /// member's own stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDecided<'a> {
@@ -258,6 +258,10 @@ pub struct CaseDecided<'a> {
     /// The last moment at which the member can appeal; absent where there is nothing to appeal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of; absent where it stands by itself. What such an act does to the member is
+    /// done once for all of its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
 }
 
 /// `case-closed.v1`: the time in which the last decision could be appealed is over.

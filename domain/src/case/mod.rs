@@ -18,6 +18,7 @@
 //! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
 
+mod bulk;
 mod claim;
 mod command;
 mod decision;
@@ -30,7 +31,8 @@ mod given;
 #[cfg(test)]
 mod spec;
 
-pub use command::{Command, JoinReport, Ruling};
+pub use command::{Command, DecideByAct, JoinReport, Ruling};
+pub(crate) use decision::check_ruling;
 pub use event::{
     Action, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated, CaseNoted, CaseOpened,
     CaseReleased, ClaimLapsed, ContentDisclosed, Event, REMOVED_MESSAGES_MAX, ReportJoined,
@@ -91,6 +93,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             named,
             at,
         } => decision::decide(state, by, *decision, ruling, named, *at),
+        Command::DecideByAct(command) => bulk::decide(state, command),
         Command::CloseCase { at } => Ok(decision::close(state, *at)),
     }
 }
@@ -108,7 +111,9 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             let claim = state.claim.as_ref().map(|claim| claim.version);
             claim.or(state.claim_over)
         }
-        Command::CloseCase { .. } => state.decided.map(|decided| decided.version),
+        Command::CloseCase { .. } | Command::DecideByAct(_) => {
+            state.decided.map(|decided| decided.version)
+        }
         Command::DiscloseCase { .. } | Command::NoteOnCase { .. } | Command::DecideCase { .. } => {
             None
         }

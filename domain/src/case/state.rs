@@ -3,7 +3,7 @@
 use crate::case::event::Event;
 use crate::case::priority::PriorityInputs;
 use crate::event::Recorded;
-use crate::ids::{ConversationId, DecisionId, MemberId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId};
 use crate::time::Timestamp;
 
 /// What decisions about a case need.
@@ -23,6 +23,19 @@ pub struct State {
     pub(super) escalated_by: Option<MemberId>,
     /// The decision that stands while no report has come since.
     pub(super) decided: Option<Decided>,
+    /// How often what is to be decided has changed, and by what last.
+    pub(super) revision: u64,
+    pub(super) changed_by: Option<Change>,
+    /// The last act on many cases that decided it.
+    pub(super) act: Option<ActId>,
+}
+
+/// What changes what is to be decided. Claims and looks do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Reported,
+    Escalated,
+    Decided,
 }
 
 /// A decision that stands.
@@ -83,6 +96,16 @@ impl State {
         self.reported.clone().zip(self.reporter.clone())
     }
 
+    /// How often what is to be decided has changed: by a report, a decision, or that it was left to another.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn change(&mut self, by: Change) {
+        self.revision = self.revision.saturating_add(1);
+        self.changed_by = Some(by);
+    }
+
     fn end_claim(&mut self, version: u64) {
         self.claim = None;
         self.claim_over = Some(version);
@@ -110,6 +133,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .get_or_insert_with(|| joined.reporter.clone());
             // What is newly reported is yet to be decided.
             state.decided = None;
+            state.change(Change::Reported);
             state.reports = state.reports.saturating_add(1);
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
@@ -144,6 +168,8 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::CaseDecided(decided) => {
             state.end_claim(recorded.version);
+            state.change(Change::Decided);
+            state.act = decided.act.or(state.act);
             state.escalated_by = None;
             state.decided = Some(Decided {
                 decision: decided.decision,
@@ -159,6 +185,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::CaseEscalated(escalated) => {
             state.end_claim(recorded.version);
+            state.change(Change::Escalated);
             state.escalated_by = Some(escalated.by.clone());
         }
     }

@@ -85,6 +85,7 @@ shorter! {
         AlreadyDecided,
         InvalidNote,
         InvalidDecision,
+        MovedOn,
     }
 }
 

@@ -148,7 +148,10 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
                 "restriction-ended.v1",
                 "case-decided.v1",
                 "messages-removed.v1"
-            ]
+            ],
+            &["case-decided.v1", "cases-decided.v1", "cases-decided.v1"],
+            &["act-carried-out.v1", "act-carried-out.v1"],
+            &["cases-reversed.v1"]
         ]
         .concat()
     );

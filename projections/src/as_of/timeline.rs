@@ -170,7 +170,8 @@ fn words_of(event: &Event<'_>) -> String {
         Event::Case(_) => "a moderators' file changed".to_owned(),
         Event::Policy(_) => "the rules were set".to_owned(),
         Event::Reactor(_) => "a reactor went on".to_owned(),
-        Event::Act(_) => "an auditor looked".to_owned(),
+        Event::Act(act) if act.leaves_nothing() => "an auditor looked".to_owned(),
+        Event::Act(_) => "a moderator decided on many cases at once".to_owned(),
     }
 }
 
