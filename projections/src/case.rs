@@ -10,7 +10,7 @@ use anyhow::Context;
 use domain::case::{self, Action, Category};
 use domain::conversation as events;
 use domain::event::Event;
-use domain::ids::{CaseId, DecisionId, MemberId, ReasonCode, ReportId};
+use domain::ids::{ActId, CaseId, DecisionId, MemberId, ReasonCode, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent, StreamName};
 
@@ -135,6 +135,8 @@ pub struct CaseDecision {
     pub decided_at: Timestamp,
     /// The last moment at which the member can appeal; none where there is nothing to appeal.
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of, where it is.
+    pub act: Option<ActId>,
 }
 
 /// What moderators know of a member.
@@ -146,8 +148,16 @@ pub struct MemberHistory {
     pub registered_at: Option<Timestamp>,
     /// Reports they made.
     pub reports_made: u64,
+    /// Of those the ones that were decided.
+    pub reports_decided: u64,
+    /// Of those the ones that were upheld.
+    pub reports_upheld: u64,
+    /// Different members whom they reported within 90 days, as of their last report.
+    pub members_reported: u32,
     /// Reports about them.
     pub reports_received: u64,
+    /// Different members who reported them within 90 days, as of the last report about them.
+    pub reporters: u32,
     /// Cases about them.
     pub cases: u64,
     /// Cases about them that were upheld.
@@ -276,6 +286,7 @@ async fn decision(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Res
         facts: decided.facts.as_str().to_owned(),
         decided_at: Timestamp(event.at_ms()),
         appealable_until: decided.appealable_until,
+        act: decided.act,
     })
 }
 

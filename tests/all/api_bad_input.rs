@@ -437,6 +437,13 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
             "id",
         ),
         (
+            Method::POST,
+            "/v1/moderation/members/{}/decisions",
+            &moderator,
+            suspension,
+            "id",
+        ),
+        (
             Method::DELETE,
             "/v1/moderation/members/{}/suspension",
             &moderator,

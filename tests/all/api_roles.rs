@@ -41,12 +41,15 @@ GET    /v1/inbox                                       m
 GET    /v1/unread                                      m
 GET    /v1/me/feed                                     m
 GET    /v1/moderation/queue                            o
+GET    /v1/moderation/queue/counts                     o
 GET    /v1/moderation/cases/{id}                       o
 POST   /v1/moderation/cases/{id}/claim                 o
 POST   /v1/moderation/cases/{id}/release               o
 POST   /v1/moderation/cases/{id}/notes                 o
 POST   /v1/moderation/cases/{id}/escalate              o
 POST   /v1/moderation/cases/{id}/decision              o
+POST   /v1/moderation/members/{id}/decisions           o
+GET    /v1/moderation/acts/{id}                        o
 PUT    /v1/moderation/members/{id}/suspension          o
 DELETE /v1/moderation/members/{id}/suspension          o
 GET    /v1/audit/members/{id}/inbox                    a

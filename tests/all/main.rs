@@ -8,6 +8,7 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_acts;
 mod api_bad_input;
 mod api_bad_queries;
 mod api_cases;
@@ -93,4 +94,5 @@ mod views_moderation;
 mod views_own;
 mod views_own_told;
 mod views_own_versions;
+mod views_queue;
 mod views_requests;

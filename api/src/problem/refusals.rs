@@ -168,6 +168,8 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
     if let Some((least, most)) = rejection.range() {
         let message = if field == "messages" {
             format!("It names fewer than {least} or more than {most} messages.")
+        } else if field == "cases" {
+            format!("It names fewer than {least} or more than {most} cases, or one of them twice.")
         } else {
             format!("It may be from {least} to {most}.")
         };
@@ -209,6 +211,10 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
         (Code::InvalidDecision, "messages") => (
             FieldCode::Unfit,
             "It names a message that nobody reported in this case. Only reported messages can be removed.",
+        ),
+        (Code::InvalidDecision, "action") => (
+            FieldCode::Unfit,
+            "Messages are removed by a decision on their own case. Give another action, or decide the cases one by one.",
         ),
         (Code::InvalidDecision, _) => (
             FieldCode::Unfit,

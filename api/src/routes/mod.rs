@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
+mod acts;
 pub(crate) mod audit;
 pub(crate) mod blocks;
 mod claims;
@@ -22,6 +23,7 @@ pub(crate) mod messages;
 mod moderation;
 mod own_views;
 mod policy;
+mod queue_counts;
 mod relationships;
 mod reports;
 pub(crate) mod requests;
@@ -48,6 +50,8 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(acts::router())
+        .merge(queue_counts::router())
         .merge(suspensions::router())
         .merge(audit::router())
         .merge(events::router())

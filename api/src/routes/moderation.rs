@@ -47,6 +47,10 @@ struct Asked {
     member: Option<String>,
     /// Held by this moderator.
     claimed_by: Option<String>,
+    /// Opened before this time, RFC 3339.
+    opened_before: Option<String>,
+    /// Opened at this time or later, RFC 3339.
+    opened_after: Option<String>,
     /// `priority` (when absent), `oldest` or `newest`.
     sort: Option<String>,
     /// 1-200, 50 when absent.
@@ -88,6 +92,13 @@ impl Asked {
         };
         let member = id("member", &self.member)?;
         let claimed_by = id("claimed_by", &self.claimed_by)?;
+        let time = |field: &'static str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| query::time(Code::InvalidQuery, field, text))
+                .transpose()
+        };
+        let opened_before = time("opened_before", &self.opened_before)?;
+        let opened_after = time("opened_after", &self.opened_after)?;
         let sort = match self.sort.as_deref() {
             None | Some("priority") => QueueSort::Priority,
             Some("oldest") => QueueSort::Oldest,
@@ -107,6 +118,8 @@ impl Asked {
             category,
             member,
             claimed_by,
+            opened_before,
+            opened_after,
             sort,
         })
     }
@@ -140,6 +153,8 @@ struct QueuedCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
 }
 
 /// What a case's place in the queue follows from.
@@ -181,6 +196,7 @@ impl From<QueueItem> for QueuedCase {
             claimed_by: item.claimed_by.map(|id| id.to_string()),
             claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
             escalated_by: item.escalated_by.map(|id| id.to_string()),
+            revision: item.revision,
         }
     }
 }
@@ -243,6 +259,8 @@ pub(crate) struct ShownCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
     /// What moderators wrote down, oldest first; of more than 100 the newest.
     notes: Vec<Note>,
     /// Oldest first; of more than 100 the newest.
@@ -297,6 +315,9 @@ struct ShownDecision {
     /// The last moment at which the member can appeal; null where there is nothing to appeal.
     #[schema(format = DateTime)]
     appealable_until: Option<String>,
+    /// The act on many cases that it is part of; null where it stands by itself.
+    #[schema(format = Uuid)]
+    act_id: Option<String>,
 }
 
 impl From<CaseDecision> for ShownDecision {
@@ -313,6 +334,7 @@ impl From<CaseDecision> for ShownDecision {
             facts: decision.facts,
             decided_at: time(decision.decided_at),
             appealable_until: decision.appealable_until.map(time),
+            act_id: decision.act.map(|act| act.to_string()),
         }
     }
 }
@@ -366,8 +388,18 @@ struct History {
     member: String,
     #[schema(format = DateTime)]
     registered_at: Option<String>,
+    /// Reports they made.
     reports_made: u64,
+    /// Of those the ones that were decided.
+    reports_decided: u64,
+    /// Of those the ones that were upheld.
+    reports_upheld: u64,
+    /// Different members whom they reported within 90 days, as of their last report.
+    members_reported: u32,
+    /// Reports about them.
     reports_received: u64,
+    /// Different members who reported them within 90 days, as of the last report about them.
+    reporters: u32,
     cases: u64,
     cases_upheld: u64,
     suspensions: u64,
@@ -416,7 +448,11 @@ impl From<MemberHistory> for History {
             member: history.member.to_string(),
             registered_at: history.registered_at.map(|at| time::format(at.as_millis())),
             reports_made: history.reports_made,
+            reports_decided: history.reports_decided,
+            reports_upheld: history.reports_upheld,
+            members_reported: history.members_reported,
             reports_received: history.reports_received,
+            reporters: history.reporters,
             cases: history.cases,
             cases_upheld: history.cases_upheld,
             suspensions: history.suspensions,
@@ -441,6 +477,7 @@ impl From<Case> for ShownCase {
             claimed_by: summary.claimed_by,
             claimed_until: summary.claimed_until,
             escalated_by: summary.escalated_by,
+            revision: summary.revision,
             notes: case.notes.into_iter().map(Note::from).collect(),
             decisions: case
                 .decisions

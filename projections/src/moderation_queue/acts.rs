@@ -3,6 +3,7 @@
 //! An act finds its case, which its first report made. Texts stay in the log.
 
 use anyhow::Context;
+use domain::act::Step;
 use domain::case::{CaseDecided, Event};
 use domain::ids::CaseId;
 use event_store::RecordedEvent;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx};
 
-use super::{CASES, CaseRow, CaseState, DECISIONS, MEMBERS, MemberRow, NOTES, place};
+use super::{CASES, CaseRow, CaseState, DECISIONS, MEMBERS, MemberRow, NOTES, UPHELD, bulk, place};
 use crate::rows::{decode, load, store};
 
 /// Takes an event of a case's own stream into its row.
@@ -39,13 +40,17 @@ pub(super) fn apply(
             }
             change(tx, recorded, |case| {
                 unclaim(case);
+                case.revision += 1;
                 case.escalated_by = Some(escalated.by.clone());
             })
         }
         Event::CaseDecided(decided) => decide(tx, recorded, decided),
         Event::CaseClosed(_) => change(tx, recorded, |case| case.state = CaseState::Closed),
         // It was decided after the report was made and before it had joined: the report is yet to be decided.
-        Event::ReportJoined(_) => change(tx, recorded, reopen),
+        Event::ReportJoined(_) => change(tx, recorded, |case| {
+            reopen(case);
+            case.pending += 1;
+        }),
         Event::CaseOpened(_) | Event::ContentDisclosed(_) => Ok(()),
     }
 }
@@ -63,9 +68,11 @@ fn decide(
     decided: &CaseDecided<'_>,
 ) -> Result<(), ApplyError> {
     put(tx, DECISIONS, recorded)?;
-    let mut first_upheld = false;
+    let (mut first_upheld, mut reports) = (false, 0);
     change(tx, recorded, |case| {
         unclaim(case);
+        case.revision += 1;
+        reports = std::mem::take(&mut case.pending);
         case.escalated_by = None;
         // What nobody can appeal is over.
         case.state = match decided.appealable_until {
@@ -81,7 +88,24 @@ fn decide(
         member.cases_upheld = member.cases_upheld.saturating_add(1);
         store(tx, MEMBERS, key, &member)?;
     }
-    Ok(())
+    count(tx, decided, reports)?;
+    match decided.act {
+        Some(act) => bulk::done(tx, act, Step::Decision),
+        None => Ok(()),
+    }
+}
+
+/// Counts reports that are decided by this for who made them: all reports of a case are the other member's. A note of those
+/// that were upheld stays, for a reversal.
+fn count(tx: &mut Tx<'_>, decided: &CaseDecided<'_>, reports: u64) -> Result<(), ApplyError> {
+    let key = decided.reporter.as_str().as_bytes();
+    let mut reporter: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
+    reporter.reports_decided += reports;
+    if decided.action.upholds() {
+        reporter.reports_upheld += reports;
+        store(tx, UPHELD, decided.decision.0.as_bytes(), &reports)?;
+    }
+    store(tx, MEMBERS, key, &reporter)
 }
 
 fn unclaim(case: &mut CaseRow) {
