@@ -54,13 +54,13 @@ impl Topic {
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
             | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
-            | "case-decided" | "case-closed" => Self::Case,
+            | "case-decided" | "case-closed" | "cases-decided" | "cases-reversed"
+            | "act-carried-out" => Self::Case,
             "policy-set" => Self::Policy,
             "command-refused"
             | "reactor-checkpoint"
             | "act-content-disclosed"
             | "act-event-skipped" => Self::Nothing,
-            "cases-decided" | "cases-reversed" | "act-carried-out" => Self::Case,
             _ => Self::Unknown,
         }
     }
