@@ -173,9 +173,9 @@ operations! {
         r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "revision": 1}], "next_cursor": null}"#,
         [];
     "get_moderation_queue_counts",
-        "How many cases there are in each state, how many of each category wait (closed ones are left out, as the queue leaves them out), how many nobody holds, and how many the caller does. Counted as cases change, so that it costs the same however many there are.",
+        "How many cases there are in each state, how many of each category wait (closed ones are left out, as the queue leaves them out), how many nobody holds, how many have an appeal that waits, and how many the caller holds. Counted as cases change, so that it costs the same however many there are.",
         "",
-        r#"{"states": [{"state": "open", "cases": 2}, {"state": "claimed", "cases": 1}, {"state": "decided", "cases": 0}, {"state": "closed", "cases": 0}], "categories": [{"category": "spam", "cases": 3}, {"category": "scam", "cases": 0}], "unclaimed": 2, "escalated": 0, "mine": 1}"#,
+        r#"{"states": [{"state": "open", "cases": 2}, {"state": "claimed", "cases": 1}, {"state": "decided", "cases": 0}, {"state": "closed", "cases": 0}], "categories": [{"category": "spam", "cases": 3}, {"category": "scam", "cases": 0}], "unclaimed": 2, "escalated": 0, "appealed": 0, "mine": 1}"#,
         [];
     "get_moderation_cases_id",
         "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded before anything is shown: by whom, for what purpose, and which messages.",
@@ -210,6 +210,10 @@ operations! {
         "",
         r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "member": "cat", "by": "mia", "action": "suspend", "until": null, "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour.", "decided_at": "2026-11-23T07:25:21.874Z", "total": 2, "decided": 1, "moved_on": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "why": "claimed"}], "finished": true, "reversal": null}"#,
         [NotFound, Damaged];
+    "post_moderation_acts_id_reverse",
+        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted. Decisions that were reversed before, and those on cases of the caller's own conversation, are told in `moved_on` of the reversal. Answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come.",
+        r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
+        REACHED, [InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use domain::act::{Looked, SeenCase};
-use domain::case::{Category, Ruling, ShownMessages};
+use domain::case::{AppealOutcome, Category, Ruling, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
-    CaseId, CommandId, ConversationId, MemberId, ReasonCode, ViewId, causation_id, correlation_id,
+    ActId, CaseId, CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ViewId,
+    causation_id, correlation_id,
 };
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -175,6 +176,46 @@ pub enum Command {
         /// What is decided.
         ruling: Ruling,
     },
+    /// A moderator takes back what an act on many cases changed.
+    ReverseCases {
+        /// Which act.
+        act: ActId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+    },
+    /// The actor appeals a decision on them.
+    AppealDecision {
+        /// On which case.
+        case: CaseId,
+        /// Which.
+        decision: DecisionId,
+        /// What they say.
+        text: String,
+    },
+    /// A moderator decides an appeal.
+    DecideAppeal {
+        /// On which case.
+        case: CaseId,
+        /// Of which decision; the one whose appeal has waited longest when absent.
+        decision: Option<DecisionId>,
+        /// Whether the decision stays.
+        outcome: AppealOutcome,
+        /// What the member is told.
+        text: String,
+    },
+    /// A moderator takes back what a decision changed.
+    ReverseDecision {
+        /// On which case.
+        case: CaseId,
+        /// Which.
+        decision: DecisionId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+    },
     /// An auditor is about to be shown content of others.
     DiscloseToAuditor {
         /// What, whose, as of when and what for.
@@ -296,6 +337,10 @@ impl Command {
             Self::EscalateCase { .. } => "EscalateCase",
             Self::DecideCase { .. } => "DecideCase",
             Self::DecideCases { .. } => "DecideCases",
+            Self::ReverseCases { .. } => "ReverseCases",
+            Self::AppealDecision { .. } => "AppealDecision",
+            Self::DecideAppeal { .. } => "DecideAppeal",
+            Self::ReverseDecision { .. } => "ReverseDecision",
             Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
             Self::SkipEvent { .. } => "SkipEvent",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",

@@ -75,12 +75,50 @@ impl Command {
             Self::DecideCase { case, ruling } => {
                 content.bytes(case.0.as_bytes()).ruling(ruling);
             }
+            Self::ReverseCases { act, reason, text } => {
+                let id = act.0.as_bytes();
+                content.bytes(id).text(reason.as_str()).text(text);
+            }
             Self::DecideCases {
                 member,
                 cases,
                 ruling,
             } => {
                 content.text(member.as_str()).value(cases).ruling(ruling);
+            }
+            Self::AppealDecision {
+                case,
+                decision,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .bytes(decision.0.as_bytes())
+                    .text(text);
+            }
+            Self::DecideAppeal {
+                case,
+                decision,
+                outcome,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .value(decision)
+                    .value(outcome)
+                    .text(text);
+            }
+            Self::ReverseDecision {
+                case,
+                decision,
+                reason,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .bytes(decision.0.as_bytes())
+                    .text(reason.as_str())
+                    .text(text);
             }
             Self::DiscloseToAuditor { look } => {
                 content

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use domain::rejection::CommandName;
-use domain::{act, case, member};
+use domain::{act, case, conversation, member};
 use metrics::{Counter, counter};
 
 use crate::task::Task;
@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 47] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -50,6 +50,9 @@ const COMMANDS: [&str; 42] = [
     "NoteOnCase",
     "EscalateCase",
     "DecideCase",
+    "AppealDecision",
+    "DecideAppeal",
+    "ReverseDecision",
     "DecideCases",
     "ReverseCases",
     "DecideByAct",
@@ -60,8 +63,10 @@ const COMMANDS: [&str; 42] = [
     "EndSuspension",
     "LapseClaim",
     "RemoveMessages",
+    "RestoreMessages",
     "RestrictMember",
     "EndRestriction",
+    "LiftRestriction",
     "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
@@ -184,6 +189,9 @@ fn index_of(name: &Named) -> usize {
             CommandName::NoteOnCase => 20,
             CommandName::EscalateCase => 21,
             CommandName::DecideCase => 22,
+            CommandName::AppealDecision => 23,
+            CommandName::DecideAppeal => 24,
+            CommandName::ReverseDecision => 25,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -199,9 +207,17 @@ enum Named {
 
 fn name_of(task: &Task) -> Named {
     match task {
-        Task::Conversation(command) => command
-            .name()
-            .map_or(Named::Other("RemoveMessages"), Named::Client),
+        Task::Conversation(command) => command.name().map_or_else(
+            || {
+                let restores = matches!(command, conversation::Command::RestoreMessages(_));
+                Named::Other(if restores {
+                    "RestoreMessages"
+                } else {
+                    "RemoveMessages"
+                })
+            },
+            Named::Client,
+        ),
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
@@ -210,6 +226,7 @@ fn name_of(task: &Task) -> Named {
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
+            member::Command::LiftRestriction { .. } => Named::Other("LiftRestriction"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
@@ -221,6 +238,9 @@ fn name_of(task: &Task) -> Named {
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),
             case::Command::DecideByAct(_) => Named::Other("DecideByAct"),
             case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
+            case::Command::AppealDecision { .. } => Named::Client(CommandName::AppealDecision),
+            case::Command::DecideAppeal { .. } => Named::Client(CommandName::DecideAppeal),
+            case::Command::ReverseDecision { .. } => Named::Client(CommandName::ReverseDecision),
             case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
             case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
             case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use domain::ids::{CommandId, MemberId, correlation_id};
+use domain::ids::{CaseId, CommandId, DecisionId, MemberId, correlation_id};
 use domain::time::Timestamp;
 use event_store::{EventStore, Position, StreamName};
 use futures::FutureExt;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::archive::{Archive, Found, Trace};
 use crate::idempotency::{Begun, Claim};
+use crate::index;
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
 use crate::pending::{Pending, settled};
 use crate::reactors::Cases;
@@ -200,6 +201,7 @@ impl CommandHandler {
             Command::ReportMessage { .. }
                 | Command::DecideCase { .. }
                 | Command::DecideCases { .. }
+                | Command::ReverseCases { .. }
         );
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
@@ -288,6 +290,19 @@ impl CommandHandler {
     pub async fn carried_out(&self, decision: Position) -> Result<Position, CommandError> {
         self.drain_reactors().await?;
         carried::position(&self.inner.shared, decision).await
+    }
+
+    /// The case that a decision is on, once the reactors have come to all that is durable now; none where there is none.
+    pub async fn case_of_decision(
+        &self,
+        decision: DecisionId,
+    ) -> Result<Option<CaseId>, CommandError> {
+        self.drain_reactors().await?;
+        let shared = &self.inner.shared;
+        let unreadable = |error: String| CommandError::Unreadable(error);
+        let reader = shared.view.reader();
+        let reader = reader.map_err(|error| unreadable(error.to_string()))?;
+        index::case_of_decision(&reader, decision).map_err(|error| unreadable(error.to_string()))
     }
 
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service

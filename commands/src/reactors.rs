@@ -1,5 +1,5 @@
 //! What follows in another stream: the reactor `cases` brings each report into its case, and carries out what is decided
-//! there on the streams of the member and the conversation.
+//! there, or taken back, on the streams of the member and the conversation.
 //!
 //! Promise: at least once, its effect once. Causes are found through the write side's view, in the order of the log;
 //! the target itself decides whether a report has joined or a decision was carried out already, and the event ids follow
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use domain::case::{self, Action, JoinReport};
 use domain::conversation::{self, Event as ConversationEvent, MessagesReported};
-use domain::ids::{CaseId, ConversationId};
+use domain::ids::{CaseId, ConversationId, DecisionId};
 use domain::member::{self, RestrictMember, Restriction};
 use domain::time::Timestamp;
 use domain::{Event, act, codec, reactor};
@@ -26,7 +26,7 @@ use crate::aggregate::{Aggregate, State, stream_name};
 use crate::job::{At, Job, Origin};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
-use crate::{CommandError, ReactorStatus, Refusal, StartError, index};
+use crate::{CommandError, Outcome, ReactorStatus, Refusal, StartError, index};
 
 /// The reactor's name.
 pub(crate) const CASES: &str = "cases";
@@ -73,6 +73,8 @@ pub(crate) enum Trouble {
     Passing(CommandError),
     /// The target refuses it.
     Refused(Box<Refusal>),
+    /// The target does not know what it is about.
+    NotFound,
     /// It is not, as it stands.
     Lasting(String),
 }
@@ -83,9 +85,10 @@ impl Trouble {
         match error {
             CommandError::Unreadable(what) => Trouble::Lasting(what),
             CommandError::Refused(refusal) => Trouble::Refused(refusal),
-            error @ (CommandError::TooLarge
-            | CommandError::AboveLevel(_)
-            | CommandError::NotFound) => Trouble::Lasting(error.to_string()),
+            CommandError::NotFound => Trouble::NotFound,
+            error @ (CommandError::TooLarge | CommandError::AboveLevel(_)) => {
+                Trouble::Lasting(error.to_string())
+            }
             error @ (CommandError::Busy
             | CommandError::StorageFull
             | CommandError::OutcomeUnknown
@@ -100,6 +103,7 @@ impl Trouble {
         match self {
             Trouble::Passing(error) => Ok(error),
             Trouble::Lasting(what) => Err(what),
+            Trouble::NotFound => Err(CommandError::NotFound.to_string()),
             Trouble::Refused(refusal) => Err(CommandError::Refused(refusal).to_string()),
         }
     }
@@ -316,13 +320,22 @@ impl Cases {
                 let (case, join) = self.join(record, conversation, reported)?;
                 let command = case::Command::JoinReport(join);
                 (case::stream(case), Task::Case(command))
-            } else if let Event::Case(case::Event::CaseDecided(decided)) = event {
-                match effect_of(&decided, record.version()) {
+            } else if let Event::Case(event) = &event
+                && follows_from(event)
+            {
+                if let case::Event::DecisionReversed(reversed) = event
+                    && self.act_stands(reversed).await?
+                {
+                    return Ok(record.position());
+                }
+                match effect_of(event, record.version()) {
                     Some(effect) => effect,
                     None => return Ok(record.position()),
                 }
             } else if let Event::Act(act::Event::CasesDecided(decided)) = event {
                 return self.decide_cases(record, &decided).await;
+            } else if let Event::Act(act::Event::CasesReversed(reversed)) = event {
+                return self.reverse_cases(record, &reversed).await;
             } else {
                 return Err(Trouble::Lasting("nothing follows from it".to_owned()));
             };
@@ -336,6 +349,17 @@ impl Cases {
         stream: String,
         task: Task,
     ) -> Result<Position, Trouble> {
+        let (_, position) = self.outcome(record, stream, task).await?;
+        Ok(position)
+    }
+
+    /// The same, and what came of it.
+    pub(crate) async fn outcome(
+        &self,
+        record: &RecordedEvent,
+        stream: String,
+        task: Task,
+    ) -> Result<(Outcome, Position), Trouble> {
         let origin = origin(record);
         let at = At::NotBefore(Timestamp(record.at_ms()));
         let decided = self
@@ -343,7 +367,7 @@ impl Cases {
             .decide(|reply, place| Job::new(stream_name(stream), task, origin, at, reply, place))
             .await;
         match decided.result {
-            Ok(_) => Ok(decided.position),
+            Ok(outcome) => Ok((outcome, decided.position)),
             Err(error) => Err(Trouble::of(error)),
         }
     }
@@ -374,7 +398,7 @@ impl Cases {
         Ok((CaseId::of(conversation, &join.reported), join))
     }
 
-    fn reader(&self) -> Result<tables::Reader, Trouble> {
+    pub(crate) fn reader(&self) -> Result<tables::Reader, Trouble> {
         let reader = self.shared.view.reader();
         reader.map_err(|error| unreadable(&error))
     }
@@ -425,16 +449,76 @@ impl Cases {
     }
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
+pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
     Trouble::Passing(CommandError::Unreadable(error.to_string()))
 }
 
-/// What a decision that stands at this version of its case's stream does, and on which stream; none where it does
+/// Whether an event of a case is there to be carried out.
+fn follows_from(event: &case::Event<'_>) -> bool {
+    use case::Event as C;
+    match event {
+        C::CaseDecided(_) | C::DecisionReversed(_) => true,
+        C::CaseOpened(_)
+        | C::ReportJoined(_)
+        | C::ContentDisclosed(_)
+        | C::CaseClaimed(_)
+        | C::CaseReleased(_)
+        | C::ClaimLapsed(_)
+        | C::CaseNoted(_)
+        | C::CaseEscalated(_)
+        | C::CaseClosed(_)
+        | C::DecisionAppealed(_)
+        | C::AppealDecided(_) => false,
+    }
+}
+
+/// What an event that stands at this version of its case's stream does, and on which stream; none where it does
 /// nothing.
-pub(crate) fn effect_of(
-    decided: &case::CaseDecided<'_>,
-    case_version: u64,
-) -> Option<(String, Task)> {
+pub(crate) fn effect_of(event: &case::Event<'_>, case_version: u64) -> Option<(String, Task)> {
+    if let case::Event::CaseDecided(decided) = event {
+        carried_out(decided, case_version)
+    } else if let case::Event::DecisionReversed(reversed) = event {
+        taken_back(reversed, case_version)
+    } else {
+        None
+    }
+}
+
+/// What a reversal does: the opposite of what its decision did.
+fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Option<(String, Task)> {
+    match reversed.action {
+        Action::Nothing | Action::Warn => None,
+        Action::RemoveMessages if reversed.messages.is_empty() => None,
+        Action::RemoveMessages => {
+            let (from, to) = (reversed.reported.clone(), reversed.reporter.clone());
+            let stream = conversation::stream(ConversationId::of(&from, &to));
+            let restore = conversation::RestoreMessages {
+                decision: reversed.decision,
+                case_version,
+                by: reversed.by.clone(),
+                from,
+                to,
+                numbers: reversed.messages.clone(),
+            };
+            let command = conversation::Command::RestoreMessages(restore);
+            Some((stream, Task::Conversation(command)))
+        }
+        Action::Limit | Action::Suspend => {
+            let member = reversed.reported.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::LiftRestriction {
+                member,
+                // What an act did was done once for all of its cases.
+                decision: reversed.act.map_or(reversed.decision, DecisionId::of_act),
+                by: reversed.by.clone(),
+                at: Timestamp::EPOCH,
+            };
+            Some((stream, Task::Member(command)))
+        }
+    }
+}
+
+fn carried_out(decided: &case::CaseDecided<'_>, case_version: u64) -> Option<(String, Task)> {
     let restriction = match decided.action {
         Action::Nothing | Action::Warn => return None,
         // The act does it once for all of its cases.

@@ -157,6 +157,64 @@ pub(crate) fn of_command(
                 Task::Act(act::Command::DecideCases(command)),
             );
         }
+        Command::ReverseCases { act, reason, text } => {
+            let command = act::ReverseCases {
+                by,
+                act,
+                reason,
+                text,
+            };
+            return (
+                stream_name(act::stream_of_act(act)),
+                Task::Act(act::Command::ReverseCases(command)),
+            );
+        }
+        Command::AppealDecision {
+            case,
+            decision,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::AppealDecision {
+                by,
+                decision,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::DecideAppeal {
+            case,
+            decision,
+            outcome,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::DecideAppeal {
+                by,
+                decision,
+                outcome,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::ReverseDecision {
+            case,
+            decision,
+            reason,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::ReverseDecision {
+                by,
+                decision,
+                reason,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
         Command::DiscloseToAuditor { look } => {
             let Look {
                 looked,

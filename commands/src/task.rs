@@ -94,7 +94,8 @@ impl Task {
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
             | conversation::Command::RecordRelationship(_)
-            | conversation::Command::RemoveMessages(_) => [None, None],
+            | conversation::Command::RemoveMessages(_)
+            | conversation::Command::RestoreMessages(_) => [None, None],
         }
     }
 
@@ -115,7 +116,8 @@ impl Task {
                 | conversation::Command::BlockMember(_)
                 | conversation::Command::UnblockMember(_)
                 | conversation::Command::RecordRelationship(_)
-                | conversation::Command::RemoveMessages(_) => false,
+                | conversation::Command::RemoveMessages(_)
+                | conversation::Command::RestoreMessages(_) => false,
             },
             Task::Member(command) => match command {
                 member::Command::TakeRequestSlot { .. } | member::Command::CountReport { .. } => {
@@ -128,6 +130,7 @@ impl Task {
                 | member::Command::EndSuspension { .. }
                 | member::Command::RestrictMember(_)
                 | member::Command::EndRestriction { .. }
+                | member::Command::LiftRestriction { .. }
                 | member::Command::ReturnRequestSlot { .. } => false,
             },
             Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => false,
@@ -166,7 +169,8 @@ impl Task {
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
             | conversation::Command::RecordRelationship(_)
-            | conversation::Command::RemoveMessages(_) => None,
+            | conversation::Command::RemoveMessages(_)
+            | conversation::Command::RestoreMessages(_) => None,
         }
     }
 
@@ -307,7 +311,8 @@ impl Task {
                 | C::UnmuteConversation(_)
                 | C::UnblockMember(_)
                 | C::RecordRelationship(_)
-                | C::RemoveMessages(_) => false,
+                | C::RemoveMessages(_)
+                | C::RestoreMessages(_) => false,
             },
             Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {
                 false
@@ -336,7 +341,8 @@ impl Task {
                     | conversation::Command::MuteConversation(_)
                     | conversation::Command::UnmuteConversation(_)
                     | conversation::Command::ReportMessage(_)
-                    | conversation::Command::RemoveMessages(_) => None,
+                    | conversation::Command::RemoveMessages(_)
+                    | conversation::Command::RestoreMessages(_) => None,
                 };
                 Some((command.name()?, command.by().clone(), other))
             }
@@ -416,6 +422,9 @@ fn put_case_time(command: &mut case::Command, now: Timestamp) {
         | C::EscalateCase { at, .. }
         | C::DecideCase { at, .. }
         | C::DecideByAct(DecideByAct { at, .. })
+        | C::AppealDecision { at, .. }
+        | C::DecideAppeal { at, .. }
+        | C::ReverseDecision { at, .. }
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
         C::JoinReport(_) | C::DiscloseCase { .. } => {}
@@ -485,7 +494,7 @@ fn put_conversation_facts(
                 Some(true) => Count::Over,
             };
         }
-        C::RemoveMessages(_) => {}
+        C::RemoveMessages(_) | C::RestoreMessages(_) => {}
         C::MoveToRequests(command) => command.at = at,
         C::UnsendMessage(command) => command.at = at,
         C::MarkRead(command) => command.at = at,
@@ -512,7 +521,8 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::SuspendMember { at, .. }
         | member::Command::ReinstateMember { at, .. }
         | member::Command::EndSuspension { at, .. }
-        | member::Command::EndRestriction { at, .. } => *at = time,
+        | member::Command::EndRestriction { at, .. }
+        | member::Command::LiftRestriction { at, .. } => *at = time,
         member::Command::TakeRequestSlot { at, policy, .. }
         | member::Command::CountReport { at, policy, .. } => {
             *at = time;

@@ -108,6 +108,9 @@ impl Said {
             member::Event::RestrictionEnded(ended) => {
                 (Ending::Restriction(member, ended.decision), None)
             }
+            member::Event::RestrictionLifted(lifted) => {
+                (Ending::Restriction(member, lifted.decision), None)
+            }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
             | member::Event::DmSettingChanged(_)
@@ -140,7 +143,14 @@ impl Said {
                 said(Ending::Appeal(case), decided.appealable_until),
             ],
             case::Event::CaseClosed(_) => [said(Ending::Appeal(case), None), None],
-            case::Event::CaseOpened(_)
+            // The case is open again: what ends is the next decision's.
+            case::Event::DecisionReversed(reversed) if reversed.reopened => {
+                [said(Ending::Appeal(case), None), None]
+            }
+            case::Event::DecisionReversed(_)
+            | case::Event::DecisionAppealed(_)
+            | case::Event::AppealDecided(_)
+            | case::Event::CaseOpened(_)
             | case::Event::ReportJoined(_)
             | case::Event::ContentDisclosed(_) => [None, None],
         }

@@ -221,6 +221,7 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         Event::CasesDecided(decided) => {
             state.bulk.get_or_insert_with(|| bulk::Bulk {
                 member: decided.member.clone(),
+                action: decided.action,
                 decided: bulk::Place::asked(recorded.version),
                 reversed: None,
             });

@@ -143,6 +143,11 @@ impl ReasonCode {
         Ok(ReasonCode(Arc::from(code)))
     }
 
+    /// Why a decision is reversed whose appeal was granted.
+    pub fn appeal_granted() -> ReasonCode {
+        ReasonCode(Arc::from("appeal_granted"))
+    }
+
     /// The code as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -64,6 +64,18 @@ pub enum Code {
     InvalidNote,
     /// A decision without what every decision has, or with an end that cannot be.
     InvalidDecision,
+    /// Who asks is one of the two members of the case.
+    OwnCase,
+    /// The decision was appealed before.
+    AlreadyAppealed,
+    /// The time in which the decision can be appealed is over.
+    AppealWindowOver,
+    /// The decision was reversed: there is nothing to appeal.
+    AlreadyReversed,
+    /// No appeal waits for a decision.
+    NotAppealed,
+    /// An appeal that says nothing or too much.
+    InvalidAppeal,
     /// The message would open a request: take a slot of the sender's first, then decide again. Never leaves the write
     /// side.
     SlotNeeded,
@@ -100,6 +112,12 @@ impl Code {
             Code::AlreadyDecided => "already_decided",
             Code::InvalidNote => "invalid_note",
             Code::InvalidDecision => "invalid_decision",
+            Code::OwnCase => "own_case",
+            Code::AlreadyAppealed => "already_appealed",
+            Code::AppealWindowOver => "appeal_window_over",
+            Code::AlreadyReversed => "already_reversed",
+            Code::NotAppealed => "not_appealed",
+            Code::InvalidAppeal => "invalid_appeal",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
             Code::MovedOn => "moved_on",
@@ -326,6 +344,9 @@ pub enum CommandName {
     NoteOnCase,
     EscalateCase,
     DecideCase,
+    AppealDecision,
+    DecideAppeal,
+    ReverseDecision,
 }
 
 /// `command-refused.v2`: a command was refused for what was so then.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use commands::{Command, Envelope, Target};
-use domain::case::{Action, Category, Ruling};
+use domain::case::{Action, AppealOutcome, Category, Ruling};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
-use domain::ids::{CaseId, CommandId, MemberId, ReasonCode};
+use domain::ids::{CaseId, CommandId, DecisionId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -265,6 +265,28 @@ pub enum LineCommand {
         #[serde(default)]
         facts: String,
     },
+    AppealDecision {
+        member: MemberId,
+        case: CaseId,
+        decision: DecisionId,
+        text: String,
+    },
+    DecideAppeal {
+        member: MemberId,
+        case: CaseId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<DecisionId>,
+        outcome: AppealOutcome,
+        text: String,
+    },
+    ReverseDecision {
+        member: MemberId,
+        case: CaseId,
+        decision: DecisionId,
+        reason: ReasonCode,
+        #[serde(default)]
+        text: String,
+    },
     #[serde(skip_deserializing)]
     ChangePolicy {
         member: MemberId,
@@ -464,6 +486,49 @@ impl LineCommand {
                     facts,
                 };
                 (member, Command::DecideCase { case, ruling })
+            }
+            Self::AppealDecision {
+                member,
+                case,
+                decision,
+                text,
+            } => {
+                let command = Command::AppealDecision {
+                    case,
+                    decision,
+                    text,
+                };
+                (member, command)
+            }
+            Self::DecideAppeal {
+                member,
+                case,
+                decision,
+                outcome,
+                text,
+            } => {
+                let command = Command::DecideAppeal {
+                    case,
+                    decision,
+                    outcome,
+                    text,
+                };
+                (member, command)
+            }
+            Self::ReverseDecision {
+                member,
+                case,
+                decision,
+                reason,
+                text,
+            } => {
+                let command = Command::ReverseDecision {
+                    case,
+                    decision,
+                    reason,
+                    text,
+                };
+                (member, command)
             }
             Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
         }

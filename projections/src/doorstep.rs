@@ -413,6 +413,13 @@ fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option
             suspended: ended.suspended,
             ..known()
         }),
+        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
+            Restriction::Suspension => Some(Standing {
+                suspended: lifted.suspended,
+                ..known()
+            }),
+            Restriction::Limit => None,
+        },
         member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
         | member::Event::ReportCounted(_) => None,

@@ -325,7 +325,8 @@ fn of_nobodys_messages(
         | Event::ConversationMuted(_)
         | Event::ConversationUnmuted(_)
         | Event::RelationshipRecorded(_)
-        | Event::MessagesRemoved(_) => Ok(()),
+        | Event::MessagesRemoved(_)
+        | Event::MessagesRestored(_) => Ok(()),
     }
 }
 
@@ -354,6 +355,7 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::SuspensionEnded(_)
         | member::Event::MemberRestricted(_)
         | member::Event::RestrictionEnded(_)
+        | member::Event::RestrictionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
         | member::Event::ReportCounted(_) => false,
@@ -412,8 +414,13 @@ fn shows(
         return false;
     };
     let (_, author) = Pair::acting(event);
+    let by_moderators =
+        |numbers: &[u64]| side == author || numbers.iter().any(|number| *number > above);
     if let conversation::Event::MessagesRemoved(removed) = event {
-        return side == author || removed.numbers.iter().any(|number| *number > above);
+        return by_moderators(&removed.numbers);
+    }
+    if let conversation::Event::MessagesRestored(restored) = event {
+        return by_moderators(&restored.numbers);
     }
     let told = if let conversation::Event::MessageUnsent(unsent) = event {
         Some((unsent.number, unsent.withheld))

@@ -107,10 +107,11 @@ impl<'a> Content<'a> {
 impl<'a> Shown<'a> {
     /// The message of `mark`, in the row of the member on `side`.
     pub(crate) fn new(mark: Mark, side: Side, content: Content<'a>) -> Self {
-        let content = if mark.unsent || mark.removed {
-            content.unsent()
-        } else {
-            content
+        let content = match content {
+            content if mark.unsent || mark.removed => content.unsent(),
+            // It may have been removed, and is shown again.
+            Content::Unsent { .. } | Content::InLog { .. } => Content::in_log(mark),
+            content @ Content::Here { .. } => content,
         };
         Self {
             number: mark.number,

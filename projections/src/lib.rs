@@ -49,7 +49,8 @@ pub use as_of::{
 pub use blocked::BlockItem;
 pub use care::{Beginning, CareError, Last};
 pub use case::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, EvidenceItem, MemberHistory,
+    Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal,
+    EvidenceItem, MemberHistory,
 };
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;

@@ -1,7 +1,8 @@
 //! `moderation_queue`: which cases wait for a moderator, and what is their evidence?
 //!
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
-//! only tell what moderators do with it (`acts.rs`). Key of the queue: state, then the rank by the domain's rule
+//! only tell what moderators do with it (`acts.rs`). Key of the queue: state (and once more under a number beside the states
+//! while an appeal waits), then the rank by the domain's rule
 //! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
 //! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
 //! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
@@ -11,7 +12,7 @@
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
-use domain::ids::{CaseId, ConversationId, MemberId};
+use domain::ids::{CaseId, ConversationId, DecisionId, MemberId};
 use domain::member::{self, Restriction};
 use domain::time::Timestamp;
 use event_store::RecordedEvent;
@@ -33,14 +34,14 @@ const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
 const NOTES: &str = "notes";
 const DECISIONS: &str = "decisions";
-const UPHELD: &str = "upheld";
+const MADE: &str = "made";
 
 mod acts;
 mod bulk;
 mod counts;
 mod query;
 mod windows;
-pub(crate) use acts::{Placed, decided, noted};
+pub(crate) use acts::{Placed, Ruled, decided, noted};
 pub(crate) use bulk::query as act;
 pub use bulk::{Act, ActStep};
 pub use counts::QueueCounts;
@@ -89,11 +90,16 @@ impl CaseState {
     }
 }
 
+/// The list of the cases with an appeal that waits, beside those of the states.
+const APPEALED: u8 = 4;
+
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
-    /// In this state; all but closed ones if none is named.
+    /// In this state; all but closed ones if none is named, and all of the appealed.
     pub state: Option<CaseState>,
+    /// With an appeal that waits.
+    pub appealed: bool,
     /// With a report of this category.
     pub category: Option<Category>,
     /// About this member.
@@ -150,6 +156,8 @@ pub struct QueueItem {
     /// How often what is to be decided changed: by a report, a decision, or that it was left to another. Equal to that of
     /// the case itself once its reports have joined it.
     pub revision: u64,
+    /// When the member made the appeal that has waited longest; none where none waits.
+    pub appealed_at: Option<Timestamp>,
 }
 
 /// A case as it is kept.
@@ -178,6 +186,10 @@ struct CaseRow {
     revision: u64,
     /// Reports that joined it and are yet to be decided.
     pending: u64,
+    /// How many decisions that stand upheld its reports.
+    upheld_by: u32,
+    /// The decisions with an appeal that waits, and since when, in the order of the appeals.
+    appeals: Vec<(DecisionId, i64)>,
 }
 
 impl CaseRow {
@@ -190,15 +202,21 @@ impl CaseRow {
         }
     }
 
-    fn queue_key(&self) -> Key {
+    /// The lists that it is in: that of its state, and while an appeal waits that of the appealed.
+    fn lists(&self) -> impl Iterator<Item = u8> + use<> {
+        let appealed = (!self.appeals.is_empty()).then_some(APPEALED);
+        std::iter::once(self.state.number()).chain(appealed)
+    }
+
+    fn queue_key(&self, list: u8) -> Key {
         Key::new()
-            .u8(self.state.number())
+            .u8(list)
             .u64_desc(self.priority().rank())
             .u64(self.opened_position)
     }
 
-    fn age_key(&self) -> Key {
-        Key::new().u8(self.state.number()).u64(self.opened_position)
+    fn age_key(&self, list: u8) -> Key {
+        Key::new().u8(list).u64(self.opened_position)
     }
 
     fn into_item(self, case_id: CaseId) -> QueueItem {
@@ -218,6 +236,7 @@ impl CaseRow {
             claimed_until: self.claimed_until.map(Timestamp),
             escalated_by: self.escalated_by,
             revision: self.revision,
+            appealed_at: self.appeals.first().map(|(_, at)| Timestamp(*at)),
         }
     }
 }
@@ -280,7 +299,7 @@ impl View<DomainCodec> for ModerationQueue {
             windows::REPORTED.expiries,
             NOTES,
             DECISIONS,
-            UPHELD,
+            MADE,
             counts::COUNTS,
             bulk::ACTS,
         ]
@@ -309,6 +328,12 @@ impl View<DomainCodec> for ModerationQueue {
                 let members = [&decided.reported, &decided.reporter];
                 keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
                 let act = decided.act.map(domain::act::stream_of_act);
+                keys.extend(act.map(WaitKey::Writes));
+            }
+            Some(Event::Case(domain::case::Event::DecisionReversed(reversed))) => {
+                let members = [&reversed.reported, &reversed.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+                let act = reversed.act.map(domain::act::stream_of_act);
                 keys.extend(act.map(WaitKey::Writes));
             }
             Some(_) => {}
@@ -392,6 +417,8 @@ fn report(
         was_upheld: false,
         revision: 0,
         pending: 0,
+        upheld_by: 0,
+        appeals: Vec::new(),
     });
     if before.is_none() {
         member.cases += 1;
@@ -434,8 +461,10 @@ fn place(
     store(tx, CASES, id.0.as_bytes(), after)?;
     counts::moved(tx, before, after)?;
     if let Some(before) = before {
-        tx.delete(QUEUE, &before.queue_key())?;
-        tx.delete(AGES, &before.age_key())?;
+        for list in before.lists() {
+            tx.delete(QUEUE, &before.queue_key(list))?;
+            tx.delete(AGES, &before.age_key(list))?;
+        }
     } else {
         tx.put(
             BY_MEMBER,
@@ -445,8 +474,11 @@ fn place(
             &[],
         )?;
     }
-    tx.put(QUEUE, &after.queue_key(), id.0.as_bytes())?;
-    Ok(tx.put(AGES, &after.age_key(), id.0.as_bytes())?)
+    for list in after.lists() {
+        tx.put(QUEUE, &after.queue_key(list), id.0.as_bytes())?;
+        tx.put(AGES, &after.age_key(list), id.0.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Counts who reported a member within 90 days of this report, over all conversations, and puts all cases of that member
@@ -515,6 +547,13 @@ fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> 
         member::Event::RestrictionEnded(ended) => MemberRow {
             suspended: ended.suspended,
             ..before
+        },
+        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
+            Restriction::Suspension => MemberRow {
+                suspended: lifted.suspended,
+                ..before
+            },
+            Restriction::Limit => return Ok(()),
         },
         member::Event::AgeBandChanged(_)
         | member::Event::DmSettingChanged(_)

@@ -38,9 +38,8 @@ impl Topic {
     /// The topic of a stored type, of whatever version.
     pub(crate) fn of(event_type: &str) -> Self {
         match domain::codec::name(event_type) {
-            "message-sent" | "message-withheld" | "message-unsent" | "messages-removed" => {
-                Self::Message
-            }
+            "message-sent" | "message-withheld" | "message-unsent" | "messages-removed"
+            | "messages-restored" => Self::Message,
             "request-opened" | "request-accepted" | "request-deleted" | "request-restored"
             | "request-withdrawn" | "moved-to-requests" => Self::Request,
             "read-marked" => Self::Reading,
@@ -50,12 +49,14 @@ impl Topic {
             "messages-reported" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended"
-            | "member-restricted" | "restriction-ended" => Self::Member,
+            | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
             | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
-            | "case-decided" | "case-closed" | "cases-decided" | "cases-reversed"
-            | "act-carried-out" => Self::Case,
+            | "case-decided" | "case-closed" | "decision-appealed" | "appeal-decided"
+            | "decision-reversed" | "cases-decided" | "cases-reversed" | "act-carried-out" => {
+                Self::Case
+            }
             "policy-set" => Self::Policy,
             "command-refused"
             | "reactor-checkpoint"

@@ -249,3 +249,63 @@ async fn the_queue_is_filtered_by_when_cases_were_opened() {
     let until = format!("opened_before={opened}&opened_after={opened}");
     assert_eq!(listed(until).await, json!([]));
 }
+
+#[tokio::test]
+async fn an_act_is_reversed_by_one_act() {
+    let desk = Desk::open().await;
+    let begun = desk.decide("mia", desk.suspending()).await.expect(200);
+    let act = desk.finished(&begun).await["act_id"].clone();
+    let path = format!("/v1/moderation/acts/{}/reverse", act.as_str().unwrap());
+    let token = desk.moderator("max");
+    let body = |text: &str| json!({"reason": "mistaken", "text": text});
+    for text in ["", &"x".repeat(2_001)] {
+        let reply = desk.door.post(&path, &token, body(text)).await;
+        assert_eq!(reply.failure(), (422, "invalid_decision".to_owned()));
+        assert_eq!(reply.json()["errors"][0]["field"], "text");
+    }
+    for body in [json!({}), json!({"reason": "No!"})] {
+        let reply = desk.door.post(&path, &token, body).await;
+        assert_eq!(reply.failure(), (400, "invalid_body".to_owned()));
+    }
+    let nowhere = format!("/v1/moderation/acts/{}/reverse", uuid::Uuid::nil());
+    let reply = desk.door.post(&nowhere, &token, body("x")).await;
+    assert_eq!(reply.failure(), (404, "not_found".to_owned()));
+
+    let reply = desk.door.post(&path, &token, body("We were wrong.")).await;
+    let position = reply.expect(200).position();
+    let shown = format!(
+        "/v1/moderation/acts/{}?min_position={position}",
+        act.as_str().unwrap()
+    );
+    let reversal = loop {
+        let shown = desk.get("mia", &shown).await.json();
+        if shown["reversal"]["finished"] == true {
+            break shown["reversal"].clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(
+        (
+            &reversal["by"],
+            &reversal["reversed"],
+            &reversal["moved_on"]
+        ),
+        (&json!("max"), &json!(3), &json!([]))
+    );
+    let sent = desk.door.send("bob", "ann", "thank you").await;
+    assert_eq!(sent.status, 201);
+    let again = desk.door.post(&path, &token, body("Again.")).await;
+    assert_eq!(again.expect(200).position(), position, "it is so already");
+    let open = "/v1/moderation/queue?state=open";
+    let items = desk.get("mia", open).await.json()["items"].clone();
+    assert_eq!(
+        items.as_array().unwrap().len(),
+        3,
+        "they wait for another decision"
+    );
+    let case = desk.cases[0]["case_id"].as_str().unwrap();
+    let case = desk
+        .get("mia", &format!("/v1/moderation/cases/{case}"))
+        .await;
+    assert_eq!(case.json()["history"][1]["reports_upheld"], 0);
+}

@@ -50,6 +50,7 @@ POST   /v1/moderation/cases/{id}/escalate              o
 POST   /v1/moderation/cases/{id}/decision              o
 POST   /v1/moderation/members/{id}/decisions           o
 GET    /v1/moderation/acts/{id}                        o
+POST   /v1/moderation/acts/{id}/reverse                o
 PUT    /v1/moderation/members/{id}/suspension          o
 DELETE /v1/moderation/members/{id}/suspension          o
 GET    /v1/audit/members/{id}/inbox                    a

@@ -315,3 +315,154 @@ async fn an_act_that_cannot_be_is_refused_and_changes_nothing() {
     assert_eq!(desk.log().await.len(), before);
     desk.handler.stop().await;
 }
+
+/// Sends the reversal of mia's act as max, and waits until it is carried out.
+async fn reverse(desk: &Desk, by: &str) {
+    let reversal = Command::ReverseCases {
+        act: ActId::of(&member("mia"), &id("a1")),
+        reason: ReasonCode::new("mistaken").unwrap(),
+        text: "We were wrong.".to_owned(),
+    };
+    desk.send_as(by, "b1", reversal).await.unwrap();
+    desk.handler.drain_reactors().await.unwrap();
+}
+
+/// Reverses the decision that mia's act made on one case.
+async fn reverse_one(desk: &Desk, by: &str, reporter: &str) {
+    let act = ActId::of(&member("mia"), &id("a1"));
+    let reversal = Command::ReverseDecision {
+        case: case(reporter),
+        decision: domain::ids::DecisionId::by_act(act, case(reporter)),
+        reason: ReasonCode::new("mistaken").unwrap(),
+        text: "We were wrong.".to_owned(),
+    };
+    desk.send(by, reversal).await.unwrap();
+    desk.handler.drain_reactors().await.unwrap();
+}
+
+fn reversed(log: &[RecordedEvent]) -> Vec<String> {
+    let of_type = log
+        .iter()
+        .filter(|record| record.event_type() == "decision-reversed.v1");
+    let mut reversed: Vec<String> = of_type.map(|record| record.stream().to_owned()).collect();
+    reversed.sort();
+    reversed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_is_reversed_by_one_act_and_leaves_what_another_decision_did() {
+    let desk = Desk::open().await;
+    let all = ["ann", "ben", "cat"];
+    reported(&desk, &all).await;
+    desk.send("max", claim("cat")).await.unwrap();
+    decide(&desk, "a1", deciding(Action::Suspend, &all)).await;
+    assert_eq!(
+        code(&desk.message("bob", "ann", "hi").await),
+        "account_restricted"
+    );
+    let decision = Command::DecideCase {
+        case: case("cat"),
+        ruling: ruling(Action::Limit),
+    };
+    desk.send("max", decision).await.unwrap();
+    reverse(&desk, "max").await;
+    let log = desk.log().await;
+    assert_eq!(reversed(&log), streams(&["ann", "ben"]));
+    let told = told(&log);
+    assert_eq!((told.len(), told[1].step), (2, Step::Reversal));
+    assert_eq!((told[1].done, passed(&told[1])), (2, Vec::new()));
+    assert_eq!(desk.count("restriction-lifted.v1").await, 1);
+    assert_eq!(code(&desk.message("bob", "ann", "hi").await), "ok");
+    desk.members(&["new"]).await;
+    assert_eq!(
+        code(&desk.message("bob", "new", "hi").await),
+        "account_restricted",
+        "limited by max's decision"
+    );
+    // Again it is so already, and nothing comes of it.
+    let before = desk.log().await.len();
+    reverse(&desk, "max").await;
+    assert_eq!(desk.log().await.len(), before);
+    desk.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reversal_tells_what_it_had_nothing_to_do_on() {
+    let desk = Desk::open().await;
+    let all = ["ann", "ben", "max"];
+    reported(&desk, &all).await;
+    decide(&desk, "a1", deciding(Action::Suspend, &all)).await;
+    reverse_one(&desk, "zoe", "ann").await;
+    reverse(&desk, "max").await;
+    let told = told(&desk.log().await);
+    assert_eq!(told[1].done, 1);
+    assert_eq!(
+        passed(&told[1]),
+        [
+            (case("ann"), MovedOn::Reversed),
+            (case("max"), MovedOn::OwnCase)
+        ]
+    );
+    assert_eq!(code(&desk.message("bob", "ann", "hi").await), "ok");
+    desk.handler.stop().await;
+}
+
+/// What an act did to its member was done for each of its decisions: it goes with the last of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reversed_one_by_one_the_decisions_of_an_act_lift_what_it_did_with_the_last() {
+    let desk = Desk::open().await;
+    let all = ["ann", "ben", "cat"];
+    reported(&desk, &all).await;
+    desk.send("zoe", claim("cat")).await.unwrap();
+    decide(&desk, "a1", deciding(Action::Suspend, &all)).await;
+    reverse_one(&desk, "max", "ann").await;
+    assert_eq!(desk.count("restriction-lifted.v1").await, 0);
+    assert_eq!(
+        code(&desk.message("bob", "ann", "hi").await),
+        "account_restricted"
+    );
+    let desk = desk.reopen().await;
+    reverse_one(&desk, "max", "ben").await;
+    assert_eq!(desk.count("restriction-lifted.v1").await, 1);
+    assert_eq!(code(&desk.message("bob", "ann", "hi").await), "ok");
+    desk.handler.stop().await;
+}
+
+/// A process killed anywhere between the reversal and its end: every decision is reversed once, and so on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reversal_whose_reactor_was_killed_is_carried_out_once_after_the_start() {
+    let whole = Desk::open().await;
+    let all = ["ann", "ben", "cat"];
+    reported(&whole, &all).await;
+    decide(&whole, "a1", deciding(Action::Suspend, &all)).await;
+    reverse_one(&whole, "zoe", "ben").await;
+    reverse(&whole, "max").await;
+    whole.handler.stop().await;
+    let log = whole.log().await;
+    let act = log
+        .iter()
+        .position(|record| record.event_type() == "cases-reversed.v1")
+        .unwrap();
+    for end in act + 1..=log.len() {
+        let cut = Desk::open().await;
+        cut.handler.stop().await;
+        tests::commands::append_copy(&*cut.store, &log[1..end]).await;
+        let cut = cut.reopen().await;
+        cut.handler.drain_reactors().await.unwrap();
+        let cut = cut.reopen().await;
+        cut.handler.drain_reactors().await.unwrap();
+        let after = cut.log().await;
+        assert_eq!(reversed(&after), streams(&all), "cut at {end}");
+        let told = told(&after);
+        assert_eq!(told.len(), 2, "cut at {end}");
+        assert_eq!(told[1].done, 2, "cut at {end}");
+        assert_eq!(passed(&told[1]), [(case("ben"), MovedOn::Reversed)]);
+        assert_eq!(
+            of_type(&after, "restriction-lifted.v1").len(),
+            1,
+            "cut at {end}"
+        );
+        assert_eq!(code(&cut.message("bob", "ann", "hi").await), "ok");
+        cut.handler.stop().await;
+    }
+}

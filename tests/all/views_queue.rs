@@ -244,6 +244,34 @@ fn decide_by_act(world: &mut World, act: ActId, reporter: &str) {
         .unwrap();
 }
 
+/// A reversal takes back what was counted as upheld; what waits for another decision is decided no more.
+#[tokio::test]
+async fn takes_back_with_a_reversal_what_a_reporter_was_right_about() {
+    let mut world = World::open(&["ann", "bob", "cleo"]);
+    let reports = async |world: &World| {
+        let [_, ann] = history(world, "bob", "ann").await;
+        (ann.reports_decided, ann.reports_upheld)
+    };
+    reported(&mut world, "bob", "ann", Category::Spam);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    let made = DecisionId(uuid::Uuid::from_u128(u128::from(world.position().0 + 1)));
+    decide(&mut world, "bob", "ann", Action::Warn);
+    assert_eq!(reports(&world).await, (2, 2));
+    let reverse = Command::ReverseDecision {
+        by: id("max"),
+        decision: made,
+        reason: "mistaken".parse().unwrap(),
+        text: "We were wrong.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", "ann", &reverse).unwrap();
+    assert_eq!(reports(&world).await, (0, 0));
+    assert_eq!(states(&counts(&world).await), [1, 0, 0, 0]);
+    decide(&mut world, "bob", "ann", Action::Nothing);
+    assert_eq!(reports(&world).await, (2, 0));
+    world.check();
+}
+
 #[tokio::test]
 async fn shows_how_far_an_act_on_many_cases_has_come() {
     let mut world = World::open(&["ann", "ben", "cat", "bob"]);

@@ -513,6 +513,7 @@ impl World {
             | conversation::Event::MemberBlocked(_)
             | conversation::Event::MemberUnblocked(_)
             | conversation::Event::MessagesRemoved(_)
+            | conversation::Event::MessagesRestored(_)
             | conversation::Event::RelationshipRecorded(_) => return,
         };
         let facts = MessageFacts {

@@ -82,6 +82,12 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::InvalidNote => Code::InvalidNote,
         Refused::AlreadyDecided => Code::AlreadyDecided,
         Refused::InvalidDecision => Code::InvalidDecision,
+        Refused::OwnCase => Code::OwnCase,
+        Refused::AlreadyAppealed => Code::AlreadyAppealed,
+        Refused::AppealWindowOver => Code::AppealWindowOver,
+        Refused::AlreadyReversed => Code::AlreadyReversed,
+        Refused::NotAppealed => Code::NotAppealed,
+        Refused::InvalidAppeal => Code::InvalidAppeal,
         Refused::SlotNeeded | Refused::CountNeeded | Refused::MovedOn => {
             return ApiError::with_detail(
                 Code::Internal,

@@ -1,5 +1,5 @@
-//! `POST /v1/moderation/members/{id}/decisions`, `GET /v1/moderation/acts/{id}`: one decision on many cases of a member, and
-//! how far it has come.
+//! `POST /v1/moderation/members/{id}/decisions`, `GET /v1/moderation/acts/{id}`, `POST …/reverse`: one decision on many cases
+//! of a member, how far it has come, and its reversal.
 //!
 //! The act is answered as soon as it is durable. Each case is then decided as it was seen, or passed over; who waits for it
 //! asks for the act.
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::Answered;
+use crate::answers::{Answered, Reached};
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsModerator, Caller, ShownPosition};
@@ -29,6 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default()
         .routes(routes!(decide))
         .routes(routes!(shown))
+        .routes(routes!(reverse))
 }
 
 /// A case as the caller saw it.
@@ -164,12 +165,12 @@ struct ShownAct {
     /// Whether all were gone through.
     finished: bool,
     /// Its reversal; null where it stands.
-    reversal: Option<ShownReversal>,
+    reversal: Option<ActReversal>,
 }
 
 /// The reversal of an act.
 #[derive(Debug, Serialize, ToSchema)]
-struct ShownReversal {
+struct ActReversal {
     /// Which moderator; no member is told.
     by: String,
     /// Why, as a code.
@@ -203,14 +204,14 @@ impl From<Act> for ShownAct {
             decided: step.done,
             moved_on: step.moved_on.into_iter().map(MovedOn::from).collect(),
             finished: step.finished,
-            reversal: act.reversal.map(ShownReversal::from),
+            reversal: act.reversal.map(ActReversal::from),
         }
     }
 }
 
-impl From<ActStep> for ShownReversal {
+impl From<ActStep> for ActReversal {
     fn from(step: ActStep) -> Self {
-        ShownReversal {
+        ActReversal {
             by: step.by.to_string(),
             reason: step.reason.to_string(),
             text: step.text,
@@ -240,4 +241,35 @@ async fn shown(
         .await?;
     let answer = shared.reads.act(query::act(&id)).await?;
     Ok(shared.standing_at(&caller, answer.position, ShownAct::from(answer.value)))
+}
+
+/// Why an act is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewReversal {
+    /// Why, as a code: 1-64 bytes of `[a-z0-9_]`.
+    #[schema(value_type = String)]
+    reason: ReasonCode,
+    /// What the member is told: at most 2,000 graphemes and 8 KiB; may be empty where nothing had been done.
+    #[serde(default)]
+    text: String,
+}
+
+/// Takes an act on many cases back. *Unchanged* where that was done.
+#[utoipa::path(post, path = "/v1/moderation/acts/{id}/reverse", tag = "moderator", params(("id" = String, Path, format = Uuid)),
+    request_body = NewReversal,
+    responses((status = 200, body = Reached), (status = 422, description = "`invalid_decision`", body = Problem)))]
+async fn reverse(
+    Extract(shared): Extract<State>,
+    acting: Acting<AsModerator>,
+    Segments(id): Segments<String>,
+    Json(reversal): Json<NewReversal>,
+) -> Result<Answered<Reached>, ApiError> {
+    let command = Command::ReverseCases {
+        act: query::act(&id),
+        reason: reversal.reason,
+        text: reversal.text,
+    };
+    let (_, position) = act(&shared, &acting, command).await?;
+    Ok(Answered::ok(position.clone(), Reached { position }))
 }

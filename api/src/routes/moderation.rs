@@ -10,8 +10,8 @@ use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory, QueueFilter,
-    QueueItem, QueueSort, ViewName,
+    Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal,
+    CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,7 +25,7 @@ use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::time;
-use crate::words::{Action, Category};
+use crate::words::{Action, AppealOutcome, Category};
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -35,11 +35,20 @@ pub(crate) fn router() -> OpenApiRouter<State> {
         .routes(routes!(case))
 }
 
+/// The word for cases with an appeal that waits, beside those of the states.
+const APPEALED: &str = "appealed";
+
+fn words_of_states() -> impl Iterator<Item = &'static str> {
+    let states = CaseState::ALL.iter().map(|state| state.as_str());
+    states.chain([APPEALED])
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// `open`, `claimed`, `decided` or `closed`; all but closed ones when absent.
+    /// `open`, `claimed`, `decided` or `closed`; `appealed`: with an appeal that waits, whatever else; all but closed ones when
+    /// absent.
     state: Option<String>,
     /// With a report of this category.
     category: Option<Category>,
@@ -64,14 +73,14 @@ struct Asked {
 
 impl Asked {
     fn filter(&self) -> Result<QueueFilter, ApiError> {
+        let appealed = self.state.as_deref() == Some(APPEALED);
         let state = match self.state.as_deref() {
-            Some(word) => {
+            Some(word) if !appealed => {
                 let state = CaseState::ALL
                     .into_iter()
                     .find(|state| state.as_str() == word);
                 Some(state.ok_or_else(|| {
-                    let words: Vec<&str> =
-                        CaseState::ALL.iter().map(|state| state.as_str()).collect();
+                    let words: Vec<&str> = words_of_states().collect();
                     ApiError::at_field(
                         Code::InvalidQuery,
                         "state",
@@ -80,7 +89,7 @@ impl Asked {
                     )
                 })?)
             }
-            None => None,
+            Some(_) | None => None,
         };
         let id = |field: &'static str, id: &Option<String>| {
             let Some(id) = id else { return Ok(None) };
@@ -115,6 +124,7 @@ impl Asked {
         let category = self.category.map(Into::into);
         Ok(QueueFilter {
             state,
+            appealed,
             category,
             member,
             claimed_by,
@@ -155,6 +165,9 @@ struct QueuedCase {
     escalated_by: Option<String>,
     /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
     revision: u64,
+    /// When the member made the appeal that has waited longest; null where none waits.
+    #[schema(format = DateTime)]
+    appealed_at: Option<String>,
 }
 
 /// What a case's place in the queue follows from.
@@ -197,6 +210,7 @@ impl From<QueueItem> for QueuedCase {
             claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
             escalated_by: item.escalated_by.map(|id| id.to_string()),
             revision: item.revision,
+            appealed_at: item.appealed_at.map(|at| time::format(at.as_millis())),
         }
     }
 }
@@ -312,12 +326,76 @@ struct ShownDecision {
     facts: String,
     #[schema(format = DateTime)]
     decided_at: String,
-    /// The last moment at which the member can appeal; null where there is nothing to appeal.
+    /// From when on the member can appeal no more; null where there is nothing to appeal.
     #[schema(format = DateTime)]
     appealable_until: Option<String>,
     /// The act on many cases that it is part of; null where it stands by itself.
     #[schema(format = Uuid)]
     act_id: Option<String>,
+    appeal: Option<ShownAppeal>,
+    reversal: Option<ShownReversal>,
+}
+
+/// A member's appeal of a decision.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownAppeal {
+    text: String,
+    #[schema(format = DateTime)]
+    appealed_at: String,
+    /// Null while it waits; and where a reversal without it answered it.
+    answer: Option<ShownAnswer>,
+}
+
+/// How an appeal was decided.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownAnswer {
+    /// Which moderator.
+    by: String,
+    outcome: AppealOutcome,
+    /// What the member is told.
+    text: String,
+    #[schema(format = DateTime)]
+    decided_at: String,
+}
+
+/// That a decision was reversed.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownReversal {
+    /// Which moderator.
+    by: String,
+    /// Why, as a code; `appeal_granted` where an appeal was.
+    reason: String,
+    /// What the member is told.
+    text: String,
+    #[schema(format = DateTime)]
+    reversed_at: String,
+}
+
+impl From<CaseAppeal> for ShownAppeal {
+    fn from(appeal: CaseAppeal) -> Self {
+        let answer = |answer: CaseAnswer| ShownAnswer {
+            by: answer.by.to_string(),
+            outcome: answer.outcome.into(),
+            text: answer.text,
+            decided_at: time::format(answer.decided_at.as_millis()),
+        };
+        ShownAppeal {
+            text: appeal.text,
+            appealed_at: time::format(appeal.appealed_at.as_millis()),
+            answer: appeal.answer.map(answer),
+        }
+    }
+}
+
+impl From<CaseReversal> for ShownReversal {
+    fn from(reversal: CaseReversal) -> Self {
+        ShownReversal {
+            by: reversal.by.to_string(),
+            reason: reversal.reason.to_string(),
+            text: reversal.text,
+            reversed_at: time::format(reversal.reversed_at.as_millis()),
+        }
+    }
 }
 
 impl From<CaseDecision> for ShownDecision {
@@ -335,6 +413,8 @@ impl From<CaseDecision> for ShownDecision {
             decided_at: time(decision.decided_at),
             appealable_until: decision.appealable_until.map(time),
             act_id: decision.act.map(|act| act.to_string()),
+            appeal: decision.appeal.map(Into::into),
+            reversal: decision.reversal.map(Into::into),
         }
     }
 }

@@ -29,6 +29,8 @@ struct Counts {
     unclaimed: u64,
     /// Those of them that were left to another moderator.
     escalated: u64,
+    /// With an appeal that waits, in whatever state.
+    appealed: u64,
     /// Held by the caller.
     mine: u64,
 }
@@ -71,6 +73,7 @@ impl From<QueueCounts> for Counts {
                 })
                 .collect(),
             escalated: counts.escalated,
+            appealed: counts.appealed,
             mine: counts.mine,
         }
     }

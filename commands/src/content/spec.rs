@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use domain::act::{Looked, SeenCase};
-use domain::case::{Action, Category};
+use domain::case::{Action, AppealOutcome, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
+use domain::ids::{ActId, CaseId, ConversationId, DecisionId, ReasonCode, ViewId, causation_id};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -31,6 +31,7 @@ fn samples() -> Vec<Command> {
         text: "why".into(),
         facts: "what".into(),
     };
+    let decision = || DecisionId(uuid::Uuid::from_u128(8));
     vec![
         Command::RegisterMember {
             member: member("bob"),
@@ -88,6 +89,28 @@ fn samples() -> Vec<Command> {
                 revision: 1,
             }],
             ruling: ruling(),
+        },
+        Command::ReverseCases {
+            act: ActId(uuid::Uuid::from_u128(9)),
+            reason: reason(),
+            text: "why".into(),
+        },
+        Command::AppealDecision {
+            case: case(),
+            decision: decision(),
+            text: "why".into(),
+        },
+        Command::DecideAppeal {
+            case: case(),
+            decision: Some(decision()),
+            outcome: AppealOutcome::Reversed,
+            text: "why".into(),
+        },
+        Command::ReverseDecision {
+            case: case(),
+            decision: decision(),
+            reason: reason(),
+            text: "why".into(),
         },
         Command::DiscloseToAuditor {
             look: Look {

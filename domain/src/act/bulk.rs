@@ -74,7 +74,7 @@ pub struct CasesReversed<'a> {
     pub member: MemberId,
     /// Why, as a code.
     pub reason: ReasonCode,
-    /// What the member is told.
+    /// What the member is told; may be empty where nothing had been done.
     #[serde(borrow)]
     pub text: Text<'a>,
 }
@@ -157,6 +157,7 @@ pub struct ActCarriedOut {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bulk {
     pub(super) member: MemberId,
+    pub(super) action: Action,
     pub(super) decided: Place,
     pub(super) reversed: Option<Place>,
 }
@@ -273,7 +274,12 @@ pub(super) fn reverse(
     command: &ReverseCases,
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let bulk = bulk.ok_or_else(Rejection::not_found)?;
-    text::check(&command.text, RULING_LIMITS).map_err(|problem| {
+    let checked = if bulk.action.upholds() {
+        text::check_nonempty(&command.text, RULING_LIMITS)
+    } else {
+        text::check(&command.text, RULING_LIMITS)
+    };
+    checked.map_err(|problem| {
         Rejection::of_command(Code::InvalidDecision)
             .with_field("text")
             .with_problem(problem)
@@ -452,8 +458,16 @@ mod spec {
         let nothing = decide(&State::default(), &reversal("x"));
         assert_eq!(nothing.unwrap_err().code(), Code::NotFound);
         let given = Given::default().with(&Command::DecideCases(cases(1)));
-        let long = decide(&given.state, &reversal(&"x".repeat(2_001)));
-        assert_eq!(long.unwrap_err().code(), Code::InvalidDecision);
+        for text in ["", " ", &"x".repeat(2_001)] {
+            let refused = decide(&given.state, &reversal(text)).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidDecision);
+            assert_eq!(refused.field(), Some("text"));
+        }
+        let mut harmless = cases(1);
+        harmless.ruling.action = Action::Nothing;
+        harmless.ruling.until = None;
+        let given = Given::default().with(&Command::DecideCases(harmless));
+        given.with(&reversal(""));
         Given::default().quiet(&done(Step::Decision), None);
     }
 

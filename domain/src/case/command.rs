@@ -1,6 +1,6 @@
 //! What may be asked of a case.
 
-use crate::case::event::{Action, ShownMessages};
+use crate::case::event::{Action, AppealOutcome, ShownMessages};
 use crate::case::priority::Category;
 use crate::conversation::NamedMessage;
 use crate::ids::{ActId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
@@ -66,6 +66,43 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// The member appeals a decision.
+    AppealDecision {
+        /// Who.
+        by: MemberId,
+        /// Which.
+        decision: DecisionId,
+        /// What they say.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// Another moderator decides the case's appeal.
+    DecideAppeal {
+        /// Who.
+        by: MemberId,
+        /// Of which decision; the one whose appeal has waited longest when absent.
+        decision: Option<DecisionId>,
+        /// Whether the decision stays.
+        outcome: AppealOutcome,
+        /// What the member is told.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator takes back what a decision changed.
+    ReverseDecision {
+        /// Who.
+        by: MemberId,
+        /// Which.
+        decision: DecisionId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
     /// It is decided among others by an act on many: by the reactor.
     DecideByAct(DecideByAct),
     /// The time in which the last decision could be appealed is over: by the timer.
@@ -89,6 +126,9 @@ impl Command {
             Command::NoteOnCase { .. } => Some(CommandName::NoteOnCase),
             Command::EscalateCase { .. } => Some(CommandName::EscalateCase),
             Command::DecideCase { .. } => Some(CommandName::DecideCase),
+            Command::AppealDecision { .. } => Some(CommandName::AppealDecision),
+            Command::DecideAppeal { .. } => Some(CommandName::DecideAppeal),
+            Command::ReverseDecision { .. } => Some(CommandName::ReverseDecision),
             Command::JoinReport(_)
             | Command::DiscloseCase { .. }
             | Command::DecideByAct(_)

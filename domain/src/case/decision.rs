@@ -4,7 +4,7 @@
 //! by a reactor. A report that joins afterwards opens the case again: the decision goes on as it is, and another may
 //! follow.
 
-use crate::case::claim::held;
+use crate::case::claim::{held, not_own};
 use crate::case::command::Ruling;
 use crate::case::event::{Action, CaseClosed, CaseDecided, Event};
 use crate::case::state::State;
@@ -26,6 +26,7 @@ pub(super) fn decide(
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
     check_ruling(ruling, at)?;
+    not_own(&reported, &reporter, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -84,7 +85,8 @@ pub(super) fn close(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     let (Some((reported, reporter)), Some(decided)) = (state.members(), state.decided) else {
         return Vec::new();
     };
-    if decided.closes.is_none_or(|closes| at < closes) {
+    // An appeal that waits is decided first, and closes the case.
+    if decided.closes.is_none_or(|closes| at < closes) || state.waiting_appeal().is_some() {
         return Vec::new();
     }
     vec![Event::CaseClosed(CaseClosed {
@@ -128,7 +130,7 @@ pub(crate) fn check_ruling(ruling: &Ruling, at: Timestamp) -> Result<(), Rejecti
 }
 
 #[cfg(test)]
-mod spec {
+pub(super) mod spec {
     use super::*;
     use crate::case::given::{Given, id, report};
     use crate::case::{CLAIM_MS, Command};
@@ -137,7 +139,7 @@ mod spec {
 
     const NOW: i64 = 1_000;
 
-    fn ruling(action: Action, until: Option<i64>) -> Ruling {
+    pub(in crate::case) fn ruling(action: Action, until: Option<i64>) -> Ruling {
         Ruling {
             action,
             until: until.map(Timestamp),
@@ -148,7 +150,7 @@ mod spec {
         }
     }
 
-    fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
+    pub(in crate::case) fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
         let by = id(moderator);
         let decision = DecisionId::of(&by, &CommandId::new("c1").unwrap());
         let at = Timestamp(at);
@@ -229,6 +231,9 @@ mod spec {
             .with(&report(4))
             .refuses(&by("mia", NOW, warn()), Code::NotClaimed);
         let given = claimed();
+        for own in ["ann", "bob"] {
+            given.refuses(&by(own, NOW, warn()), Code::OwnCase);
+        }
         given.refuses(&by("max", NOW, warn()), Code::NotClaimed);
         given.refuses(&by("mia", NOW + CLAIM_MS, warn()), Code::NotClaimed);
         let given = given.with(&by("mia", NOW, warn()));

@@ -74,6 +74,17 @@ pub enum Command {
         /// The time it fires for.
         at: Timestamp,
     },
+    /// The reactor: a decision was reversed.
+    LiftRestriction {
+        /// Who.
+        member: MemberId,
+        /// The decision.
+        decision: DecisionId,
+        /// Which moderator reversed it.
+        by: MemberId,
+        /// The command's time.
+        at: Timestamp,
+    },
     /// The write side, before a message opens a request.
     TakeRequestSlot {
         /// Who.
@@ -137,6 +148,7 @@ impl Command {
             Command::EndSuspension { .. }
             | Command::RestrictMember(_)
             | Command::EndRestriction { .. }
+            | Command::LiftRestriction { .. }
             | Command::TakeRequestSlot { .. }
             | Command::ReturnRequestSlot { .. }
             | Command::CountReport { .. } => None,

@@ -44,6 +44,8 @@ pub enum Event<'a> {
     MemberRestricted(MemberRestricted<'a>),
     /// What a decision restricted came to its end.
     RestrictionEnded(RestrictionEnded),
+    /// What a decision restricted is lifted: the decision was reversed.
+    RestrictionLifted(RestrictionLifted),
     /// They are about to open a request.
     RequestSlotTaken(RequestSlotTaken),
     /// They opened none after all.
@@ -165,6 +167,21 @@ pub struct RestrictionEnded {
     pub suspended: bool,
 }
 
+/// `restriction-lifted.v1`: a decision was reversed, and what it restricted is lifted before its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestrictionLifted {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// How it restricted them.
+    pub restriction: Restriction,
+    /// They stay suspended, by something else.
+    pub suspended: bool,
+}
+
 /// `request-slot-taken.v1`: a member is about to open a request, which counts against their daily limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSlotTaken {
@@ -223,6 +240,7 @@ impl Event<'_> {
                 ..event
             }),
             Event::RestrictionEnded(event) => Event::RestrictionEnded(event),
+            Event::RestrictionLifted(event) => Event::RestrictionLifted(event),
             Event::MemberReinstated(event) => Event::MemberReinstated(event),
             Event::SuspensionEnded(event) => Event::SuspensionEnded(event),
             Event::RequestSlotTaken(event) => Event::RequestSlotTaken(event),
@@ -240,6 +258,7 @@ impl Event<'_> {
             Event::MemberSuspended(event) => &event.member,
             Event::MemberRestricted(event) => &event.member,
             Event::RestrictionEnded(event) => &event.member,
+            Event::RestrictionLifted(event) => &event.member,
             Event::MemberReinstated(event) => &event.member,
             Event::SuspensionEnded(event) => &event.member,
             Event::RequestSlotTaken(event) => &event.member,

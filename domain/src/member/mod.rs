@@ -31,7 +31,7 @@ pub use command::{Command, RestrictMember};
 pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
     MemberRestricted, MemberSuspended, ReportCounted, RequestSlotReturned, RequestSlotTaken,
-    Restriction, RestrictionEnded, SuspensionEnded,
+    Restriction, RestrictionEnded, RestrictionLifted, SuspensionEnded,
 };
 pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
@@ -88,6 +88,12 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             decision,
             at,
         } => Ok(restriction::end(state, member, *decision, *at)),
+        Command::LiftRestriction {
+            member,
+            decision,
+            by,
+            at,
+        } => Ok(restriction::lift(state, member, *decision, by, *at)),
         Command::TakeRequestSlot {
             member,
             conversation,
@@ -128,7 +134,8 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             })
         }
         Command::RestrictMember(RestrictMember { decision, .. })
-        | Command::EndRestriction { decision, .. } => state.carried_out(*decision),
+        | Command::EndRestriction { decision, .. }
+        | Command::LiftRestriction { decision, .. } => state.carried_out(*decision),
         Command::TakeRequestSlot { command_id, .. }
         | Command::ReturnRequestSlot { command_id, .. } => state
             .slots

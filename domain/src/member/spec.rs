@@ -216,6 +216,7 @@ fn brief(event: &Event<'_>) -> String {
         }
         Event::MemberReinstated(_) => "reinstated".to_owned(),
         Event::MemberRestricted(event) => format!("restricted, {:?}", event.restriction),
+        Event::RestrictionLifted(_) => "restriction lifted".to_owned(),
         Event::RestrictionEnded(event) => format!("restriction ended, {:?}", event.restriction),
         Event::SuspensionEnded(event) => format!("suspension ended on day {}", day(event.until)),
         Event::RequestSlotTaken(event) => format!("slot taken by {}", event.command_id),

@@ -61,7 +61,7 @@ pub(super) struct Restricted {
 }
 
 impl Restricted {
-    fn holds(&self, restriction: Restriction, at: Timestamp) -> bool {
+    pub(super) fn holds(&self, restriction: Restriction, at: Timestamp) -> bool {
         self.restriction == restriction && self.until.is_none_or(|until| at < until)
     }
 }
@@ -303,6 +303,16 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .retain(|restricted| restricted.decision != ended.decision);
             carry_out(state, ended.decision, recorded.version);
             if !ended.suspended && state.suspension.take().is_some() {
+                // It was over before, and had no event while this one held on.
+                state.suspension_over = Some(recorded.version);
+            }
+        }
+        Event::RestrictionLifted(lifted) => {
+            state
+                .restrictions
+                .retain(|restricted| restricted.decision != lifted.decision);
+            carry_out(state, lifted.decision, recorded.version);
+            if !lifted.suspended && state.suspension.take().is_some() {
                 // It was over before, and had no event while this one held on.
                 state.suspension_over = Some(recorded.version);
             }

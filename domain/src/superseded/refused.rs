@@ -85,6 +85,12 @@ shorter! {
         AlreadyDecided,
         InvalidNote,
         InvalidDecision,
+        OwnCase,
+        AlreadyAppealed,
+        AppealWindowOver,
+        AlreadyReversed,
+        NotAppealed,
+        InvalidAppeal,
         MovedOn,
     }
 }
@@ -117,6 +123,9 @@ shorter! {
         NoteOnCase,
         EscalateCase,
         DecideCase,
+        AppealDecision,
+        DecideAppeal,
+        ReverseDecision,
     }
 }
 

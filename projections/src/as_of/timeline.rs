@@ -137,6 +137,7 @@ fn number_of(event: &Event<'_>) -> Option<u64> {
             | C::MemberBlocked(_)
             | C::MemberUnblocked(_)
             | C::MessagesRemoved(_)
+            | C::MessagesRestored(_)
             | C::RelationshipRecorded(_)
             | C::MessagesReported(_) => None,
         },
@@ -235,6 +236,12 @@ fn between(event: &conversation::Event<'_>) -> String {
             removed.numbers.len(),
             removed.from
         ),
+        C::MessagesRestored(restored) => format!(
+            "{} reversed a decision: {} of {}'s messages are shown again",
+            restored.by,
+            restored.numbers.len(),
+            restored.from
+        ),
         C::ReadMarked(marked) => format!("{} has read up to message {}", marked.by, marked.up_to),
         C::ConversationMuted(muted) => {
             format!("{} muted the conversation with {}", muted.by, muted.other)
@@ -300,6 +307,10 @@ fn of_member(event: &member::Event<'_>) -> String {
         M::RestrictionEnded(ended) => {
             let how = restriction_word(ended.restriction);
             format!("a decision that {how} {member} came to its end")
+        }
+        M::RestrictionLifted(lifted) => {
+            let how = restriction_word(lifted.restriction);
+            format!("{} reversed a decision that {how} {member}", lifted.by)
         }
         M::MemberReinstated(reinstated) => {
             format!("{} ended the suspension of {member}", reinstated.by)

@@ -1,4 +1,4 @@
-//! How many cases the queue holds: by state, by category, left to another, and held by each moderator.
+//! How many cases the queue holds: by state, by category, left to another, appealed, and held by each moderator.
 //!
 //! Counted as cases move, a row per count that is not zero, so that telling them reads a row each and no case. Closed cases
 //! count as closed and nowhere else, as the queue lists them only where they are asked for.
@@ -24,6 +24,8 @@ pub struct QueueCounts {
     pub categories: Vec<(Category, u64)>,
     /// Open ones that were left to another moderator.
     pub escalated: u64,
+    /// With an appeal that waits, in whatever state.
+    pub appealed: u64,
     /// Held by whoever asks.
     pub mine: u64,
 }
@@ -31,6 +33,9 @@ pub struct QueueCounts {
 /// What a case counts as.
 fn keys(case: &CaseRow) -> Vec<Key> {
     let mut keys = vec![of_state(case.state)];
+    if !case.appeals.is_empty() {
+        keys.push(of_appealed());
+    }
     if case.state == CaseState::Closed {
         return keys;
     }
@@ -52,6 +57,10 @@ fn of_category(category: Category) -> Key {
 
 fn of_escalated() -> Key {
     Key::new().u8(2)
+}
+
+fn of_appealed() -> Key {
+    Key::new().u8(4)
 }
 
 fn of_holder(moderator: &MemberId) -> Key {
@@ -89,6 +98,7 @@ pub(crate) fn query(
     };
     let mut counts = QueueCounts {
         escalated: count(of_escalated())?,
+        appealed: count(of_appealed())?,
         mine: count(of_holder(moderator))?,
         ..QueueCounts::default()
     };

@@ -8,7 +8,8 @@ use tables::key::Key;
 use tables::{Order, Reader, Span};
 
 use super::{
-    AGES, BY_MEMBER, CASES, CaseRow, CaseState, QUEUE, QueueFilter, QueueItem, QueueSort, bit_of,
+    AGES, APPEALED, BY_MEMBER, CASES, CaseRow, CaseState, QUEUE, QueueFilter, QueueItem, QueueSort,
+    bit_of,
 };
 use crate::rows::{Merged, fetch};
 use crate::{Cursor, Page, PageRequest, QueryError, ViewName};
@@ -21,6 +22,7 @@ const MEMBER_CASES_MAX: usize = 1_000;
 impl QueueFilter {
     fn states(&self) -> Vec<CaseState> {
         match self.state {
+            None if self.appealed => CaseState::ALL.to_vec(),
             Some(state) => vec![state],
             None => CaseState::ALL
                 .into_iter()
@@ -29,8 +31,17 @@ impl QueueFilter {
         }
     }
 
+    /// The lists that are read.
+    fn lists(&self) -> Vec<u8> {
+        if self.appealed {
+            return vec![APPEALED];
+        }
+        self.states().into_iter().map(CaseState::number).collect()
+    }
+
     fn names(&self, case: &CaseRow) -> bool {
         self.states().contains(&case.state)
+            && (!self.appealed || !case.appeals.is_empty())
             && self
                 .category
                 .is_none_or(|category| case.categories & bit_of(category) != 0)
@@ -55,30 +66,17 @@ pub(crate) fn query(
     page: &PageRequest,
 ) -> Result<Page<QueueItem>, QueryError> {
     match filter.sort {
-        QueueSort::Priority => listed::<16>(
-            reader,
-            filter,
-            page,
-            QUEUE,
-            Order::Ascending,
-            &CaseRow::queue_key,
-        ),
-        QueueSort::Oldest => listed::<8>(
-            reader,
-            filter,
-            page,
-            AGES,
-            Order::Ascending,
-            &CaseRow::age_key,
-        ),
-        QueueSort::Newest => listed::<8>(
-            reader,
-            filter,
-            page,
-            AGES,
-            Order::Descending,
-            &CaseRow::age_key,
-        ),
+        QueueSort::Priority => {
+            listed::<16>(reader, filter, page, QUEUE, Order::Ascending, &|case| {
+                case.queue_key(0)
+            })
+        }
+        QueueSort::Oldest => listed::<8>(reader, filter, page, AGES, Order::Ascending, &|case| {
+            case.age_key(0)
+        }),
+        QueueSort::Newest => listed::<8>(reader, filter, page, AGES, Order::Descending, &|case| {
+            case.age_key(0)
+        }),
     }
 }
 
@@ -110,8 +108,8 @@ fn listed<const PLACE: usize>(
         rows.truncate(page.limit() + 1);
     } else {
         let mut spans = Vec::new();
-        for state in filter.states() {
-            let prefix = [state.number()];
+        for list in filter.lists() {
+            let prefix = [list];
             let span = Span::prefix(&prefix);
             spans.push(match place {
                 None => span,
