@@ -20,7 +20,11 @@ const PAGE_BYTES: usize = 8 << 20;
 pub(crate) fn is_timed(event_type: &str) -> bool {
     matches!(
         codec::name(event_type),
-        "suspension-ended" | "claim-lapsed" | "restriction-ended" | "case-closed"
+        "suspension-ended"
+            | "claim-lapsed"
+            | "restriction-ended"
+            | "case-closed"
+            | "report-limit-ended"
     )
 }
 

@@ -117,6 +117,22 @@ pub enum Command {
         /// What the member is told.
         text: String,
     },
+    /// A moderator sets how many of a member's reports a day count.
+    LimitReports {
+        /// Whose.
+        member: MemberId,
+        /// How many within 24 hours.
+        per_day: u32,
+        /// Until when.
+        until: Timestamp,
+        /// Why, as a code.
+        reason: ReasonCode,
+    },
+    /// A moderator lets all of them count again.
+    LiftReportLimit {
+        /// Whose.
+        member: MemberId,
+    },
     /// A moderator ends a suspension.
     ReinstateMember {
         /// Whose.
@@ -166,6 +182,15 @@ pub enum Command {
         case: CaseId,
         /// What is decided.
         ruling: Ruling,
+    },
+    /// A moderator opens a decided case again.
+    ReopenCase {
+        /// Which.
+        case: CaseId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
     },
     /// A moderator decides many cases of one member as one act.
     DecideCases {
@@ -336,6 +361,9 @@ impl Command {
             Self::NoteOnCase { .. } => "NoteOnCase",
             Self::EscalateCase { .. } => "EscalateCase",
             Self::DecideCase { .. } => "DecideCase",
+            Self::LimitReports { .. } => "LimitReports",
+            Self::LiftReportLimit { .. } => "LiftReportLimit",
+            Self::ReopenCase { .. } => "ReopenCase",
             Self::DecideCases { .. } => "DecideCases",
             Self::ReverseCases { .. } => "ReverseCases",
             Self::AppealDecision { .. } => "AppealDecision",

@@ -49,7 +49,23 @@ impl Command {
                     .text(reason.as_str())
                     .text(text);
             }
-            Self::ReinstateMember { member } => {
+            Self::LimitReports {
+                member,
+                per_day,
+                until,
+                reason,
+            } => {
+                content
+                    .text(member.as_str())
+                    .value(per_day)
+                    .value(until)
+                    .text(reason.as_str());
+            }
+            Self::ReopenCase { case, reason, text } => {
+                let id = case.0.as_bytes();
+                content.bytes(id).text(reason.as_str()).text(text);
+            }
+            Self::LiftReportLimit { member } | Self::ReinstateMember { member } => {
                 content.text(member.as_str());
             }
             Self::ChangePolicy { rules } => {

@@ -467,6 +467,7 @@ fn follows_from(event: &case::Event<'_>) -> bool {
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
         | C::CaseClosed(_)
+        | C::CaseReopened(_)
         | C::DecisionAppealed(_)
         | C::AppealDecided(_) => false,
     }

@@ -80,6 +80,28 @@ pub(crate) fn of_command(
             };
             return (stream, Task::Member(command));
         }
+        Command::LimitReports {
+            member,
+            per_day,
+            until,
+            reason,
+        } => {
+            let stream = stream_name(member::stream(&member));
+            let command = member::Command::LimitReports {
+                member,
+                by,
+                per_day,
+                until,
+                reason,
+                at,
+            };
+            return (stream, Task::Member(command));
+        }
+        Command::LiftReportLimit { member } => {
+            let stream = stream_name(member::stream(&member));
+            let command = member::Command::LiftReportLimit { member, by, at };
+            return (stream, Task::Member(command));
+        }
         Command::ReinstateMember { member } => {
             let stream = stream_name(member::stream(&member));
             return (
@@ -136,6 +158,11 @@ pub(crate) fn of_command(
                 ruling,
                 at,
             };
+            return (stream, Task::Case(command));
+        }
+        Command::ReopenCase { case, reason, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::ReopenCase { by, reason, text };
             return (stream, Task::Case(command));
         }
         Command::DecideCases {

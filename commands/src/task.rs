@@ -127,6 +127,9 @@ impl Task {
                 | member::Command::ChangeDmSetting { .. }
                 | member::Command::SuspendMember { .. }
                 | member::Command::ReinstateMember { .. }
+                | member::Command::LimitReports { .. }
+                | member::Command::LiftReportLimit { .. }
+                | member::Command::EndReportLimit { .. }
                 | member::Command::EndSuspension { .. }
                 | member::Command::RestrictMember(_)
                 | member::Command::EndRestriction { .. }
@@ -427,7 +430,7 @@ fn put_case_time(command: &mut case::Command, now: Timestamp) {
         | C::ReverseDecision { at, .. }
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
-        C::JoinReport(_) | C::DiscloseCase { .. } => {}
+        C::JoinReport(_) | C::DiscloseCase { .. } | C::ReopenCase { .. } => {}
     }
 }
 
@@ -520,6 +523,9 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::ChangeDmSetting { at, .. }
         | member::Command::SuspendMember { at, .. }
         | member::Command::ReinstateMember { at, .. }
+        | member::Command::LimitReports { at, .. }
+        | member::Command::LiftReportLimit { at, .. }
+        | member::Command::EndReportLimit { at, .. }
         | member::Command::EndSuspension { at, .. }
         | member::Command::EndRestriction { at, .. }
         | member::Command::LiftRestriction { at, .. } => *at = time,

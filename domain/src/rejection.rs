@@ -60,6 +60,8 @@ pub enum Code {
     SameModerator,
     /// The case was decided, and nothing was reported since.
     AlreadyDecided,
+    /// A limit of a member's reports that is over before it begins, or no limit.
+    InvalidReportLimit,
     /// A note that says nothing or too much.
     InvalidNote,
     /// A decision without what every decision has, or with an end that cannot be.
@@ -110,6 +112,7 @@ impl Code {
             Code::NotClaimed => "not_claimed",
             Code::SameModerator => "same_moderator",
             Code::AlreadyDecided => "already_decided",
+            Code::InvalidReportLimit => "invalid_report_limit",
             Code::InvalidNote => "invalid_note",
             Code::InvalidDecision => "invalid_decision",
             Code::OwnCase => "own_case",
@@ -347,6 +350,7 @@ pub enum CommandName {
     AppealDecision,
     DecideAppeal,
     ReverseDecision,
+    ReopenCase,
 }
 
 /// `command-refused.v2`: a command was refused for what was so then.

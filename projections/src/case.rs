@@ -101,7 +101,7 @@ pub struct CaseMessage {
     pub reported: bool,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseNote {
     /// Who wrote it.
@@ -193,6 +193,8 @@ pub struct MemberHistory {
     pub reports_decided: u64,
     /// Of those the ones that were upheld.
     pub reports_upheld: u64,
+    /// How many of their reports a day count by a moderator, and until when; none where no moderator says so.
+    pub report_limit: Option<(u32, Timestamp)>,
     /// Different members whom they reported within 90 days, as of their last report.
     pub members_reported: u32,
     /// Reports about them.
@@ -413,6 +415,8 @@ async fn note(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<
         (noted.by, noted.text)
     } else if let Event::Case(case::Event::CaseEscalated(escalated)) = decoded {
         (escalated.by, escalated.text)
+    } else if let Event::Case(case::Event::CaseReopened(reopened)) = decoded {
+        (reopened.by, reopened.text)
     } else {
         anyhow::bail!("the event of a note is none");
     };

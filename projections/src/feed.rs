@@ -358,6 +358,9 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::RestrictionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => false,
     };
     Ok(if sets { Changed::DmSetting.bit() } else { 0 })

@@ -153,8 +153,8 @@ pub struct QueueItem {
     pub claimed_until: Option<Timestamp>,
     /// Who left it to another moderator.
     pub escalated_by: Option<MemberId>,
-    /// How often what is to be decided changed: by a report, a decision, or that it was left to another. Equal to that of
-    /// the case itself once its reports have joined it.
+    /// How often what is to be decided changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another. Equal to that of the case itself once its reports have joined it.
     pub revision: u64,
     /// When the member made the appeal that has waited longest; none where none waits.
     pub appealed_at: Option<Timestamp>,
@@ -193,6 +193,10 @@ struct CaseRow {
 }
 
 impl CaseRow {
+    fn is_decided(&self) -> bool {
+        matches!(self.state, CaseState::Decided | CaseState::Closed)
+    }
+
     fn priority(&self) -> PriorityInputs {
         PriorityInputs {
             severity: self.severity,
@@ -270,6 +274,8 @@ struct MemberRow {
     /// Different members who reported this one within 90 days, and whom this one reported.
     reporters: u32,
     reported: u32,
+    /// How many of their reports a day count by a moderator, and until when.
+    report_limit: Option<(u32, i64)>,
 }
 
 /// The view.
@@ -429,6 +435,7 @@ fn report(
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
         before.as_ref().map(CaseRow::priority),
+        before.as_ref().is_some_and(CaseRow::is_decided),
         reported.category.severity(),
         reported.over_limit,
         member.reporters,
@@ -555,6 +562,14 @@ fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> 
             },
             Restriction::Limit => return Ok(()),
         },
+        member::Event::ReportLimitSet(set) => MemberRow {
+            report_limit: Some((set.per_day, set.until.0)),
+            ..before
+        },
+        member::Event::ReportLimitLifted(_) | member::Event::ReportLimitEnded(_) => MemberRow {
+            report_limit: None,
+            ..before
+        },
         member::Event::AgeBandChanged(_)
         | member::Event::DmSettingChanged(_)
         | member::Event::RequestSlotTaken(_)
@@ -606,6 +621,9 @@ pub(crate) fn history(reader: &Reader, member: &MemberId) -> anyhow::Result<Memb
         reports_upheld: row.reports_upheld,
         members_reported: row.reported,
         reporters: row.reporters,
+        report_limit: row
+            .report_limit
+            .map(|(per_day, until)| (per_day, Timestamp(until))),
         cases: row.cases,
         cases_upheld: u64::from(row.cases_upheld),
         suspensions: row.suspensions,

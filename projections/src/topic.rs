@@ -46,7 +46,10 @@ impl Topic {
             "conversation-muted" | "conversation-unmuted" => Self::Muting,
             "member-blocked" | "member-unblocked" => Self::Blocking,
             "relationship-recorded" => Self::Relationship,
-            "messages-reported" => Self::Report,
+            "messages-reported"
+            | "report-limit-set"
+            | "report-limit-lifted"
+            | "report-limit-ended" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended"
             | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
@@ -54,9 +57,8 @@ impl Topic {
             "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
             | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
             | "case-decided" | "case-closed" | "decision-appealed" | "appeal-decided"
-            | "decision-reversed" | "cases-decided" | "cases-reversed" | "act-carried-out" => {
-                Self::Case
-            }
+            | "decision-reversed" | "case-reopened" | "cases-decided" | "cases-reversed"
+            | "act-carried-out" => Self::Case,
             "policy-set" => Self::Policy,
             "command-refused"
             | "reactor-checkpoint"

@@ -48,6 +48,9 @@ POST   /v1/moderation/cases/{id}/release               o
 POST   /v1/moderation/cases/{id}/notes                 o
 POST   /v1/moderation/cases/{id}/escalate              o
 POST   /v1/moderation/cases/{id}/decision              o
+POST   /v1/moderation/cases/{id}/reopen                o
+PUT    /v1/moderation/members/{id}/report-limit        o
+DELETE /v1/moderation/members/{id}/report-limit        o
 POST   /v1/moderation/members/{id}/decisions           o
 GET    /v1/moderation/acts/{id}                        o
 POST   /v1/moderation/acts/{id}/reverse                o

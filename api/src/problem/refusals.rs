@@ -79,6 +79,7 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::AlreadyClaimed => Code::AlreadyClaimed,
         Refused::NotClaimed => Code::NotClaimed,
         Refused::SameModerator => Code::SameModerator,
+        Refused::InvalidReportLimit => Code::InvalidReportLimit,
         Refused::InvalidNote => Code::InvalidNote,
         Refused::AlreadyDecided => Code::AlreadyDecided,
         Refused::InvalidDecision => Code::InvalidDecision,
@@ -214,6 +215,9 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
             FieldCode::Unfit,
             "It is not after the suspension begins. Give a later time, or none for good.",
         ),
+        (Code::InvalidReportLimit, _) => {
+            (FieldCode::Unfit, "It is not after now. Give a later time.")
+        }
         (Code::InvalidDecision, "messages") => (
             FieldCode::Unfit,
             "It names a message that nobody reported in this case. Only reported messages can be removed.",

@@ -25,6 +25,8 @@ mod own_views;
 mod policy;
 mod queue_counts;
 mod relationships;
+mod reopenings;
+mod report_limits;
 mod reports;
 pub(crate) mod requests;
 mod store;
@@ -50,9 +52,11 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(reopenings::router())
         .merge(acts::router())
         .merge(queue_counts::router())
         .merge(suspensions::router())
+        .merge(report_limits::router())
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())

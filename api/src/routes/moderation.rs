@@ -287,7 +287,7 @@ pub(crate) struct ShownCase {
     history: Vec<History>,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Debug, Serialize, ToSchema)]
 struct Note {
     by: String,
@@ -429,7 +429,7 @@ struct ShownReport {
     comment: String,
     #[schema(format = DateTime)]
     reported_at: String,
-    /// It was over the reporter's daily limit.
+    /// It was over the reporter's daily limit, everybody's or one that a moderator set: it moves no queue.
     over_limit: bool,
     /// The reported messages as they were sent.
     evidence: Vec<ReportedMessage>,
@@ -474,6 +474,8 @@ struct History {
     reports_decided: u64,
     /// Of those the ones that were upheld.
     reports_upheld: u64,
+    /// How many of their reports a day count by a moderator; null where all do that the policy lets count.
+    report_limit: Option<ShownLimit>,
     /// Different members whom they reported within 90 days, as of their last report.
     members_reported: u32,
     /// Reports about them.
@@ -484,6 +486,14 @@ struct History {
     cases_upheld: u64,
     suspensions: u64,
     suspended: bool,
+}
+
+/// How many of a member's reports count.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownLimit {
+    per_day: u32,
+    #[schema(format = DateTime)]
+    until: String,
 }
 
 impl From<CaseReport> for ShownReport {
@@ -530,6 +540,10 @@ impl From<MemberHistory> for History {
             reports_made: history.reports_made,
             reports_decided: history.reports_decided,
             reports_upheld: history.reports_upheld,
+            report_limit: history.report_limit.map(|(per_day, until)| ShownLimit {
+                per_day,
+                until: time::format(until.as_millis()),
+            }),
             members_reported: history.members_reported,
             reports_received: history.reports_received,
             reporters: history.reporters,

@@ -82,6 +82,20 @@ fn samples() -> Vec<Command> {
             case: case(),
             ruling: ruling(),
         },
+        Command::LimitReports {
+            member: member("bob"),
+            per_day: 0,
+            until: Timestamp(1),
+            reason: reason(),
+        },
+        Command::LiftReportLimit {
+            member: member("bob"),
+        },
+        Command::ReopenCase {
+            case: case(),
+            reason: reason(),
+            text: "why".into(),
+        },
         Command::DecideCases {
             member: member("bob"),
             cases: vec![SeenCase {

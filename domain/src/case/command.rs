@@ -103,6 +103,15 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// A moderator wants a decided case decided once more.
+    ReopenCase {
+        /// Who.
+        by: MemberId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
+    },
     /// It is decided among others by an act on many: by the reactor.
     DecideByAct(DecideByAct),
     /// The time in which the last decision could be appealed is over: by the timer.
@@ -129,6 +138,7 @@ impl Command {
             Command::AppealDecision { .. } => Some(CommandName::AppealDecision),
             Command::DecideAppeal { .. } => Some(CommandName::DecideAppeal),
             Command::ReverseDecision { .. } => Some(CommandName::ReverseDecision),
+            Command::ReopenCase { .. } => Some(CommandName::ReopenCase),
             Command::JoinReport(_)
             | Command::DiscloseCase { .. }
             | Command::DecideByAct(_)

@@ -34,6 +34,8 @@ pub enum Event<'a> {
     CaseDecided(CaseDecided<'a>),
     /// Nobody can appeal any more.
     CaseClosed(CaseClosed),
+    /// A moderator wants it decided once more.
+    CaseReopened(CaseReopened<'a>),
     /// The member appeals a decision.
     DecisionAppealed(DecisionAppealed<'a>),
     /// Another moderator decided the appeal.
@@ -371,6 +373,23 @@ pub struct DecisionReversed<'a> {
     pub act: Option<ActId>,
 }
 
+/// `case-reopened.v1`: a moderator opened a decided case again, so that it is decided once more. What was decided before goes
+/// on as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseReopened<'a> {
+    /// Which moderator.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the next one should know; may be empty.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
 impl Event<'_> {
     /// The same event, borrowing nothing.
     pub fn into_owned(self) -> Event<'static> {
@@ -395,6 +414,10 @@ impl Event<'_> {
                 ..event
             }),
             Event::CaseClosed(event) => Event::CaseClosed(event),
+            Event::CaseReopened(event) => Event::CaseReopened(CaseReopened {
+                text: event.text.into_owned(),
+                ..event
+            }),
             Event::DecisionAppealed(event) => Event::DecisionAppealed(DecisionAppealed {
                 text: event.text.into_owned(),
                 ..event
@@ -424,6 +447,7 @@ impl Event<'_> {
             Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseReopened(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::DecisionAppealed(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::AppealDecided(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::DecisionReversed(event) => [Some(&event.reported), Some(&event.reporter)],

@@ -31,6 +31,8 @@ pub struct State {
     pub(super) decided: Option<Decided>,
     /// What was decided, oldest first; at most [`DECISIONS_KEPT_MAX`].
     pub(super) made: VecDeque<Made>,
+    /// Version of the event that last opened it again by hand.
+    pub(super) reopened: Option<u64>,
     /// How often what is to be decided has changed, and by what last.
     pub(super) revision: u64,
     pub(super) changed_by: Option<Change>,
@@ -159,7 +161,8 @@ impl State {
         self.reported.clone().zip(self.reporter.clone())
     }
 
-    /// How often what is to be decided has changed: by a report, a decision, or that it was left to another.
+    /// How often what is to be decided has changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -195,11 +198,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
             // What is newly reported is yet to be decided.
-            state.decided = None;
+            let decided = state.decided.take().is_some();
             state.change(Change::Reported);
             state.reports = state.reports.saturating_add(1);
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
+                decided,
                 joined.severity,
                 joined.over_limit,
                 joined.reporters,
@@ -268,6 +272,11 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 state.decided = None;
                 state.change(Change::Decided);
             }
+        }
+        Event::CaseReopened(_) => {
+            state.decided = None;
+            state.reopened = Some(recorded.version);
+            state.change(Change::Decided);
         }
         Event::CaseEscalated(escalated) => {
             state.end_claim(recorded.version);

@@ -223,6 +223,8 @@ fn brief(event: &Event<'_>) -> String {
         Event::RequestSlotReturned(event) => format!("slot returned by {}", event.command_id),
         Event::ReportCounted(event) if event.over_limit => "counted over limit".to_owned(),
         Event::ReportCounted(_) => "counted".to_owned(),
+        Event::ReportLimitSet(event) => format!("{} reports a day count", event.per_day),
+        Event::ReportLimitLifted(_) | Event::ReportLimitEnded(_) => "reports count".to_owned(),
     }
 }
 

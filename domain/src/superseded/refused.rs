@@ -83,6 +83,7 @@ shorter! {
         NotClaimed,
         SameModerator,
         AlreadyDecided,
+        InvalidReportLimit,
         InvalidNote,
         InvalidDecision,
         OwnCase,
@@ -126,6 +127,7 @@ shorter! {
         AppealDecision,
         DecideAppeal,
         ReverseDecision,
+        ReopenCase,
     }
 }
 

@@ -318,6 +318,14 @@ fn of_member(event: &member::Event<'_>) -> String {
         M::SuspensionEnded(_) => format!("the suspension of {member} came to its end"),
         M::RequestSlotTaken(_) => format!("{member} took a slot for a new request"),
         M::RequestSlotReturned(_) => format!("a slot of {member} for a new request came back"),
+        M::ReportLimitSet(set) => format!(
+            "{} lets {} reports of {member} a day count, `{}`",
+            set.by, set.per_day, set.reason
+        ),
+        M::ReportLimitLifted(lifted) => {
+            format!("{} lets all reports of {member} count again", lifted.by)
+        }
+        M::ReportLimitEnded(_) => format!("the limit of {member}'s reports came to its end"),
         M::ReportCounted(_) => format!("a report of {member} was counted"),
     }
 }

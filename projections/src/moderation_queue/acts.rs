@@ -63,17 +63,30 @@ pub(super) fn apply(
         }
         Event::DecisionReversed(reversed) => reverse(tx, recorded, reversed),
         // It was decided after the report was made and before it had joined: the report is yet to be decided.
-        Event::ReportJoined(_) => change(tx, recorded, |case| {
+        Event::ReportJoined(joined) => change(tx, recorded, |case| {
+            if case.is_decided() && joined.over_limit {
+                case.severity = joined.severity;
+                case.over_limit = true;
+            }
             reopen(case);
             case.pending += 1;
         }),
+        Event::CaseReopened(reopened) => {
+            if !reopened.text.is_empty() {
+                put(tx, NOTES, recorded)?;
+            }
+            change(tx, recorded, |case| {
+                reopen(case);
+                case.revision += 1;
+            })
+        }
         Event::CaseOpened(_) | Event::ContentDisclosed(_) => Ok(()),
     }
 }
 
-/// What is newly reported opens a decided case again.
+/// What is newly reported, or asked for, opens a decided case again.
 pub(super) fn reopen(case: &mut CaseRow) {
-    if matches!(case.state, CaseState::Decided | CaseState::Closed) {
+    if case.is_decided() {
         case.state = CaseState::Open;
     }
 }
