@@ -13,7 +13,7 @@ use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, DecisionId, MemberId};
-use domain::member::{self, Restriction};
+use domain::member;
 use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,6 @@ use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx, View, WaitKey};
 
 use crate::ViewName;
-use crate::case::MemberHistory;
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{fetch, load, store};
 use crate::topic::Topic;
@@ -39,6 +38,7 @@ const MADE: &str = "made";
 mod acts;
 mod bulk;
 mod counts;
+mod members;
 mod query;
 mod windows;
 pub(crate) use acts::{Placed, Ruled, decided, noted};
@@ -46,6 +46,8 @@ pub(crate) use bulk::query as act;
 pub use bulk::{Act, ActStep};
 pub use counts::QueueCounts;
 pub(crate) use counts::query as counts;
+use members::MemberRow;
+pub(crate) use members::history;
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -258,26 +260,6 @@ fn categories_of(bits: u16) -> impl Iterator<Item = Category> {
         .filter(move |category| bits & bit_of(*category) != 0)
 }
 
-/// What moderators know of a member, as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct MemberRow {
-    registered_at: Option<i64>,
-    reports_made: u64,
-    /// Of those the ones that were decided, and upheld.
-    reports_decided: u64,
-    reports_upheld: u64,
-    reports_received: u64,
-    cases: u64,
-    cases_upheld: u32,
-    suspensions: u64,
-    suspended: bool,
-    /// Different members who reported this one within 90 days, and whom this one reported.
-    reporters: u32,
-    reported: u32,
-    /// How many of their reports a day count by a moderator, and until when.
-    report_limit: Option<(u32, i64)>,
-}
-
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModerationQueue;
@@ -363,7 +345,7 @@ impl View<DomainCodec> for ModerationQueue {
             Event::Conversation(conversation::Event::MessagesReported(reported)) => {
                 report(tx, recorded, reported)
             }
-            Event::Member(event) => member(tx, event),
+            Event::Member(event) => members::apply(tx, event),
             Event::Case(event) => acts::apply(tx, recorded, event),
             Event::Act(event) => bulk::apply(tx, recorded, event),
             Event::Conversation(_) | Event::Policy(_) | Event::Reactor(_) | Event::Refused(_) => {
@@ -525,60 +507,6 @@ fn recount(
     Ok(())
 }
 
-/// What moderators know of a member beside reports and cases.
-fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> {
-    let key = event.member().as_str().as_bytes();
-    let before: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
-    let after = match event {
-        member::Event::MemberRegistered(registered) => MemberRow {
-            registered_at: Some(registered.registered_at.0),
-            ..before
-        },
-        member::Event::MemberSuspended(_) => MemberRow {
-            suspensions: before.suspensions + 1,
-            suspended: true,
-            ..before
-        },
-        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
-            suspended: false,
-            ..before
-        },
-        member::Event::MemberRestricted(restricted) => match restricted.restriction {
-            Restriction::Suspension => MemberRow {
-                suspensions: before.suspensions + 1,
-                suspended: true,
-                ..before
-            },
-            Restriction::Limit => return Ok(()),
-        },
-        member::Event::RestrictionEnded(ended) => MemberRow {
-            suspended: ended.suspended,
-            ..before
-        },
-        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
-            Restriction::Suspension => MemberRow {
-                suspended: lifted.suspended,
-                ..before
-            },
-            Restriction::Limit => return Ok(()),
-        },
-        member::Event::ReportLimitSet(set) => MemberRow {
-            report_limit: Some((set.per_day, set.until.0)),
-            ..before
-        },
-        member::Event::ReportLimitLifted(_) | member::Event::ReportLimitEnded(_) => MemberRow {
-            report_limit: None,
-            ..before
-        },
-        member::Event::AgeBandChanged(_)
-        | member::Event::DmSettingChanged(_)
-        | member::Event::RequestSlotTaken(_)
-        | member::Event::RequestSlotReturned(_)
-        | member::Event::ReportCounted(_) => return Ok(()),
-    };
-    store(tx, MEMBERS, key, &after)
-}
-
 /// A report's place in its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Filed {
@@ -607,26 +535,4 @@ pub(crate) fn summary(
 ) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
     Ok(row.map(|row| (row.clone().into_item(case), row.reporter)))
-}
-
-/// What moderators know of a member.
-pub(crate) fn history(reader: &Reader, member: &MemberId) -> anyhow::Result<MemberHistory> {
-    let row: MemberRow = fetch(reader, MEMBERS, member.as_str().as_bytes())?.unwrap_or_default();
-    Ok(MemberHistory {
-        member: member.clone(),
-        registered_at: row.registered_at.map(Timestamp),
-        reports_made: row.reports_made,
-        reports_received: row.reports_received,
-        reports_decided: row.reports_decided,
-        reports_upheld: row.reports_upheld,
-        members_reported: row.reported,
-        reporters: row.reporters,
-        report_limit: row
-            .report_limit
-            .map(|(per_day, until)| (per_day, Timestamp(until))),
-        cases: row.cases,
-        cases_upheld: u64::from(row.cases_upheld),
-        suspensions: row.suspensions,
-        suspended: row.suspended,
-    })
 }

@@ -18,9 +18,10 @@ use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
     Act, Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Narrowed,
-    OwnView, Page, PageRequest, Past, PastError, QueryError, QueueCounts, QueueFilter, QueueItem,
-    ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, feed, inbox,
-    members, moderation_queue, own, own_rows, own_view, registry, reports, requests, unread,
+    OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueCounts, QueueFilter,
+    QueueItem, ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case, conversation,
+    decisions, feed, inbox, members, moderation_queue, own, own_rows, own_view, registry, reports,
+    requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -259,6 +260,15 @@ impl ReadSide {
         report: ReportId,
     ) -> Result<Answer<ReportItem>, QueryError> {
         reports::query_one(self, member, report).await
+    }
+
+    /// What was decided about a member, the latest first.
+    pub async fn my_decisions(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<OwnDecision>, QueryError> {
+        decisions::query(self, member, page).await
     }
 
     /// The cases of the moderation queue.

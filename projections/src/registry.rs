@@ -11,6 +11,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::decisions::Decisions;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
@@ -35,6 +36,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Decisions),
     ]
 }
 
@@ -96,6 +98,8 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What was decided about a member, and what do they learn of it?
+    Decisions = 14, "decisions";
 }
 
 impl std::fmt::Display for ViewName {

@@ -150,6 +150,7 @@ fn every_free_text_is_personal_or_known_not_to_be() {
         "case-decided.v1 text",
         "case-escalated.v1 text",
         "case-noted.v1 text",
+        "case-reopened.v1 text",
         "cases-decided.v1 facts",
         "cases-decided.v1 text",
         "cases-reversed.v1 text",

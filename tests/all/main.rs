@@ -9,6 +9,7 @@
 )]
 
 mod api_acts;
+mod api_appeals;
 mod api_bad_input;
 mod api_bad_queries;
 mod api_cases;
@@ -26,6 +27,7 @@ mod api_page;
 mod api_paging;
 mod api_readiness;
 mod api_registration;
+mod api_reporters;
 mod api_reports;
 mod api_roles;
 mod api_sender;
@@ -44,6 +46,7 @@ mod audit_refusals;
 mod audit_views;
 mod college_replay;
 mod commands_acts;
+mod commands_appeals;
 mod commands_cases;
 mod commands_facts;
 mod commands_follow_ups;
@@ -51,6 +54,7 @@ mod commands_ids;
 mod commands_kept;
 mod commands_limits;
 mod commands_loading;
+mod commands_reporters;
 mod commands_rules;
 mod event_catalogue;
 mod program_at_rest;

@@ -327,3 +327,27 @@ async fn shows_how_far_an_act_on_many_cases_has_come() {
     assert_eq!(case.decisions[0].act, Some(act));
     world.check();
 }
+
+/// A decided case is opened again by what floods in, and stands where that alone would put it.
+#[tokio::test]
+async fn sorts_last_what_reports_beyond_a_limit_open_again() {
+    let mut world = World::open(&["ann", "bob", "cleo"]);
+    reported(&mut world, "bob", "ann", Category::MinorSafety);
+    decide(&mut world, "bob", "ann", Action::Warn);
+    reported(&mut world, "cleo", "ann", Category::Spam);
+    world.limit_reports("ann", 0);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    let reads = world.reads().await;
+    let page = PageRequest::default();
+    let queue = reads.moderation_queue(&QueueFilter::default(), &page).await;
+    let items = queue.unwrap().items;
+    let told: Vec<_> = items
+        .iter()
+        .map(|item| (item.member.as_str(), item.priority.over_limit))
+        .collect();
+    assert_eq!(told, [("cleo", false), ("bob", true)]);
+    assert_eq!(items[1].priority.severity, Category::Spam.severity());
+    let [_, ann] = history(&world, "bob", "ann").await;
+    assert_eq!(ann.report_limit, Some((0, Timestamp(i64::MAX))));
+    world.check();
+}

@@ -15,6 +15,7 @@ pub mod college;
 pub mod commands;
 pub mod counted;
 pub mod eventful;
+pub mod halting;
 pub mod json_schema;
 pub mod killed;
 pub mod mistaken;

@@ -7,8 +7,10 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::State;
 
 mod acts;
+mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;
+mod case_appeals;
 mod claims;
 mod conversations;
 mod decisions;
@@ -29,6 +31,7 @@ mod reopenings;
 mod report_limits;
 mod reports;
 pub(crate) mod requests;
+mod statements;
 mod store;
 mod suspensions;
 pub(crate) mod unread;
@@ -55,6 +58,8 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(reopenings::router())
         .merge(acts::router())
         .merge(queue_counts::router())
+        .merge(appeals::router())
+        .merge(statements::router())
         .merge(suspensions::router())
         .merge(report_limits::router())
         .merge(audit::router())

@@ -10,8 +10,8 @@ use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
-    Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal,
-    CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
+    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, QueueFilter, QueueItem,
+    QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,8 +24,12 @@ use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
+use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
 use crate::time;
-use crate::words::{Action, AppealOutcome, Category};
+use crate::words::{Action, Category};
+
+mod history;
+use history::History;
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -336,68 +340,6 @@ struct ShownDecision {
     reversal: Option<ShownReversal>,
 }
 
-/// A member's appeal of a decision.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAppeal {
-    text: String,
-    #[schema(format = DateTime)]
-    appealed_at: String,
-    /// Null while it waits; and where a reversal without it answered it.
-    answer: Option<ShownAnswer>,
-}
-
-/// How an appeal was decided.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAnswer {
-    /// Which moderator.
-    by: String,
-    outcome: AppealOutcome,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    decided_at: String,
-}
-
-/// That a decision was reversed.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownReversal {
-    /// Which moderator.
-    by: String,
-    /// Why, as a code; `appeal_granted` where an appeal was.
-    reason: String,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    reversed_at: String,
-}
-
-impl From<CaseAppeal> for ShownAppeal {
-    fn from(appeal: CaseAppeal) -> Self {
-        let answer = |answer: CaseAnswer| ShownAnswer {
-            by: answer.by.to_string(),
-            outcome: answer.outcome.into(),
-            text: answer.text,
-            decided_at: time::format(answer.decided_at.as_millis()),
-        };
-        ShownAppeal {
-            text: appeal.text,
-            appealed_at: time::format(appeal.appealed_at.as_millis()),
-            answer: appeal.answer.map(answer),
-        }
-    }
-}
-
-impl From<CaseReversal> for ShownReversal {
-    fn from(reversal: CaseReversal) -> Self {
-        ShownReversal {
-            by: reversal.by.to_string(),
-            reason: reversal.reason.to_string(),
-            text: reversal.text,
-            reversed_at: time::format(reversal.reversed_at.as_millis()),
-        }
-    }
-}
-
 impl From<CaseDecision> for ShownDecision {
     fn from(decision: CaseDecision) -> Self {
         let time = |at: domain::Timestamp| time::format(at.as_millis());
@@ -462,40 +404,6 @@ struct ContextMessage {
     reported: bool,
 }
 
-/// What moderators know of a member.
-#[derive(Debug, Serialize, ToSchema)]
-struct History {
-    member: String,
-    #[schema(format = DateTime)]
-    registered_at: Option<String>,
-    /// Reports they made.
-    reports_made: u64,
-    /// Of those the ones that were decided.
-    reports_decided: u64,
-    /// Of those the ones that were upheld.
-    reports_upheld: u64,
-    /// How many of their reports a day count by a moderator; null where all do that the policy lets count.
-    report_limit: Option<ShownLimit>,
-    /// Different members whom they reported within 90 days, as of their last report.
-    members_reported: u32,
-    /// Reports about them.
-    reports_received: u64,
-    /// Different members who reported them within 90 days, as of the last report about them.
-    reporters: u32,
-    cases: u64,
-    cases_upheld: u64,
-    suspensions: u64,
-    suspended: bool,
-}
-
-/// How many of a member's reports count.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownLimit {
-    per_day: u32,
-    #[schema(format = DateTime)]
-    until: String,
-}
-
 impl From<CaseReport> for ShownReport {
     fn from(report: CaseReport) -> Self {
         ShownReport {
@@ -528,29 +436,6 @@ impl From<CaseMessage> for ContextMessage {
             unsent_at: message.unsent_at.map(|at| time::format(at.as_millis())),
             removed_at: message.removed_at.map(|at| time::format(at.as_millis())),
             reported: message.reported,
-        }
-    }
-}
-
-impl From<MemberHistory> for History {
-    fn from(history: MemberHistory) -> Self {
-        History {
-            member: history.member.to_string(),
-            registered_at: history.registered_at.map(|at| time::format(at.as_millis())),
-            reports_made: history.reports_made,
-            reports_decided: history.reports_decided,
-            reports_upheld: history.reports_upheld,
-            report_limit: history.report_limit.map(|(per_day, until)| ShownLimit {
-                per_day,
-                until: time::format(until.as_millis()),
-            }),
-            members_reported: history.members_reported,
-            reports_received: history.reports_received,
-            reporters: history.reporters,
-            cases: history.cases,
-            cases_upheld: history.cases_upheld,
-            suspensions: history.suspensions,
-            suspended: history.suspended,
         }
     }
 }

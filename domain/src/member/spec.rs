@@ -22,11 +22,10 @@ struct Story {
 
 /// Nobody knows Ann yet.
 fn unknown() -> Story {
-    let at = Timestamp(0).plus_days(100);
     Story {
         state: State::default(),
         next_version: 0,
-        at,
+        at: Timestamp(0).plus_days(100),
         rules: Rules::default(),
     }
 }
@@ -197,11 +196,8 @@ fn brief(event: &Event<'_>) -> String {
     let day = |at: Timestamp| at.0 / DAY_MS;
     match event {
         Event::MemberRegistered(event) => {
-            format!(
-                "registered {:?} on day {}",
-                event.age_band,
-                day(event.registered_at)
-            )
+            let on = day(event.registered_at);
+            format!("registered {:?} on day {on}", event.age_band)
         }
         Event::AgeBandChanged(event) => format!("now {:?}", event.age_band),
         Event::DmSettingChanged(event) => {

@@ -26,6 +26,20 @@ impl World {
         self.append(&case::stream(case), &Event::Case(event));
     }
 
+    /// Lets so many reports of a member a day count, for as long as time goes.
+    pub fn limit_reports(&mut self, member: &str, per_day: u32) {
+        let (member, at) = (id(member), Timestamp(self.now));
+        let command = member::Command::LimitReports {
+            member: member.clone(),
+            by: id("moderator"),
+            per_day,
+            until: Timestamp(i64::MAX),
+            reason: ReasonCode::new("flooding").unwrap(),
+            at,
+        };
+        self.of_member(&member, &command).unwrap();
+    }
+
     /// Brings every report about `reported` in the conversation of the two into its case, as the reactor does.
     pub fn join(&mut self, reported: &str, reporter: &str) {
         let stream = conversation::stream(conversation_of(reported, reporter));
