@@ -153,12 +153,13 @@ impl Said {
                 said(Ending::Claim(case), None),
                 said(Ending::Appeal(case), decided.appealable_until),
             ],
-            case::Event::CaseClosed(_) => [said(Ending::Appeal(case), None), None],
+            case::Event::CaseClosed(_) | case::Event::CaseReopened(_) => {
+                [said(Ending::Appeal(case), None), None]
+            }
             // The case is open again: what ends is the next decision's.
             case::Event::DecisionReversed(reversed) if reversed.reopened => {
                 [said(Ending::Appeal(case), None), None]
             }
-            case::Event::CaseReopened(_) => [said(Ending::Appeal(case), None), None],
             case::Event::DecisionReversed(_)
             | case::Event::DecisionAppealed(_)
             | case::Event::AppealDecided(_)

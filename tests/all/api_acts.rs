@@ -33,7 +33,8 @@ impl Desk {
         };
         let path = format!("/v1/moderation/queue?sort=oldest&min_position={position}");
         let queue = desk.get("mia", &path).await.json();
-        desk.cases = queue["items"].as_array().unwrap().clone();
+        let items = queue["items"].as_array().unwrap();
+        desk.cases.extend(items.iter().cloned());
         assert_eq!(desk.cases.len(), 3);
         desk
     }
@@ -303,6 +304,15 @@ async fn an_act_is_reversed_by_one_act() {
         3,
         "they wait for another decision"
     );
+    let path = format!("/v1/me/decisions?min_position={position}");
+    let told = desk.door.list(&path, "bob").await;
+    let told = told["items"].as_array().unwrap();
+    assert_eq!(told.len(), 3);
+    for decision in told {
+        assert_eq!(decision["action"], "suspend");
+        assert_eq!(decision["reversal"]["text"], "We were wrong.");
+        assert!(decision["ended_at"].is_string(), "for each of them: {decision}");
+    }
     let case = desk.cases[0]["case_id"].as_str().unwrap();
     let case = desk
         .get("mia", &format!("/v1/moderation/cases/{case}"))

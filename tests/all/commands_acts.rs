@@ -87,9 +87,11 @@ fn of_type(log: &[RecordedEvent], event_type: &str) -> Vec<Event<'static>> {
 /// What acts came to.
 fn told(log: &[RecordedEvent]) -> Vec<ActCarriedOut> {
     let events = of_type(log, "act-carried-out.v1").into_iter();
-    let told = events.filter_map(|event| match event {
-        Event::Act(domain::act::Event::ActCarriedOut(told)) => Some(told),
-        _ => None,
+    let told = events.map(|event| {
+        let Event::Act(domain::act::Event::ActCarriedOut(told)) = event else {
+            panic!("another event");
+        };
+        told
     });
     told.collect()
 }

@@ -63,7 +63,9 @@ mod spec {
         let by = id(by);
         let said = || match action {
             Action::Nothing => String::new(),
-            _ => "x".to_owned(),
+            Action::Warn | Action::RemoveMessages | Action::Limit | Action::Suspend => {
+                "x".to_owned()
+            }
         };
         Command::DecideCase {
             decision: DecisionId::of(&by, &CommandId::new(name).unwrap()),
