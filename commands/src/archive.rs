@@ -77,7 +77,7 @@ impl Archive {
                     }
                     last = id;
                     way = None;
-                } else if comes_before(record.event_type()) {
+                } else if comes_before(record) {
                     way.get_or_insert(before);
                 } else {
                     way = None;
@@ -137,10 +137,11 @@ impl Archive {
 }
 
 /// Whether events of this type lead to the command after them: what time ended, or a step.
-fn comes_before(event_type: &str) -> bool {
-    is_timed(event_type)
+fn comes_before(record: &RecordedEvent) -> bool {
+    // An appeal's decision closes its case by itself.
+    is_timed(record.event_type()) && record.actor().starts_with("timer/")
         || matches!(
-            codec::name(event_type),
+            codec::name(record.event_type()),
             "request-slot-taken" | "report-counted"
         )
 }

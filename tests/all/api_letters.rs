@@ -201,7 +201,7 @@ async fn only_what_belongs_to_an_event_that_cannot_be_applied_waits_until_an_ope
     let data: Value = serde_json::from_slice(told.data()).unwrap();
     assert_eq!(
         data,
-        json!({"by": "otto", "view": "requests", "view_version": 2, "stream": at.stream, "version": first, "reason": "unreadable", "text": "As agreed."})
+        json!({"by": "otto", "view": "requests", "view_version": 3, "stream": at.stream, "version": first, "reason": "unreadable", "text": "As agreed."})
     );
     assert_eq!(at.seen().await, (json!(3), json!(3), 2));
     assert_eq!(at.letters("requests").await, [] as [Value; 0]);

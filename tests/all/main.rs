@@ -90,6 +90,7 @@ mod tables_recovery;
 mod tables_versions;
 mod views_conversation;
 mod views_crashes;
+mod views_decisions;
 mod views_feed;
 mod views_inbox;
 mod views_letters;
