@@ -179,12 +179,17 @@ operations! {
     "get_moderation_queue",
         "The cases that wait, the most urgent first; without `state` all but closed ones. A cursor is for one filter and order.",
         "",
-        r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "appealed_at": null}], "next_cursor": null}"#,
+        r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "appealed_at": null, "revision": 1}], "next_cursor": null}"#,
+        [];
+    "get_moderation_queue_counts",
+        "How many cases there are in each state, how many of each category wait (closed ones are left out, as the queue leaves them out), how many nobody holds, how many have an appeal that waits, and how many the caller holds. Counted as cases change, so that it costs the same however many there are.",
+        "",
+        r#"{"states": [{"state": "open", "cases": 2}, {"state": "claimed", "cases": 1}, {"state": "decided", "cases": 0}, {"state": "closed", "cases": 0}], "categories": [{"category": "spam", "cases": 3}, {"category": "scam", "cases": 0}], "unclaimed": 2, "escalated": 0, "appealed": 0, "mine": 1}"#,
         [];
     "get_moderation_cases_id",
         "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded before anything is shown: by whom, for what purpose, and which messages.",
         "",
-        r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "notes": [], "decisions": [], "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "removed_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_received": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#,
+        r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "revision": 1, "notes": [], "decisions": [], "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "removed_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_decided": 0, "reports_upheld": 0, "report_limit": null, "members_reported": 0, "reports_received": 1, "reporters": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#,
         [NotFound, Damaged];
     "post_moderation_cases_id_claim",
         "One moderator at a time works on a case. A claim lapses 30 minutes after its holder's last act (claiming again, a note), by an event, and then the case is open again. Claiming a case that one holds makes the claim last longer. Who escalated a case cannot claim it.",
@@ -212,6 +217,23 @@ operations! {
         "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it. Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
         r#"{"reason": "mistake", "text": "The message was not yours."}"#,
         REACHED, [OwnCase, InvalidDecision, NotFound];
+    "post_moderation_cases_id_reopen",
+        "Opens a decided or closed case again, because somebody asks, so that it is claimed and decided once more; what was decided before goes on as it is. Messages that were judged harmless do not come back by being reported again: the report is answered as before, with the earliest one's id, and the case stays closed until a message is newly reported or a moderator does this. A `text` is shown among the notes.",
+        r#"{"reason": "asked", "text": "The member who reported it wrote to us."}"#, REACHED, [OwnCase, InvalidNote, NotFound];
+    "post_moderation_members_id_decisions",
+        "Decides up to 200 cases of one member as one act, without claiming them. Each is named with the `revision` at which the caller saw it, and is passed over where it has moved on: newly reported, held by another, decided, left to another moderator since, or a case of the caller's own conversation. Each case has a decision of its own; what is done to the member (`limit`, `suspend`) is done once, where any case was decided. `remove_messages` is not among the actions: messages are named one by one. It is answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come, and what had moved on.",
+        r#"{"cases": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "revision": 1}], "action": "suspend", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour."}"#,
+        r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
+        [InvalidMember, InvalidDecision];
+    "get_moderation_acts_id",
+        "An act on many cases: what it does, how many cases it names, how many are decided so far, and, once all were gone through (`finished`), which had moved on and why.",
+        "",
+        r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "member": "cat", "by": "mia", "action": "suspend", "until": null, "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour.", "decided_at": "2026-11-23T07:25:21.874Z", "total": 2, "decided": 1, "moved_on": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "why": "claimed"}], "finished": true, "reversal": null}"#,
+        [NotFound, Damaged];
+    "post_moderation_acts_id_reverse",
+        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted. Decisions that were reversed before, and those on cases of the caller's own conversation, are told in `moved_on` of the reversal. Answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come.",
+        r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
+        REACHED, [InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,
@@ -224,6 +246,13 @@ operations! {
         "",
         r#"{"from": "2026-01-01", "to": "2026-06-30", "notices": {"submitted": 3, "processed_by_automated_means": 0, "by_category": [{"category": "spam", "submitted": 3}]}, "cases_opened": 2, "decisions": {"taken": 1, "taken_by_automated_means": 0, "median_time_ms": 3604480, "by_ground": [{"action": "limit", "ground": "unsolicited_advertising", "source": "notices", "taken": 1}], "left_out": {"grounds": 0, "taken": 0}}, "appeals": {"received": 1, "upheld": 1, "reversed": 0, "median_time_ms": 86245376}, "reversals": {"on_appeal": 0, "own_initiative": 0}, "restrictions_in_force": {"suspensions": 0, "limits": 1}}"#,
         [NotAcceptable];
+    "put_moderation_members_id_report_limit",
+        "Until the time in `until`, no more than `per_day` of the member's reports within 24 hours count (none without it): the others are kept and answered alike, stand in their cases with `over_limit`, count for nobody's `reporters`, and are sorted last. Nothing tells the member. It ends by itself, by an event; put again, the new one takes the place of the first.",
+        r#"{"until": "2999-01-01T00:00:00Z", "reason": "flooding"}"#,
+        REACHED, [InvalidMember, InvalidReportLimit, NotFound];
+    "delete_moderation_members_id_report_limit",
+        "Lets all of the member's reports count again that the policy lets count; those made meanwhile stay as they are. Where there is no limit nothing changes.",
+        "", REACHED, [InvalidMember, NotFound];
     "get_audit_members_id_inbox",
         "The inbox that the member was shown at a moment. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
         "", r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#, [];

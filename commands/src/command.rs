@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
+use domain::act::{Looked, SeenCase};
 use domain::case::{AppealOutcome, Category, Ruling, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
-    CaseId, CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ViewId, causation_id,
-    correlation_id,
+    ActId, CaseId, CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ViewId,
+    causation_id, correlation_id,
 };
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -121,6 +121,22 @@ pub enum Command {
         /// What the member is told.
         text: String,
     },
+    /// A moderator sets how many of a member's reports a day count.
+    LimitReports {
+        /// Whose.
+        member: MemberId,
+        /// How many within 24 hours.
+        per_day: u32,
+        /// Until when.
+        until: Timestamp,
+        /// Why, as a code.
+        reason: ReasonCode,
+    },
+    /// A moderator lets all of them count again.
+    LiftReportLimit {
+        /// Whose.
+        member: MemberId,
+    },
     /// A moderator ends a suspension.
     ReinstateMember {
         /// Whose.
@@ -170,6 +186,33 @@ pub enum Command {
         case: CaseId,
         /// What is decided.
         ruling: Ruling,
+    },
+    /// A moderator opens a decided case again.
+    ReopenCase {
+        /// Which.
+        case: CaseId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
+    },
+    /// A moderator decides many cases of one member as one act.
+    DecideCases {
+        /// Whose.
+        member: MemberId,
+        /// Which, and as what they were seen.
+        cases: Vec<SeenCase>,
+        /// What is decided.
+        ruling: Ruling,
+    },
+    /// A moderator takes back what an act on many cases changed.
+    ReverseCases {
+        /// Which act.
+        act: ActId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
     },
     /// The actor appeals a decision on them.
     AppealDecision {
@@ -322,6 +365,11 @@ impl Command {
             Self::NoteOnCase { .. } => "NoteOnCase",
             Self::EscalateCase { .. } => "EscalateCase",
             Self::DecideCase { .. } => "DecideCase",
+            Self::LimitReports { .. } => "LimitReports",
+            Self::LiftReportLimit { .. } => "LiftReportLimit",
+            Self::ReopenCase { .. } => "ReopenCase",
+            Self::DecideCases { .. } => "DecideCases",
+            Self::ReverseCases { .. } => "ReverseCases",
             Self::AppealDecision { .. } => "AppealDecision",
             Self::DecideAppeal { .. } => "DecideAppeal",
             Self::ReverseDecision { .. } => "ReverseDecision",

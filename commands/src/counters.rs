@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 43] = [
+const COMMANDS: [&str; 51] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -53,6 +53,14 @@ const COMMANDS: [&str; 43] = [
     "AppealDecision",
     "DecideAppeal",
     "ReverseDecision",
+    "ReopenCase",
+    "LimitReports",
+    "LiftReportLimit",
+    "EndReportLimit",
+    "DecideCases",
+    "ReverseCases",
+    "DecideByAct",
+    "CarryOut",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
@@ -188,6 +196,7 @@ fn index_of(name: &Named) -> usize {
             CommandName::AppealDecision => 23,
             CommandName::DecideAppeal => 24,
             CommandName::ReverseDecision => 25,
+            CommandName::ReopenCase => 26,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -219,6 +228,9 @@ fn name_of(task: &Task) -> Named {
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
             member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
             member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
+            member::Command::LimitReports { .. } => Named::Other("LimitReports"),
+            member::Command::LiftReportLimit { .. } => Named::Other("LiftReportLimit"),
+            member::Command::EndReportLimit { .. } => Named::Other("EndReportLimit"),
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
@@ -232,6 +244,8 @@ fn name_of(task: &Task) -> Named {
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),
+            case::Command::ReopenCase { .. } => Named::Client(CommandName::ReopenCase),
+            case::Command::DecideByAct(_) => Named::Other("DecideByAct"),
             case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
             case::Command::AppealDecision { .. } => Named::Client(CommandName::AppealDecision),
             case::Command::DecideAppeal { .. } => Named::Client(CommandName::DecideAppeal),
@@ -245,5 +259,8 @@ fn name_of(task: &Task) -> Named {
         Task::Reactor(_) => Named::Other("Checkpoint"),
         Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),
         Task::Act(act::Command::SkipEvent(_)) => Named::Other("SkipEvent"),
+        Task::Act(act::Command::DecideCases(_)) => Named::Other("DecideCases"),
+        Task::Act(act::Command::ReverseCases(_)) => Named::Other("ReverseCases"),
+        Task::Act(act::Command::CarryOut(_)) => Named::Other("CarryOut"),
     }
 }

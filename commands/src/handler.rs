@@ -199,6 +199,8 @@ impl CommandHandler {
             envelope.command,
             Command::ReportMessage { .. }
                 | Command::DecideCase { .. }
+                | Command::DecideCases { .. }
+                | Command::ReverseCases { .. }
                 | Command::DecideAppeal { .. }
                 | Command::ReverseDecision { .. }
         );

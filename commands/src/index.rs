@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{CaseId, CommandId, DecisionId, MemberId, ReportId};
+use domain::ids::{ActId, CaseId, CommandId, DecisionId, MemberId, ReportId};
 use domain::time::Timestamp;
 use domain::{case, codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
@@ -31,6 +31,7 @@ const REPORTS: &str = "reports";
 const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
 const UPHELD: &str = "upheld";
+const REVERSED: &str = "reversed";
 const SLOTS: &str = "slots";
 const DECISIONS: &str = "decisions";
 
@@ -44,6 +45,8 @@ const SLOT_RETURNED: &str = "request-slot-returned";
 /// What the reactor `cases` is there for.
 const REPORT: &str = "messages-reported";
 const CASE_DECIDED: &str = "case-decided";
+const CASES_DECIDED: &str = "cases-decided";
+const CASES_REVERSED: &str = "cases-reversed";
 const DECISION_REVERSED: &str = "decision-reversed";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
@@ -74,12 +77,16 @@ fn matters(event_type: &str) -> bool {
             | "member-suspended"
             | "member-reinstated"
             | "suspension-ended"
+            | "report-limit-set"
+            | "report-limit-lifted"
+            | "report-limit-ended"
             | "case-claimed"
             | "case-released"
             | "claim-lapsed"
             | "case-noted"
             | "case-escalated"
             | "case-closed"
+            | "case-reopened"
             | CASE_DECIDED
             | DECISION_REVERSED
             | "member-restricted"
@@ -90,8 +97,15 @@ fn matters(event_type: &str) -> bool {
     )
 }
 
-/// Whether events of this type are a client's command's own: not a step on its way, nor what follows from it.
-pub(crate) fn is_clients(event_type: &str) -> bool {
+/// Whether an event is a client's command's own: not a step on its way, nor what follows from it. What happens to a case
+/// may be either, of one type: who acts in what follows is no member, and told by a `/`.
+pub(crate) fn is_clients(event: &RecordedEvent) -> bool {
+    let follows = event.stream().starts_with("case-") && event.actor().contains('/');
+    is_of_clients(event.event_type()) && !follows
+}
+
+/// Whether clients' commands write events of this type.
+fn is_of_clients(event_type: &str) -> bool {
     !matches!(
         codec::name(event_type),
         "request-slot-taken"
@@ -100,12 +114,14 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "case-opened"
             | "report-joined"
             | "suspension-ended"
+            | "report-limit-ended"
             | "claim-lapsed"
             | "case-closed"
             | "member-restricted"
             | "restriction-ended"
             | "restriction-lifted"
             | "messages-removed"
+            | "act-carried-out"
             | "messages-restored"
             | "reactor-checkpoint"
     )
@@ -141,13 +157,14 @@ impl View<WriteSideCodec> for WriteSide {
             TIMERS,
             CAUSES,
             UPHELD,
+            REVERSED,
             SLOTS,
             DECISIONS,
         ]
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        is_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
+        is_of_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
     }
 
     /// What it does not know, decisions would be wrong about.
@@ -161,13 +178,16 @@ impl View<WriteSideCodec> for WriteSide {
         event: &RecordedEvent,
         decoded: &Option<Event<'_>>,
     ) -> Result<(), ApplyError> {
-        if is_clients(event.event_type()) {
+        if is_clients(event) {
             self.filter
                 .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if matches!(name, REPORT | CASE_DECIDED | DECISION_REVERSED) {
+        if matches!(
+            name,
+            REPORT | CASE_DECIDED | DECISION_REVERSED | CASES_DECIDED | CASES_REVERSED
+        ) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
@@ -236,6 +256,10 @@ impl View<WriteSideCodec> for WriteSide {
                 }
             }
             Some(Event::Case(case::Event::DecisionReversed(reversed))) => {
+                if let Some(act) = reversed.act {
+                    let key = Key::new().fixed(act.0.as_bytes());
+                    tx.put(REVERSED, &key.fixed(reversed.decision.0.as_bytes()), &[])?;
+                }
                 let key = upheld_key(&reversed.reported, event.stream(), reversed.decision);
                 let row = tx.get(UPHELD, &key)?.and_then(|row| Upheld::decode(&row));
                 if let Some(row) = row {
@@ -498,6 +522,16 @@ pub(crate) fn upheld(
         }
     }
     Ok(u32::try_from(upheld).unwrap_or(u32::MAX))
+}
+
+/// How many decisions of an act on many cases are reversed.
+pub(crate) fn reversed_of(reader: &Reader, act: ActId) -> Result<u32, TableError> {
+    let mut reversed = 0;
+    for row in reader.scan(REVERSED, &Span::prefix(act.0.as_bytes()), Order::Ascending)? {
+        row?;
+        reversed += 1;
+    }
+    Ok(reversed)
 }
 
 /// Where the causes of the `cases` reactor after a position stand, in the order of the log; at most `max`.

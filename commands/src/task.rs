@@ -127,6 +127,9 @@ impl Task {
                 | member::Command::ChangeDmSetting { .. }
                 | member::Command::SuspendMember { .. }
                 | member::Command::ReinstateMember { .. }
+                | member::Command::LimitReports { .. }
+                | member::Command::LiftReportLimit { .. }
+                | member::Command::EndReportLimit { .. }
                 | member::Command::EndSuspension { .. }
                 | member::Command::RestrictMember(_)
                 | member::Command::EndRestriction { .. }
@@ -205,6 +208,7 @@ impl Task {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
             Task::Case(command) => put_case_time(command, at),
+            Task::Act(act::Command::DecideCases(command)) => command.at = at,
             Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
@@ -234,7 +238,7 @@ impl Task {
                 .into_iter()
                 .map(Event::Reactor)
                 .collect()),
-            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)
+            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)?
                 .into_iter()
                 .map(Event::Act)
                 .collect()),
@@ -273,6 +277,7 @@ impl Task {
             (Task::Member(command), State::Member(state)) => member::already(state, command),
             (Task::Case(command), State::Case(state)) => case::already(state, command),
             (Task::Policy(command), State::Policy(state)) => policy::already(state, command),
+            (Task::Act(command), State::Act(state)) => act::already(state, command),
             (
                 Task::Conversation(_)
                 | Task::Member(_)
@@ -412,19 +417,20 @@ impl Task {
 }
 
 fn put_case_time(command: &mut case::Command, now: Timestamp) {
-    use case::Command as C;
+    use case::{Command as C, DecideByAct};
     match command {
         C::ClaimCase { at, .. }
         | C::ReleaseCase { at, .. }
         | C::NoteOnCase { at, .. }
         | C::EscalateCase { at, .. }
         | C::DecideCase { at, .. }
+        | C::DecideByAct(DecideByAct { at, .. })
         | C::AppealDecision { at, .. }
         | C::DecideAppeal { at, .. }
         | C::ReverseDecision { at, .. }
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
-        C::JoinReport(_) | C::DiscloseCase { .. } => {}
+        C::JoinReport(_) | C::DiscloseCase { .. } | C::ReopenCase { .. } => {}
     }
 }
 
@@ -517,6 +523,9 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::ChangeDmSetting { at, .. }
         | member::Command::SuspendMember { at, .. }
         | member::Command::ReinstateMember { at, .. }
+        | member::Command::LimitReports { at, .. }
+        | member::Command::LiftReportLimit { at, .. }
+        | member::Command::EndReportLimit { at, .. }
         | member::Command::EndSuspension { at, .. }
         | member::Command::EndRestriction { at, .. }
         | member::Command::LiftRestriction { at, .. } => *at = time,

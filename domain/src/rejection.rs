@@ -8,6 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::act::MovedOn;
 use crate::evidence::{Cause, Evidence};
 use crate::ids::MemberId;
 use crate::text::TextProblem;
@@ -59,6 +60,8 @@ pub enum Code {
     SameModerator,
     /// The case was decided, and nothing was reported since.
     AlreadyDecided,
+    /// A limit of a member's reports that is over before it begins, or no limit.
+    InvalidReportLimit,
     /// A note that says nothing or too much.
     InvalidNote,
     /// A decision without what every decision has, or with an end that cannot be.
@@ -80,6 +83,8 @@ pub enum Code {
     SlotNeeded,
     /// The report is new: count it on the reporter's stream first, then decide again. Never leaves the write side.
     CountNeeded,
+    /// An act on many cases passes the case over. Never leaves the write side.
+    MovedOn,
 }
 
 impl Code {
@@ -107,6 +112,7 @@ impl Code {
             Code::NotClaimed => "not_claimed",
             Code::SameModerator => "same_moderator",
             Code::AlreadyDecided => "already_decided",
+            Code::InvalidReportLimit => "invalid_report_limit",
             Code::InvalidNote => "invalid_note",
             Code::InvalidDecision => "invalid_decision",
             Code::OwnCase => "own_case",
@@ -117,6 +123,7 @@ impl Code {
             Code::InvalidAppeal => "invalid_appeal",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
+            Code::MovedOn => "moved_on",
         }
     }
 }
@@ -132,6 +139,7 @@ pub struct Rejection {
     field: Option<&'static str>,
     range: Option<(u64, u64)>,
     problem: Option<TextProblem>,
+    moved_on: Option<MovedOn>,
 }
 
 impl Rejection {
@@ -146,6 +154,7 @@ impl Rejection {
             field: None,
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 
@@ -204,6 +213,14 @@ impl Rejection {
         self
     }
 
+    /// Why an act on many cases passes a case over.
+    pub fn passes_over(why: MovedOn) -> Rejection {
+        Rejection {
+            moved_on: Some(why),
+            ..Rejection::of_command(Code::MovedOn)
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.code
@@ -251,6 +268,11 @@ impl Rejection {
         self.problem
     }
 
+    /// Why an act on many cases passes the case over, where it does.
+    pub fn moved_on(&self) -> Option<MovedOn> {
+        self.moved_on
+    }
+
     /// The event that records this refusal of `by`'s command, which concerned `other`.
     pub fn to_event(
         &self,
@@ -280,6 +302,7 @@ impl Rejection {
             field: recorded_field(event.code),
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 }
@@ -327,6 +350,7 @@ pub enum CommandName {
     AppealDecision,
     DecideAppeal,
     ReverseDecision,
+    ReopenCase,
 }
 
 /// `command-refused.v2`: a command was refused for what was so then.

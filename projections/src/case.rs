@@ -10,7 +10,7 @@ use anyhow::Context;
 use domain::case::{self, Action, AppealOutcome, Category};
 use domain::conversation as events;
 use domain::event::Event;
-use domain::ids::{CaseId, DecisionId, MemberId, ReasonCode, ReportId};
+use domain::ids::{ActId, CaseId, DecisionId, MemberId, ReasonCode, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent, StreamName};
 
@@ -101,7 +101,7 @@ pub struct CaseMessage {
     pub reported: bool,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseNote {
     /// Who wrote it.
@@ -135,6 +135,8 @@ pub struct CaseDecision {
     pub decided_at: Timestamp,
     /// From when on the member can appeal no more; none where there is nothing to appeal.
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of, where it is.
+    pub act: Option<ActId>,
     /// The member's appeal.
     pub appeal: Option<CaseAppeal>,
     /// That it was reversed.
@@ -187,8 +189,18 @@ pub struct MemberHistory {
     pub registered_at: Option<Timestamp>,
     /// Reports they made.
     pub reports_made: u64,
+    /// Of those the ones that were decided.
+    pub reports_decided: u64,
+    /// Of those the ones that were upheld.
+    pub reports_upheld: u64,
+    /// How many of their reports a day count by a moderator, and until when; none where no moderator says so.
+    pub report_limit: Option<(u32, Timestamp)>,
+    /// Different members whom they reported within 90 days, as of their last report.
+    pub members_reported: u32,
     /// Reports about them.
     pub reports_received: u64,
+    /// Different members who reported them within 90 days, as of the last report about them.
+    pub reporters: u32,
     /// Cases about them.
     pub cases: u64,
     /// Cases about them that were upheld.
@@ -333,6 +345,7 @@ async fn decision(
         facts: decided.facts.as_str().to_owned(),
         decided_at: Timestamp(event.at_ms()),
         appealable_until: decided.appealable_until,
+        act: decided.act,
         appeal,
         reversal,
     })
@@ -402,6 +415,8 @@ async fn note(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<
         (noted.by, noted.text)
     } else if let Event::Case(case::Event::CaseEscalated(escalated)) = decoded {
         (escalated.by, escalated.text)
+    } else if let Event::Case(case::Event::CaseReopened(reopened)) = decoded {
+        (reopened.by, reopened.text)
     } else {
         anyhow::bail!("the event of a note is none");
     };

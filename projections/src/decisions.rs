@@ -26,6 +26,8 @@ const ROWS: &str = "rows";
 const BY_ID: &str = "by_id";
 /// The worst category reported, by case.
 const CATEGORIES: &str = "categories";
+/// The decisions of an act on many cases, by act and place: what it restricts was done once for all of them.
+const OF_ACTS: &str = "of_acts";
 /// Suspensions in force: by member and place.
 const SUSPENDING: &str = "suspending";
 
@@ -114,7 +116,7 @@ impl View<DomainCodec> for Decisions {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &[ROWS, BY_ID, CATEGORIES, SUSPENDING]
+        &[ROWS, BY_ID, CATEGORIES, OF_ACTS, SUSPENDING]
     }
 
     fn wants(&self, event_type: &str) -> bool {
@@ -180,7 +182,15 @@ fn of_case(
                 answered: None,
                 reversed: None,
             };
-            put(tx, recorded, &decided.reported, &row).map(drop)
+            let key = put(tx, recorded, &decided.reported, &row)?;
+            match decided.act {
+                Some(act) => Ok(tx.put(
+                    OF_ACTS,
+                    &Key::new().fixed(act.0.as_bytes()).fixed(&key),
+                    &[],
+                )?),
+                None => Ok(()),
+            }
         }
         C::DecisionAppealed(appealed) => change(tx, appealed.decision, |row| {
             row.appealed = Some(version);
@@ -199,7 +209,8 @@ fn of_case(
         | C::ClaimLapsed(_)
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
-        | C::CaseClosed(_) => Ok(()),
+        | C::CaseClosed(_)
+        | C::CaseReopened(_) => Ok(()),
     }
 }
 
@@ -235,11 +246,10 @@ fn of_member(
         M::MemberRestricted(restricted) => match restricted.restriction {
             Restriction::Limit => Ok(()),
             Restriction::Suspension => {
-                let key = tx.get(BY_ID, restricted.decision.0.as_bytes())?;
-                let Some(key) = key.map(|key| key.to_vec()) else {
-                    return Ok(());
-                };
-                Ok(tx.put(SUSPENDING, &key, &[])?)
+                for key in rows_of(tx, restricted.decision)? {
+                    tx.put(SUSPENDING, &key, &[])?;
+                }
+                Ok(())
             }
         },
         M::RestrictionEnded(ended) => {
@@ -265,6 +275,9 @@ fn of_member(
         | M::DmSettingChanged(_)
         | M::RequestSlotTaken(_)
         | M::RequestSlotReturned(_)
+        | M::ReportLimitSet(_)
+        | M::ReportLimitLifted(_)
+        | M::ReportLimitEnded(_)
         | M::ReportCounted(_) => Ok(()),
     }
 }
@@ -306,12 +319,25 @@ fn change_at(tx: &mut Tx<'_>, key: &[u8], change: impl FnOnce(&mut Row)) -> Resu
 
 /// What a decision restricts is over.
 fn restriction_over(tx: &mut Tx<'_>, decision: DecisionId, at: i64) -> Result<(), ApplyError> {
-    let key = tx.get(BY_ID, decision.0.as_bytes())?;
-    let Some(key) = key.map(|key| key.to_vec()) else {
-        return Ok(());
-    };
-    tx.delete(SUSPENDING, &key)?;
-    change_at(tx, &key, |row| row.ended_at = Some(at))
+    for key in rows_of(tx, decision)? {
+        tx.delete(SUSPENDING, &key)?;
+        change_at(tx, &key, |row| row.ended_at = Some(at))?;
+    }
+    Ok(())
+}
+
+/// The rows of what restricts a member under this id: of a decision its own, of an act those of all its decisions.
+fn rows_of(tx: &mut Tx<'_>, decision: DecisionId) -> Result<Vec<Vec<u8>>, ApplyError> {
+    let id = decision.0.as_bytes();
+    if let Some(key) = tx.get(BY_ID, id)? {
+        return Ok(vec![key.to_vec()]);
+    }
+    let mut keys = Vec::new();
+    for row in tx.scan(OF_ACTS, &Span::prefix(id), Order::Ascending)? {
+        let (key, _) = row?;
+        keys.extend(key.split_at_checked(id.len()).map(|(_, key)| key.to_vec()));
+    }
+    Ok(keys)
 }
 
 /// Ends the suspensions of a member that are in force: all, or the one by hand. One whose own end came before this event

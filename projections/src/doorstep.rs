@@ -422,6 +422,9 @@ fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option
         },
         member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => None,
     }
 }

@@ -329,7 +329,8 @@ fn of_case(
         | C::ClaimLapsed(_)
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
-        | C::CaseClosed(_) => return Ok(()),
+        | C::CaseClosed(_)
+        | C::CaseReopened(_) => return Ok(()),
     };
     if action.upholds() {
         note(tx, recorded, reported, None, Changed::Decisions.bit())?;
@@ -356,6 +357,9 @@ fn decisions_of(event: &member::Event<'_>) -> u8 {
         | member::Event::AgeBandChanged(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => false,
     };
     if changes { Changed::Decisions.bit() } else { 0 }
@@ -428,6 +432,9 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::RestrictionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => false,
     };
     Ok(if sets { Changed::DmSetting.bit() } else { 0 })

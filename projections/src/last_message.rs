@@ -107,11 +107,13 @@ impl<'a> Content<'a> {
 impl<'a> Shown<'a> {
     /// The message of `mark`, in the row of the member on `side`.
     pub(crate) fn new(mark: Mark, side: Side, content: Content<'a>) -> Self {
-        let content = match content {
-            content if mark.unsent || mark.removed => content.unsent(),
+        let content = if mark.unsent || mark.removed {
+            content.unsent()
+        } else if matches!(content, Content::Here { .. }) {
+            content
+        } else {
             // It may have been removed, and is shown again.
-            Content::Unsent { .. } | Content::InLog { .. } => Content::in_log(mark),
-            content @ Content::Here { .. } => content,
+            Content::in_log(mark)
         };
         Self {
             number: mark.number,

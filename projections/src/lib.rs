@@ -67,7 +67,9 @@ pub use iso_week::{IsoWeek, NoWeek};
 pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};
 pub use moderation_log::{Done, LogItem};
-pub use moderation_queue::{CaseState, QueueFilter, QueueItem, QueueSort};
+pub use moderation_queue::{
+    Act, ActStep, CaseState, QueueCounts, QueueFilter, QueueItem, QueueSort,
+};
 pub use own::{names, own_views};
 pub use own_rows::{Narrowed, Why, WrongParameter};
 pub use own_view::{List, OWN_NAME_BYTES_MAX, OwnView, Part, Staff};

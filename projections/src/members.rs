@@ -221,6 +221,9 @@ fn row_after(
         member::Event::MemberRegistered(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => None,
     }
 }

@@ -65,6 +65,12 @@ pub enum Done {
     Answered(AppealOutcome),
     /// A decision was taken back.
     Reversed,
+    /// A decided case was opened again.
+    Reopened,
+    /// Fewer of a member's reports count for a time.
+    ReportsLimited,
+    /// All of them count again.
+    ReportsUnlimited,
     /// A member was suspended by hand.
     Suspended,
     /// Such a suspension was ended by hand.
@@ -84,6 +90,9 @@ impl Done {
             | Done::Decided(_)
             | Done::Answered(_)
             | Done::Reversed
+            | Done::Reopened
+            | Done::ReportsLimited
+            | Done::ReportsUnlimited
             | Done::Suspended
             | Done::Reinstated => true,
         }
@@ -108,7 +117,7 @@ impl View<DomainCodec> for ModerationLog {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Case])
+        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Case, Topic::Look])
     }
 
     fn apply(
@@ -152,6 +161,7 @@ fn of_case<'e>(event: &'e case::Event<'_>) -> Option<Act<'e>> {
         Event::DecisionAppealed(it) => (Done::Appealed, &it.reported, &it.reported),
         Event::AppealDecided(it) => (Done::Answered(it.outcome), &it.by, &it.reported),
         Event::DecisionReversed(it) => (Done::Reversed, &it.by, &it.reported),
+        Event::CaseReopened(it) => (Done::Reopened, &it.by, &it.reported),
         Event::CaseOpened(_) | Event::CaseClosed(_) => return None,
     })
 }
@@ -161,6 +171,8 @@ fn of_member<'e>(event: &'e member::Event<'_>) -> Option<Act<'e>> {
     match event {
         Event::MemberSuspended(it) => Some((Done::Suspended, &it.by, &it.member)),
         Event::MemberReinstated(it) => Some((Done::Reinstated, &it.by, &it.member)),
+        Event::ReportLimitSet(it) => Some((Done::ReportsLimited, &it.by, &it.member)),
+        Event::ReportLimitLifted(it) => Some((Done::ReportsUnlimited, &it.by, &it.member)),
         Event::MemberRegistered(_)
         | Event::AgeBandChanged(_)
         | Event::DmSettingChanged(_)
@@ -171,6 +183,7 @@ fn of_member<'e>(event: &'e member::Event<'_>) -> Option<Act<'e>> {
         | Event::RestrictionEnded(_)
         | Event::RequestSlotTaken(_)
         | Event::RequestSlotReturned(_)
+        | Event::ReportLimitEnded(_)
         | Event::ReportCounted(_) => None,
     }
 }

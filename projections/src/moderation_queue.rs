@@ -5,22 +5,22 @@
 //! while an appeal waits), then the rank by the domain's rule
 //! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
 //! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
-//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), per pair of
-//! reporter and reported until a report 90 days later, per member.
+//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
+//! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
+//! per count of the queue (`counts.rs`).
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, DecisionId, MemberId};
-use domain::member::{self, Restriction};
-use domain::time::{DAY_MS, Timestamp};
+use domain::member;
+use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
-use tables::key::{Key, Parts};
+use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx, View, WaitKey};
 
 use crate::ViewName;
-use crate::case::MemberHistory;
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{fetch, load, store};
 use crate::topic::Topic;
@@ -31,15 +31,23 @@ const AGES: &str = "ages";
 const BY_MEMBER: &str = "by_member";
 const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
-const REPORTERS: &str = "reporters";
-const EXPIRIES: &str = "expiries";
 const NOTES: &str = "notes";
 const DECISIONS: &str = "decisions";
 const MADE: &str = "made";
 
 mod acts;
+mod bulk;
+mod counts;
+mod members;
 mod query;
+mod windows;
 pub(crate) use acts::{Placed, Ruled, decided, noted};
+pub(crate) use bulk::query as act;
+pub use bulk::{Act, ActStep};
+pub use counts::QueueCounts;
+pub(crate) use counts::query as counts;
+use members::MemberRow;
+pub(crate) use members::history;
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -100,6 +108,10 @@ pub struct QueueFilter {
     pub member: Option<MemberId>,
     /// Held by this moderator.
     pub claimed_by: Option<MemberId>,
+    /// Opened before this time.
+    pub opened_before: Option<Timestamp>,
+    /// Opened at this time or later.
+    pub opened_after: Option<Timestamp>,
     /// In this order.
     pub sort: QueueSort,
 }
@@ -143,6 +155,9 @@ pub struct QueueItem {
     pub claimed_until: Option<Timestamp>,
     /// Who left it to another moderator.
     pub escalated_by: Option<MemberId>,
+    /// How often what is to be decided changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another. Equal to that of the case itself once its reports have joined it.
+    pub revision: u64,
     /// When the member made the appeal that has waited longest; none where none waits.
     pub appealed_at: Option<Timestamp>,
 }
@@ -168,6 +183,11 @@ struct CaseRow {
     claimed_by: Option<MemberId>,
     claimed_until: Option<i64>,
     escalated_by: Option<MemberId>,
+    /// Whether it was ever upheld.
+    was_upheld: bool,
+    revision: u64,
+    /// Reports that joined it and are yet to be decided.
+    pending: u64,
     /// How many decisions that stand upheld its reports.
     upheld_by: u32,
     /// The decisions with an appeal that waits, and since when, in the order of the appeals.
@@ -175,6 +195,10 @@ struct CaseRow {
 }
 
 impl CaseRow {
+    fn is_decided(&self) -> bool {
+        matches!(self.state, CaseState::Decided | CaseState::Closed)
+    }
+
     fn priority(&self) -> PriorityInputs {
         PriorityInputs {
             severity: self.severity,
@@ -217,6 +241,7 @@ impl CaseRow {
             claimed_by: self.claimed_by,
             claimed_until: self.claimed_until.map(Timestamp),
             escalated_by: self.escalated_by,
+            revision: self.revision,
             appealed_at: self.appeals.first().map(|(_, at)| Timestamp(*at)),
         }
     }
@@ -235,20 +260,6 @@ fn categories_of(bits: u16) -> impl Iterator<Item = Category> {
         .filter(move |category| bits & bit_of(*category) != 0)
 }
 
-/// What moderators know of a member, as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct MemberRow {
-    registered_at: Option<i64>,
-    reports_made: u64,
-    reports_received: u64,
-    cases: u64,
-    cases_upheld: u32,
-    suspensions: u64,
-    suspended: bool,
-    /// Different members who reported this one within 90 days.
-    reporters: u32,
-}
-
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModerationQueue;
@@ -264,8 +275,21 @@ impl View<DomainCodec> for ModerationQueue {
 
     fn tables(&self) -> &'static [&'static str] {
         &[
-            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES, DECISIONS,
+            CASES,
+            QUEUE,
+            AGES,
+            BY_MEMBER,
+            REPORTS,
+            MEMBERS,
+            windows::REPORTERS.until,
+            windows::REPORTERS.expiries,
+            windows::REPORTED.until,
+            windows::REPORTED.expiries,
+            NOTES,
+            DECISIONS,
             MADE,
+            counts::COUNTS,
+            bulk::ACTS,
         ]
     }
 
@@ -278,13 +302,27 @@ impl View<DomainCodec> for ModerationQueue {
         ])
     }
 
-    /// A report ranks all cases of its member by those before it; what moderators do with a case needs its reports.
+    /// A report ranks all cases of its member by those before it and counts for its reporter; what moderators do with a
+    /// case needs its reports, and what decides it may be an act.
     fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
         let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
         match decoded {
             Some(Event::Conversation(conversation::Event::MessagesReported(reported))) => {
                 keys.push(WaitKey::Writes(member::stream(&reported.reported)));
+                keys.push(WaitKey::Writes(member::stream(&reported.reporter)));
                 keys.extend(case_key(event, &reported.reported));
+            }
+            Some(Event::Case(domain::case::Event::CaseDecided(decided))) => {
+                let members = [&decided.reported, &decided.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+                let act = decided.act.map(domain::act::stream_of_act);
+                keys.extend(act.map(WaitKey::Writes));
+            }
+            Some(Event::Case(domain::case::Event::DecisionReversed(reversed))) => {
+                let members = [&reversed.reported, &reversed.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+                let act = reversed.act.map(domain::act::stream_of_act);
+                keys.extend(act.map(WaitKey::Writes));
             }
             Some(_) => {}
             None => {
@@ -307,13 +345,12 @@ impl View<DomainCodec> for ModerationQueue {
             Event::Conversation(conversation::Event::MessagesReported(reported)) => {
                 report(tx, recorded, reported)
             }
-            Event::Member(event) => member(tx, event),
+            Event::Member(event) => members::apply(tx, event),
             Event::Case(event) => acts::apply(tx, recorded, event),
-            Event::Conversation(_)
-            | Event::Policy(_)
-            | Event::Reactor(_)
-            | Event::Act(_)
-            | Event::Refused(_) => Ok(()),
+            Event::Act(event) => bulk::apply(tx, recorded, event),
+            Event::Conversation(_) | Event::Policy(_) | Event::Reactor(_) | Event::Refused(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -336,6 +373,13 @@ fn report(
     let reporter_key = reported.reporter.as_str().as_bytes();
     let mut reporter: MemberRow = load(tx, MEMBERS, reporter_key)?.unwrap_or_default();
     reporter.reports_made += 1;
+    reporter.reported = windows::REPORTED.count(
+        tx,
+        reported.reporter.as_str(),
+        recorded.at_ms(),
+        reporter.reported,
+        Some(reported.reported.as_str()),
+    )?;
     store(tx, MEMBERS, reporter_key, &reporter)?;
 
     let member_key = reported.reported.as_str().as_bytes();
@@ -358,6 +402,9 @@ fn report(
         claimed_by: None,
         claimed_until: None,
         escalated_by: None,
+        was_upheld: false,
+        revision: 0,
+        pending: 0,
         upheld_by: 0,
         appeals: Vec::new(),
     });
@@ -366,9 +413,11 @@ fn report(
     }
     acts::reopen(&mut case);
     case.reports += 1;
+    case.revision += 1;
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
         before.as_ref().map(CaseRow::priority),
+        before.as_ref().is_some_and(CaseRow::is_decided),
         reported.category.severity(),
         reported.over_limit,
         member.reporters,
@@ -399,6 +448,7 @@ fn place(
     after: &CaseRow,
 ) -> Result<(), ApplyError> {
     store(tx, CASES, id.0.as_bytes(), after)?;
+    counts::moved(tx, before, after)?;
     if let Some(before) = before {
         for list in before.lists() {
             tx.delete(QUEUE, &before.queue_key(list))?;
@@ -431,30 +481,9 @@ fn recount(
     let key = reported.reported.as_str().as_bytes();
     let mut member: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
     let before = member.reporters;
-    for reporter in over(tx, &of_member, at)? {
-        tx.delete(REPORTERS, &of_member.clone().text(&reporter))?;
-        member.reporters = member.reporters.saturating_sub(1);
-    }
-    if !reported.over_limit {
-        let expires = at.saturating_add(i64::from(PriorityInputs::REPORTERS_DAYS) * DAY_MS);
-        let reporter = reported.reporter.as_str();
-        let pair = of_member.clone().text(reporter);
-        let known: Option<i64> = load(tx, REPORTERS, &pair)?;
-        if known.is_none() {
-            member.reporters = member.reporters.saturating_add(1);
-        }
-        if known.is_none_or(|known| known < expires) {
-            if let Some(known) = known {
-                tx.delete(EXPIRIES, &of_member.clone().i64(known).text(reporter))?;
-            }
-            store(tx, REPORTERS, &pair, &expires)?;
-            tx.put(
-                EXPIRIES,
-                &of_member.clone().i64(expires).text(reporter),
-                &[],
-            )?;
-        }
-    }
+    let reporter = Some(reported.reporter.as_str()).filter(|_| !reported.over_limit);
+    member.reporters =
+        windows::REPORTERS.count(tx, reported.reported.as_str(), at, before, reporter)?;
     if member.reporters == before {
         return Ok(());
     }
@@ -476,70 +505,6 @@ fn recount(
         place(tx, id, Some(&before), &after)?;
     }
     Ok(())
-}
-
-/// Takes out the expiries of a member that are over, and names their reporters.
-fn over(tx: &mut Tx<'_>, of_member: &Key, at: i64) -> Result<Vec<String>, ApplyError> {
-    let mut over = Vec::new();
-    for row in tx.scan(EXPIRIES, &Span::prefix(of_member), Order::Ascending)? {
-        let (key, _) = row?;
-        let mut parts = Parts::of(&key);
-        let (_, expires, reporter) = (parts.bytes(), parts.i64(), parts.text());
-        if expires.is_some_and(|expires| expires > at) {
-            break;
-        }
-        over.extend(reporter.map(|reporter| (key.to_vec(), reporter)));
-    }
-    for (key, _) in &over {
-        tx.delete(EXPIRIES, key)?;
-    }
-    Ok(over.into_iter().map(|(_, reporter)| reporter).collect())
-}
-
-/// What moderators know of a member beside reports and cases.
-fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> {
-    let key = event.member().as_str().as_bytes();
-    let before: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
-    let after = match event {
-        member::Event::MemberRegistered(registered) => MemberRow {
-            registered_at: Some(registered.registered_at.0),
-            ..before
-        },
-        member::Event::MemberSuspended(_) => MemberRow {
-            suspensions: before.suspensions + 1,
-            suspended: true,
-            ..before
-        },
-        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
-            suspended: false,
-            ..before
-        },
-        member::Event::MemberRestricted(restricted) => match restricted.restriction {
-            Restriction::Suspension => MemberRow {
-                suspensions: before.suspensions + 1,
-                suspended: true,
-                ..before
-            },
-            Restriction::Limit => return Ok(()),
-        },
-        member::Event::RestrictionEnded(ended) => MemberRow {
-            suspended: ended.suspended,
-            ..before
-        },
-        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
-            Restriction::Suspension => MemberRow {
-                suspended: lifted.suspended,
-                ..before
-            },
-            Restriction::Limit => return Ok(()),
-        },
-        member::Event::AgeBandChanged(_)
-        | member::Event::DmSettingChanged(_)
-        | member::Event::RequestSlotTaken(_)
-        | member::Event::RequestSlotReturned(_)
-        | member::Event::ReportCounted(_) => return Ok(()),
-    };
-    store(tx, MEMBERS, key, &after)
 }
 
 /// A report's place in its conversation.
@@ -570,19 +535,4 @@ pub(crate) fn summary(
 ) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
     Ok(row.map(|row| (row.clone().into_item(case), row.reporter)))
-}
-
-/// What moderators know of a member.
-pub(crate) fn history(reader: &Reader, member: &MemberId) -> anyhow::Result<MemberHistory> {
-    let row: MemberRow = fetch(reader, MEMBERS, member.as_str().as_bytes())?.unwrap_or_default();
-    Ok(MemberHistory {
-        member: member.clone(),
-        registered_at: row.registered_at.map(Timestamp),
-        reports_made: row.reports_made,
-        reports_received: row.reports_received,
-        cases: row.cases,
-        cases_upheld: u64::from(row.cases_upheld),
-        suspensions: row.suspensions,
-        suspended: row.suspended,
-    })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
+use domain::ids::{ActId, CaseId, ConversationId, MemberId, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position};
 use serde_json::value::RawValue;
@@ -17,11 +17,12 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
+    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
     MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError,
-    QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName, WaitError,
-    blocked, case, conversation, decisions, disclosures, feed, inbox, members, moderation_log,
-    moderation_queue, own, own_rows, own_view, registry, reports, requests, transparency, unread,
+    QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName,
+    WaitError, blocked, case, conversation, decisions, disclosures, feed, inbox, members,
+    moderation_log, moderation_queue, own, own_rows, own_view, registry, reports, requests,
+    transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -278,6 +279,19 @@ impl ReadSide {
         page: &PageRequest,
     ) -> Result<Page<QueueItem>, QueryError> {
         moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
+    }
+
+    /// How many cases the moderation queue holds, as this moderator asks for it.
+    pub async fn queue_counts(
+        &self,
+        moderator: &MemberId,
+    ) -> Result<Answer<QueueCounts>, QueryError> {
+        moderation_queue::counts(&self.reader(ViewName::ModerationQueue)?, moderator)
+    }
+
+    /// An act on many cases, as far as it was carried out. Wait on [`ViewName::ModerationQueue`] for it.
+    pub async fn act(&self, act: ActId) -> Result<Answer<Act>, QueryError> {
+        moderation_queue::act(self, act).await
     }
 
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.

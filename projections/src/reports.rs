@@ -223,6 +223,7 @@ fn of_case(
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
         | C::CaseClosed(_)
+        | C::CaseReopened(_)
         | C::DecisionAppealed(_)
         | C::AppealDecided(_) => Ok(()),
     }

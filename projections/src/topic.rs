@@ -48,14 +48,18 @@ impl Topic {
             "conversation-muted" | "conversation-unmuted" => Self::Muting,
             "member-blocked" | "member-unblocked" => Self::Blocking,
             "relationship-recorded" => Self::Relationship,
-            "messages-reported" => Self::Report,
+            "messages-reported"
+            | "report-limit-set"
+            | "report-limit-lifted"
+            | "report-limit-ended" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended"
             | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "report-joined" | "case-claimed" | "case-released" | "claim-lapsed"
             | "case-noted" | "case-escalated" | "case-decided" | "case-closed"
-            | "decision-appealed" | "appeal-decided" | "decision-reversed" => Self::Case,
+            | "decision-appealed" | "appeal-decided" | "decision-reversed" | "case-reopened"
+            | "cases-decided" | "cases-reversed" | "act-carried-out" => Self::Case,
             "content-disclosed" | "act-content-disclosed" => Self::Look,
             "policy-set" => Self::Policy,
             "command-refused" | "reactor-checkpoint" | "act-event-skipped" => Self::Nothing,

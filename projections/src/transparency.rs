@@ -217,7 +217,9 @@ impl OfDay<'_, '_> {
                 let key = self.key(Figure::CasesOpened);
                 self.count(COUNTS, &key)
             }
-            case::Event::ReportJoined(_) => self.wait(Timed::Decision, stream, recorded.at_ms()),
+            case::Event::ReportJoined(_) | case::Event::CaseReopened(_) => {
+                self.wait(Timed::Decision, stream, recorded.at_ms())
+            }
             case::Event::CaseDecided(decided) => {
                 self.decision(decided.action, &decided.reason)?;
                 self.waited(Timed::Decision, stream, recorded.at_ms())?;
@@ -317,6 +319,9 @@ impl OfDay<'_, '_> {
             | member::Event::DmSettingChanged(_)
             | member::Event::RequestSlotTaken(_)
             | member::Event::RequestSlotReturned(_)
+            | member::Event::ReportLimitSet(_)
+            | member::Event::ReportLimitLifted(_)
+            | member::Event::ReportLimitEnded(_)
             | member::Event::ReportCounted(_) => Ok(()),
         }
     }

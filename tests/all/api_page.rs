@@ -18,6 +18,7 @@ const CHANGING: [&str; 25] = [
     "request_id",
     "report_id",
     "decision_id",
+    "act_id",
     "puid",
     "appeal_at",
     "application_date",

@@ -8,6 +8,7 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_acts;
 mod api_appeals;
 mod api_bad_input;
 mod api_bad_queries;
@@ -26,6 +27,7 @@ mod api_page;
 mod api_paging;
 mod api_readiness;
 mod api_registration;
+mod api_reporters;
 mod api_reports;
 mod api_roles;
 mod api_sender;
@@ -50,6 +52,7 @@ mod browser_story;
 mod browser_try;
 mod college_queue;
 mod college_replay;
+mod commands_acts;
 mod commands_appeals;
 mod commands_cases;
 mod commands_facts;
@@ -58,6 +61,7 @@ mod commands_ids;
 mod commands_kept;
 mod commands_limits;
 mod commands_loading;
+mod commands_reporters;
 mod commands_rules;
 mod desk_cases;
 mod desk_live;
@@ -97,6 +101,7 @@ mod tables_versions;
 mod try_pages;
 mod views_conversation;
 mod views_crashes;
+mod views_decisions;
 mod views_feed;
 mod views_inbox;
 mod views_letters;
@@ -105,5 +110,6 @@ mod views_moderation;
 mod views_own;
 mod views_own_told;
 mod views_own_versions;
+mod views_queue;
 mod views_requests;
 mod views_transparency;

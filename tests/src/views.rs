@@ -28,6 +28,7 @@ pub mod acts;
 mod cases;
 mod log;
 pub mod model;
+pub use cases::decision_of;
 pub use log::Log;
 
 /// The id of such a world's log.

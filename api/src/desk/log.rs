@@ -76,6 +76,9 @@ fn what(done: Done) -> String {
         Done::Answered(AppealOutcome::Upheld) => "answered the appeal: the decision stays",
         Done::Answered(AppealOutcome::Reversed) => "answered the appeal: reversed",
         Done::Reversed => "took the decision back",
+        Done::Reopened => "opened it again",
+        Done::ReportsLimited => "let fewer of their reports count",
+        Done::ReportsUnlimited => "let all of their reports count again",
         Done::Suspended => "suspended by hand",
         Done::Reinstated => "reinstated by hand",
     };

@@ -178,6 +178,8 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         category: category.transpose()?,
         member: member("member")?,
         claimed_by: member("claimed_by")?,
+        opened_after: None,
+        opened_before: None,
         sort,
     })
 }

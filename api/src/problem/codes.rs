@@ -106,7 +106,7 @@ codes! {
     SameModerator, "same_moderator", CONFLICT, "Another moderator has to do this",
         "The caller escalated the case, so that another moderator takes it; or made the decision whose appeal is to be decided.";
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
-        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again.";
+        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
     OwnCase, "own_case", CONFLICT, "The caller is one of the two members of the case",
         "Nobody judges their own case, as the reported member or as the one who reported. Leave it to another moderator.";
     AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",
@@ -139,6 +139,8 @@ codes! {
         "`up_to` is above the last message that the caller can see. Give the number of a message that was shown.";
     InvalidMember, "invalid_member", UNPROCESSABLE_ENTITY, "The member cannot be the one meant",
         "The same member is named twice, or registered before it happened. With status 400: what the path names cannot be a member's id, which is 1-128 characters of `A-Z a-z 0-9 . _ : -`.";
+    InvalidReportLimit, "invalid_report_limit", UNPROCESSABLE_ENTITY, "The limit cannot be set as it is",
+        "Its end is not after now, or `per_day` is above 1,000; `errors` names the field.";
     InvalidSuspension, "invalid_suspension", UNPROCESSABLE_ENTITY, "The suspension cannot be as it is",
         "It is over before it begins, or its text is too long; `errors` names the field.";
     InvalidNote, "invalid_note", UNPROCESSABLE_ENTITY, "The note cannot be as it is",

@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
+mod acts;
 pub(crate) mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;
@@ -24,7 +25,10 @@ pub(crate) mod messages;
 pub(crate) mod moderation;
 mod own_views;
 mod policy;
+mod queue_counts;
 mod relationships;
+mod reopenings;
+mod report_limits;
 mod reports;
 pub(crate) mod requests;
 mod statements;
@@ -52,10 +56,14 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(reopenings::router())
+        .merge(acts::router())
+        .merge(queue_counts::router())
         .merge(appeals::router())
         .merge(statements::router())
         .merge(suspensions::router())
         .merge(transparency::router())
+        .merge(report_limits::router())
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())

@@ -11,7 +11,7 @@ use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
     Answer as ViewAnswer, Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState,
-    MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
+    QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,6 +27,9 @@ use crate::query::{self, Paging, Query, Segments};
 use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
 use crate::time;
 use crate::words::{Action, Category};
+
+mod history;
+use history::History;
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -57,6 +60,10 @@ struct Asked {
     member: Option<String>,
     /// Held by this moderator.
     claimed_by: Option<String>,
+    /// Opened before this time, RFC 3339.
+    opened_before: Option<String>,
+    /// Opened at this time or later, RFC 3339.
+    opened_after: Option<String>,
     /// `priority` (when absent), `oldest` or `newest`.
     sort: Option<String>,
     /// 1-200, 50 when absent.
@@ -98,6 +105,13 @@ impl Asked {
         };
         let member = id("member", &self.member)?;
         let claimed_by = id("claimed_by", &self.claimed_by)?;
+        let time = |field: &'static str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| query::time(Code::InvalidQuery, field, text))
+                .transpose()
+        };
+        let opened_before = time("opened_before", &self.opened_before)?;
+        let opened_after = time("opened_after", &self.opened_after)?;
         let sort = match self.sort.as_deref() {
             None | Some("priority") => QueueSort::Priority,
             Some("oldest") => QueueSort::Oldest,
@@ -118,6 +132,8 @@ impl Asked {
             category,
             member,
             claimed_by,
+            opened_before,
+            opened_after,
             sort,
         })
     }
@@ -151,6 +167,8 @@ struct QueuedCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
     /// When the member made the appeal that has waited longest; null where none waits.
     #[schema(format = DateTime)]
     appealed_at: Option<String>,
@@ -195,6 +213,7 @@ impl From<QueueItem> for QueuedCase {
             claimed_by: item.claimed_by.map(|id| id.to_string()),
             claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
             escalated_by: item.escalated_by.map(|id| id.to_string()),
+            revision: item.revision,
             appealed_at: item.appealed_at.map(|at| time::format(at.as_millis())),
         }
     }
@@ -258,6 +277,8 @@ pub(crate) struct ShownCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
     /// What moderators wrote down, oldest first; of more than 100 the newest.
     notes: Vec<Note>,
     /// Oldest first; of more than 100 the newest.
@@ -270,7 +291,7 @@ pub(crate) struct ShownCase {
     history: Vec<History>,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Debug, Serialize, ToSchema)]
 struct Note {
     by: String,
@@ -312,6 +333,9 @@ struct ShownDecision {
     /// From when on the member can appeal no more; null where there is nothing to appeal.
     #[schema(format = DateTime)]
     appealable_until: Option<String>,
+    /// The act on many cases that it is part of; null where it stands by itself.
+    #[schema(format = Uuid)]
+    act_id: Option<String>,
     appeal: Option<ShownAppeal>,
     reversal: Option<ShownReversal>,
 }
@@ -330,6 +354,7 @@ impl From<CaseDecision> for ShownDecision {
             facts: decision.facts,
             decided_at: time(decision.decided_at),
             appealable_until: decision.appealable_until.map(time),
+            act_id: decision.act.map(|act| act.to_string()),
             appeal: decision.appeal.map(Into::into),
             reversal: decision.reversal.map(Into::into),
         }
@@ -346,7 +371,7 @@ struct ShownReport {
     comment: String,
     #[schema(format = DateTime)]
     reported_at: String,
-    /// It was over the reporter's daily limit.
+    /// It was over the reporter's daily limit, everybody's or one that a moderator set: it moves no queue.
     over_limit: bool,
     /// The reported messages as they were sent.
     evidence: Vec<ReportedMessage>,
@@ -377,20 +402,6 @@ struct ContextMessage {
     removed_at: Option<String>,
     /// It is one of the reported ones.
     reported: bool,
-}
-
-/// What moderators know of a member.
-#[derive(Debug, Serialize, ToSchema)]
-struct History {
-    member: String,
-    #[schema(format = DateTime)]
-    registered_at: Option<String>,
-    reports_made: u64,
-    reports_received: u64,
-    cases: u64,
-    cases_upheld: u64,
-    suspensions: u64,
-    suspended: bool,
 }
 
 impl From<CaseReport> for ShownReport {
@@ -429,21 +440,6 @@ impl From<CaseMessage> for ContextMessage {
     }
 }
 
-impl From<MemberHistory> for History {
-    fn from(history: MemberHistory) -> Self {
-        History {
-            member: history.member.to_string(),
-            registered_at: history.registered_at.map(|at| time::format(at.as_millis())),
-            reports_made: history.reports_made,
-            reports_received: history.reports_received,
-            cases: history.cases,
-            cases_upheld: history.cases_upheld,
-            suspensions: history.suspensions,
-            suspended: history.suspended,
-        }
-    }
-}
-
 impl From<Case> for ShownCase {
     fn from(case: Case) -> Self {
         let summary = QueuedCase::from(case.summary);
@@ -460,6 +456,7 @@ impl From<Case> for ShownCase {
             claimed_by: summary.claimed_by,
             claimed_until: summary.claimed_until,
             escalated_by: summary.escalated_by,
+            revision: summary.revision,
             notes: case.notes.into_iter().map(Note::from).collect(),
             decisions: case
                 .decisions

@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 
 /// A decision about the caller.
 #[derive(Debug, Serialize, ToSchema)]
-struct Statement {
+struct ToldDecision {
     #[schema(format = Uuid)]
     decision_id: String,
     action: Action,
@@ -198,14 +198,14 @@ impl From<OwnReversal> for StatedReversal {
     }
 }
 
-impl Statement {
+impl ToldDecision {
     /// As of `now`, which says whether there still is an appeal.
     fn of(decision: OwnDecision, now: domain::Timestamp) -> Self {
         let open = decision.appealable_until.is_some_and(|until| now < until)
             && decision.appeal.is_none()
             && decision.reversal.is_none();
         let id = decision.decision_id;
-        Statement {
+        ToldDecision {
             statement_of_reasons: StatementOfReasons::of(&decision),
             decision_id: id.to_string(),
             action: decision.action.into(),
@@ -227,12 +227,12 @@ impl Statement {
 }
 
 /// What was decided about the caller, the latest first.
-#[utoipa::path(get, path = "/v1/me/decisions", tag = "member", params(Paging), responses((status = 200, body = Listed<Statement>)))]
+#[utoipa::path(get, path = "/v1/me/decisions", tag = "member", params(Paging), responses((status = 200, body = Listed<ToldDecision>)))]
 async fn list(
     Extract(shared): Extract<State>,
     caller: Caller<AsMember>,
     Query(asked): Query<Paging>,
-) -> Result<Answered<Listed<Statement>>, ApiError> {
+) -> Result<Answered<Listed<ToldDecision>>, ApiError> {
     const VIEW: ViewName = ViewName::Decisions;
     let page = shared.page(&caller, VIEW.as_str(), &asked)?;
     shared
@@ -241,6 +241,6 @@ async fn list(
     let page = shared.reads.my_decisions(caller.sub(), &page).await?;
     let now = now();
     Ok(shared.listed(&caller, VIEW.as_str(), page, |decision| {
-        Statement::of(decision, now)
+        ToldDecision::of(decision, now)
     }))
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
+use domain::act::{Looked, SeenCase};
 use domain::case::{Action, AppealOutcome, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CaseId, ConversationId, DecisionId, ReasonCode, ViewId, causation_id};
+use domain::ids::{ActId, CaseId, ConversationId, DecisionId, ReasonCode, ViewId, causation_id};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -23,6 +23,14 @@ fn samples() -> Vec<Command> {
     let with = || Target::With(member("bob"));
     let reason = || ReasonCode::new("spam").unwrap();
     let case = || CaseId(uuid::Uuid::from_u128(7));
+    let ruling = || Ruling {
+        action: Action::Limit,
+        until: Some(Timestamp(1)),
+        messages: vec![1, 2],
+        reason: reason(),
+        text: "why".into(),
+        facts: "what".into(),
+    };
     let decision = || DecisionId(uuid::Uuid::from_u128(8));
     vec![
         Command::RegisterMember {
@@ -72,14 +80,34 @@ fn samples() -> Vec<Command> {
         },
         Command::DecideCase {
             case: case(),
-            ruling: Ruling {
-                action: Action::Limit,
-                until: Some(Timestamp(1)),
-                messages: vec![1, 2],
-                reason: reason(),
-                text: "why".into(),
-                facts: "what".into(),
-            },
+            ruling: ruling(),
+        },
+        Command::LimitReports {
+            member: member("bob"),
+            per_day: 0,
+            until: Timestamp(1),
+            reason: reason(),
+        },
+        Command::LiftReportLimit {
+            member: member("bob"),
+        },
+        Command::ReopenCase {
+            case: case(),
+            reason: reason(),
+            text: "why".into(),
+        },
+        Command::DecideCases {
+            member: member("bob"),
+            cases: vec![SeenCase {
+                case: case(),
+                revision: 1,
+            }],
+            ruling: ruling(),
+        },
+        Command::ReverseCases {
+            act: ActId(uuid::Uuid::from_u128(9)),
+            reason: reason(),
+            text: "why".into(),
         },
         Command::AppealDecision {
             case: case(),

@@ -103,6 +103,7 @@ pub(super) fn decide(
             text: Text::from(text.to_owned()),
             appealed: true,
             reopened: false,
+            act: made.act,
         }));
     }
     Ok(events)
@@ -144,6 +145,7 @@ pub(super) fn reverse(
         text: Text::from(text.to_owned()),
         appealed: made.appeal == Appeal::Waits,
         reopened,
+        act: made.act,
     }));
     Ok(events)
 }

@@ -3,7 +3,7 @@
 use crate::case::event::{Action, AppealOutcome, ShownMessages};
 use crate::case::priority::Category;
 use crate::conversation::NamedMessage;
-use crate::ids::{ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::rejection::CommandName;
 use crate::time::Timestamp;
 
@@ -103,6 +103,17 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// A moderator wants a decided case decided once more.
+    ReopenCase {
+        /// Who.
+        by: MemberId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
+    },
+    /// It is decided among others by an act on many: by the reactor.
+    DecideByAct(DecideByAct),
     /// The time in which the last decision could be appealed is over: by the timer.
     CloseCase {
         /// The time that has come.
@@ -127,8 +138,10 @@ impl Command {
             Command::AppealDecision { .. } => Some(CommandName::AppealDecision),
             Command::DecideAppeal { .. } => Some(CommandName::DecideAppeal),
             Command::ReverseDecision { .. } => Some(CommandName::ReverseDecision),
+            Command::ReopenCase { .. } => Some(CommandName::ReopenCase),
             Command::JoinReport(_)
             | Command::DiscloseCase { .. }
+            | Command::DecideByAct(_)
             | Command::LapseClaim { .. }
             | Command::CloseCase { .. } => None,
         }
@@ -150,6 +163,25 @@ pub struct Ruling {
     pub text: String,
     /// The facts relied on.
     pub facts: String,
+}
+
+/// An act on many cases on its way to one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecideByAct {
+    /// The act.
+    pub act: ActId,
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// Who decides.
+    pub by: MemberId,
+    /// Whose cases the act decides.
+    pub member: MemberId,
+    /// How often what is to be decided had changed when the moderator saw the case.
+    pub revision: u64,
+    /// What is decided.
+    pub ruling: Ruling,
+    /// The act's time, or a later one.
+    pub at: Timestamp,
 }
 
 /// A report on its way into its case.

@@ -25,7 +25,7 @@ pub(super) fn decide(
     at: Timestamp,
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
-    check(ruling, at)?;
+    check_ruling(ruling, at)?;
     not_own(&reported, &reporter, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
@@ -39,6 +39,19 @@ pub(super) fn decide(
     if !named.iter().all(of_case) {
         return Err(Rejection::of_state(Code::InvalidDecision).with_field("messages"));
     }
+    let members = (reported, reporter);
+    let decided = decided(decision, by, members, ruling, at);
+    Ok(vec![Event::CaseDecided(decided)])
+}
+
+/// The event of a decision by itself.
+pub(super) fn decided(
+    decision: DecisionId,
+    by: &MemberId,
+    (reported, reporter): (MemberId, MemberId),
+    ruling: &Ruling,
+    at: Timestamp,
+) -> CaseDecided<'static> {
     let Ruling {
         action,
         until,
@@ -51,7 +64,7 @@ pub(super) fn decide(
     messages.sort_unstable();
     messages.dedup();
     let appealable_until = at.plus_ms(APPEAL_DAYS * DAY_MS);
-    Ok(vec![Event::CaseDecided(CaseDecided {
+    CaseDecided {
         decision,
         by: by.clone(),
         reported,
@@ -63,7 +76,8 @@ pub(super) fn decide(
         text: Text::from(text.clone()),
         facts: Text::from(facts.clone()),
         appealable_until: action.upholds().then_some(appealable_until),
-    })])
+        act: None,
+    }
 }
 
 /// Closes the case once its last decision can be appealed no more; nothing where it was opened again meanwhile.
@@ -84,7 +98,7 @@ pub(super) fn close(state: &State, at: Timestamp) -> Vec<Event<'static>> {
 
 /// Holds a ruling against what every ruling has to be: an end where its action has one, and words for what is done to
 /// somebody.
-fn check(ruling: &Ruling, at: Timestamp) -> Result<(), Rejection> {
+pub(crate) fn check_ruling(ruling: &Ruling, at: Timestamp) -> Result<(), Rejection> {
     let invalid = |field| Rejection::of_command(Code::InvalidDecision).with_field(field);
     let end_fits = match (ruling.action, ruling.until) {
         (Action::Nothing | Action::Warn | Action::RemoveMessages, until) => until.is_none(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::priority::Category;
-use crate::ids::{CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::policy::REPORT_MESSAGES_MAX;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -34,6 +34,8 @@ pub enum Event<'a> {
     CaseDecided(CaseDecided<'a>),
     /// Nobody can appeal any more.
     CaseClosed(CaseClosed),
+    /// A moderator wants it decided once more.
+    CaseReopened(CaseReopened<'a>),
     /// The member appeals a decision.
     DecisionAppealed(DecisionAppealed<'a>),
     /// Another moderator decided the appeal.
@@ -233,7 +235,7 @@ impl Action {
 /// Most messages that one decision removes.
 pub const REMOVED_MESSAGES_MAX: u32 = 100;
 
-/// `case-decided.v1`: the case's holder decided it, and holds it no more. What it does to the member stands in the
+/// `case-decided.v1`: the case's holder decided it, and holds it no more; or an act on many cases did. What it does to the member stands in the
 /// member's own stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDecided<'a> {
@@ -265,6 +267,10 @@ pub struct CaseDecided<'a> {
     /// From when on the member can appeal no more; absent where there is nothing to appeal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of; absent where it stands by itself. What such an act does to the member is
+    /// done once for all of its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
 }
 
 /// `case-closed.v1`: the case is over: the time in which its last decision could be appealed is, and no appeal waits; or
@@ -362,6 +368,27 @@ pub struct DecisionReversed<'a> {
     pub appealed: bool,
     /// The case is open again: its reports wait for another decision.
     pub reopened: bool,
+    /// The act on many cases that it was part of; absent where it stood by itself. What such an act did to the member is
+    /// taken back with the last of its decisions that stands, or with the act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
+}
+
+/// `case-reopened.v1`: a moderator opened a decided case again, so that it is decided once more. What was decided before goes
+/// on as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseReopened<'a> {
+    /// Which moderator.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the next one should know; may be empty.
+    #[serde(borrow)]
+    pub text: Text<'a>,
 }
 
 impl Event<'_> {
@@ -388,6 +415,10 @@ impl Event<'_> {
                 ..event
             }),
             Event::CaseClosed(event) => Event::CaseClosed(event),
+            Event::CaseReopened(event) => Event::CaseReopened(CaseReopened {
+                text: event.text.into_owned(),
+                ..event
+            }),
             Event::DecisionAppealed(event) => Event::DecisionAppealed(DecisionAppealed {
                 text: event.text.into_owned(),
                 ..event
@@ -417,6 +448,7 @@ impl Event<'_> {
             Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseReopened(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::DecisionAppealed(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::AppealDecided(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::DecisionReversed(event) => [Some(&event.reported), Some(&event.reporter)],

@@ -15,6 +15,9 @@
 //! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
 //! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
 //!   done there is nothing to appeal, and the case is closed at once.
+//! - What its reporter has reported already is no new report, so that what was judged harmless does not come back by it: the
+//!   reporter is answered with the earliest report, as ever, and the case stays as it is until something else is reported or
+//!   a moderator opens it again.
 //! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
 //! - Who is one of the two members of the conversation neither claims nor decides its case, nor its appeals.
@@ -26,11 +29,13 @@
 //! - An appeal takes no claim. Once the case is decided only the appeal is left to do, and it is done once.
 
 mod appeal;
+mod bulk;
 mod claim;
 mod command;
 mod decision;
 mod event;
 mod priority;
+mod reopen;
 mod state;
 
 #[cfg(test)]
@@ -38,11 +43,12 @@ mod given;
 #[cfg(test)]
 mod spec;
 
-pub use command::{Command, JoinReport, Ruling};
+pub use command::{Command, DecideByAct, JoinReport, Ruling};
+pub(crate) use decision::check_ruling;
 pub use event::{
     Action, AppealDecided, AppealOutcome, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated,
-    CaseNoted, CaseOpened, CaseReleased, ClaimLapsed, ContentDisclosed, DecisionAppealed,
-    DecisionReversed, Event, REMOVED_MESSAGES_MAX, ReportJoined, ShownMessages,
+    CaseNoted, CaseOpened, CaseReleased, CaseReopened, ClaimLapsed, ContentDisclosed,
+    DecisionAppealed, DecisionReversed, Event, REMOVED_MESSAGES_MAX, ReportJoined, ShownMessages,
 };
 pub use priority::{Category, PriorityInputs};
 pub use state::{DECISIONS_KEPT_MAX, State, evolve};
@@ -99,6 +105,8 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             named,
             at,
         } => decision::decide(state, by, *decision, ruling, named, *at),
+        Command::DecideByAct(command) => bulk::decide(state, command),
+        Command::ReopenCase { by, reason, text } => reopen::reopen(state, by, reason, text),
         Command::CloseCase { at } => Ok(decision::close(state, *at)),
         Command::AppealDecision {
             by,
@@ -136,7 +144,10 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             let claim = state.claim.as_ref().map(|claim| claim.version);
             claim.or(state.claim_over)
         }
-        Command::CloseCase { .. } => state.decided.map(|decided| decided.version),
+        Command::ReopenCase { .. } => state.reopened,
+        Command::CloseCase { .. } | Command::DecideByAct(_) => {
+            state.decided.map(|decided| decided.version)
+        }
         Command::ReverseDecision { decision, .. } => {
             state.made(*decision).and_then(|made| made.reversed)
         }

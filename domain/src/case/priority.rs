@@ -73,15 +73,18 @@ impl PriorityInputs {
     pub const REPORTERS_DAYS: u32 = 90;
 
     /// The inputs once a report joins a case with these inputs, or opens one: they change at reports and at nothing else.
-    /// While a report within its reporter's daily limit is there, those over theirs do not make the case graver.
+    /// While a report within its reporter's daily limit is there, those over theirs do not make the case graver. Where
+    /// all was decided, what comes beyond the limit stands by itself: it brings the case back to its place at the end.
     #[must_use]
     pub fn at_report(
         before: Option<PriorityInputs>,
+        decided: bool,
         severity: u8,
         over_limit: bool,
         reporters: u32,
         upheld: u32,
     ) -> PriorityInputs {
+        let before = before.filter(|_| !(decided && over_limit));
         let severity = match before {
             Some(before) if before.over_limit == over_limit => before.severity.max(severity),
             Some(before) if over_limit => before.severity,
@@ -111,6 +114,19 @@ impl PriorityInputs {
 #[cfg(test)]
 mod spec {
     use super::*;
+
+    /// What floods in on a decided case does not bring it back to the place that its earlier reports had.
+    #[test]
+    fn stands_by_what_is_over_the_limit_alone_where_all_else_was_decided() {
+        let grave = PriorityInputs::at_report(None, false, 5, false, 3, 1);
+        let beyond = |decided| PriorityInputs::at_report(Some(grave), decided, 1, true, 3, 1);
+        assert_eq!(beyond(false), grave);
+        let flooded = beyond(true);
+        assert_eq!((flooded.severity, flooded.over_limit), (1, true));
+        assert!(flooded.rank() < grave.rank());
+        let counted = PriorityInputs::at_report(Some(grave), true, 1, false, 4, 1);
+        assert_eq!((counted.severity, counted.over_limit), (5, false));
+    }
 
     #[test]
     fn ranks_by_severity_then_reporters_then_upheld_and_what_is_over_the_limit_last() {

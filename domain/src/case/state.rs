@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::case::event::{Action, CaseDecided, Event};
 use crate::case::priority::PriorityInputs;
 use crate::event::Recorded;
-use crate::ids::{ConversationId, DecisionId, MemberId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId};
 use crate::time::Timestamp;
 
 /// How many decisions of a case are known to it, the newest: what was decided before can be neither appealed nor reversed.
@@ -31,6 +31,21 @@ pub struct State {
     pub(super) decided: Option<Decided>,
     /// What was decided, oldest first; at most [`DECISIONS_KEPT_MAX`].
     pub(super) made: VecDeque<Made>,
+    /// Version of the event that last opened it again by hand.
+    pub(super) reopened: Option<u64>,
+    /// How often what is to be decided has changed, and by what last.
+    pub(super) revision: u64,
+    pub(super) changed_by: Option<Change>,
+    /// The last act on many cases that decided it.
+    pub(super) act: Option<ActId>,
+}
+
+/// What changes what is to be decided. Claims and looks do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Reported,
+    Escalated,
+    Decided,
 }
 
 /// A decision that was made, whether or not it stands.
@@ -46,6 +61,8 @@ pub(super) struct Made {
     pub(super) appeal: Appeal,
     /// Version of the event that reversed it.
     pub(super) reversed: Option<u64>,
+    /// The act on many cases that it is part of.
+    pub(super) act: Option<ActId>,
 }
 
 /// What has become of the right to appeal a decision once.
@@ -132,6 +149,7 @@ impl State {
             appealable_until: decided.appealable_until,
             appeal: Appeal::NotMade,
             reversed: None,
+            act: decided.act,
         });
         if self.made.len() > DECISIONS_KEPT_MAX {
             self.made.pop_front();
@@ -141,6 +159,17 @@ impl State {
     /// The two members of the conversation, reported and reporter; none before there is a case.
     pub(super) fn members(&self) -> Option<(MemberId, MemberId)> {
         self.reported.clone().zip(self.reporter.clone())
+    }
+
+    /// How often what is to be decided has changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn change(&mut self, by: Change) {
+        self.revision = self.revision.saturating_add(1);
+        self.changed_by = Some(by);
     }
 
     fn end_claim(&mut self, version: u64) {
@@ -169,10 +198,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
             // What is newly reported is yet to be decided.
-            state.decided = None;
+            let decided = state.decided.take().is_some();
+            state.change(Change::Reported);
             state.reports = state.reports.saturating_add(1);
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
+                decided,
                 joined.severity,
                 joined.over_limit,
                 joined.reporters,
@@ -204,6 +235,8 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::CaseDecided(decided) => {
             state.end_claim(recorded.version);
+            state.change(Change::Decided);
+            state.act = decided.act.or(state.act);
             state.escalated_by = None;
             state.make(decided);
             state.decided = Some(Decided {
@@ -237,10 +270,17 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             }
             if reversed.reopened {
                 state.decided = None;
+                state.change(Change::Decided);
             }
+        }
+        Event::CaseReopened(_) => {
+            state.decided = None;
+            state.reopened = Some(recorded.version);
+            state.change(Change::Decided);
         }
         Event::CaseEscalated(escalated) => {
             state.end_claim(recorded.version);
+            state.change(Change::Escalated);
             state.escalated_by = Some(escalated.by.clone());
         }
     }

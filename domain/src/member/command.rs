@@ -85,6 +85,37 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// A moderator sets how many of the member's reports a day count.
+    LimitReports {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// How many within 24 hours.
+        per_day: u32,
+        /// Until when.
+        until: Timestamp,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator lifts that.
+    LiftReportLimit {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The timer: its end came due.
+    EndReportLimit {
+        /// Who.
+        member: MemberId,
+        /// The time it fires for.
+        at: Timestamp,
+    },
     /// The write side, before a message opens a request.
     TakeRequestSlot {
         /// Who.
@@ -149,6 +180,9 @@ impl Command {
             | Command::RestrictMember(_)
             | Command::EndRestriction { .. }
             | Command::LiftRestriction { .. }
+            | Command::LimitReports { .. }
+            | Command::LiftReportLimit { .. }
+            | Command::EndReportLimit { .. }
             | Command::TakeRequestSlot { .. }
             | Command::ReturnRequestSlot { .. }
             | Command::CountReport { .. } => None,

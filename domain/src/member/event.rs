@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
-use crate::policy::Audience;
+use crate::policy::{Audience, REPORTS_PER_DAY_MAX};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -52,6 +52,12 @@ pub enum Event<'a> {
     RequestSlotReturned(RequestSlotReturned),
     /// They are about to report.
     ReportCounted(ReportCounted),
+    /// A moderator set how many of their reports a day count.
+    ReportLimitSet(ReportLimitSet),
+    /// A moderator lifted that.
+    ReportLimitLifted(ReportLimitLifted),
+    /// It came to its end.
+    ReportLimitEnded(ReportLimitEnded),
 }
 
 /// `member-registered.v1`: the host made a member known.
@@ -215,6 +221,41 @@ pub struct ReportCounted {
     pub over_limit: bool,
 }
 
+/// `report-limit-set.v1`: a moderator set how many of a member's reports a day count; the others are kept, answered alike,
+/// marked as beyond the limit, and move no queue. The member is not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitSet {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// How many within 24 hours; never more than the policy lets count.
+    #[schemars(range(max = REPORTS_PER_DAY_MAX))]
+    pub per_day: u32,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+}
+
+/// `report-limit-lifted.v1`: a moderator lets a member's reports count again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitLifted {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+}
+
+/// `report-limit-ended.v1`: how many of a member's reports count came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitEnded {
+    /// Who.
+    pub member: MemberId,
+    /// The end that came due.
+    pub until: Timestamp,
+}
+
 impl Event<'_> {
     /// The same event, borrowing nothing.
     pub fn into_owned(self) -> Event<'static> {
@@ -246,6 +287,9 @@ impl Event<'_> {
             Event::RequestSlotTaken(event) => Event::RequestSlotTaken(event),
             Event::RequestSlotReturned(event) => Event::RequestSlotReturned(event),
             Event::ReportCounted(event) => Event::ReportCounted(event),
+            Event::ReportLimitSet(event) => Event::ReportLimitSet(event),
+            Event::ReportLimitLifted(event) => Event::ReportLimitLifted(event),
+            Event::ReportLimitEnded(event) => Event::ReportLimitEnded(event),
         }
     }
 
@@ -264,6 +308,9 @@ impl Event<'_> {
             Event::RequestSlotTaken(event) => &event.member,
             Event::RequestSlotReturned(event) => &event.member,
             Event::ReportCounted(event) => &event.member,
+            Event::ReportLimitSet(event) => &event.member,
+            Event::ReportLimitLifted(event) => &event.member,
+            Event::ReportLimitEnded(event) => &event.member,
         }
     }
 }

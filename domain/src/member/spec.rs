@@ -196,11 +196,8 @@ fn brief(event: &Event<'_>) -> String {
     let day = |at: Timestamp| at.0 / DAY_MS;
     match event {
         Event::MemberRegistered(event) => {
-            format!(
-                "registered {:?} on day {}",
-                event.age_band,
-                day(event.registered_at)
-            )
+            let on = day(event.registered_at);
+            format!("registered {:?} on day {on}", event.age_band)
         }
         Event::AgeBandChanged(event) => format!("now {:?}", event.age_band),
         Event::DmSettingChanged(event) => {
@@ -222,6 +219,8 @@ fn brief(event: &Event<'_>) -> String {
         Event::RequestSlotReturned(event) => format!("slot returned by {}", event.command_id),
         Event::ReportCounted(event) if event.over_limit => "counted over limit".to_owned(),
         Event::ReportCounted(_) => "counted".to_owned(),
+        Event::ReportLimitSet(event) => format!("{} reports a day count", event.per_day),
+        Event::ReportLimitLifted(_) | Event::ReportLimitEnded(_) => "reports count".to_owned(),
     }
 }
 

@@ -83,6 +83,7 @@ shorter! {
         NotClaimed,
         SameModerator,
         AlreadyDecided,
+        InvalidReportLimit,
         InvalidNote,
         InvalidDecision,
         OwnCase,
@@ -91,6 +92,7 @@ shorter! {
         AlreadyReversed,
         NotAppealed,
         InvalidAppeal,
+        MovedOn,
     }
 }
 
@@ -125,6 +127,7 @@ shorter! {
         AppealDecision,
         DecideAppeal,
         ReverseDecision,
+        ReopenCase,
     }
 }
 

@@ -159,7 +159,12 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
                 "restriction-lifted.v1",
                 "command-refused.v2"
             ],
-            &["act-content-disclosed.v1"; 2]
+            &["act-content-disclosed.v1"; 2],
+            &["case-decided.v1", "cases-decided.v1", "cases-decided.v1"],
+            &["act-carried-out.v1", "act-carried-out.v1"],
+            &["cases-reversed.v1", "decision-reversed.v1"],
+            &["report-limit-set.v1", "report-limit-lifted.v1"],
+            &["report-limit-ended.v1", "case-reopened.v1"]
         ]
         .concat()
     );

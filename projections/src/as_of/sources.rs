@@ -126,8 +126,11 @@ impl Past {
                 for member in &members {
                     let pairs = self.conversations(member, until)?;
                     let ids = pairs.iter().map(|pair| pair.conversation_id);
-                    // Their history counts what was decided on all cases about them.
+                    // Their history counts what was decided on all cases about them, and on those of their reports.
                     cases.extend(ids.clone().map(|id| CaseId::of(id, member)));
+                    let of_others = pairs.iter();
+                    cases
+                        .extend(of_others.map(|pair| CaseId::of(pair.conversation_id, &pair.with)));
                     conversations.extend(ids);
                 }
                 Ok(Concerned {

@@ -171,7 +171,8 @@ fn words_of(event: &Event<'_>) -> String {
         Event::Case(_) => "a moderators' file changed".to_owned(),
         Event::Policy(_) => "the rules were set".to_owned(),
         Event::Reactor(_) => "a reactor went on".to_owned(),
-        Event::Act(_) => "an auditor looked".to_owned(),
+        Event::Act(act) if act.leaves_nothing() => "an auditor looked".to_owned(),
+        Event::Act(_) => "a moderator decided on many cases at once".to_owned(),
     }
 }
 
@@ -317,6 +318,14 @@ fn of_member(event: &member::Event<'_>) -> String {
         M::SuspensionEnded(_) => format!("the suspension of {member} came to its end"),
         M::RequestSlotTaken(_) => format!("{member} took a slot for a new request"),
         M::RequestSlotReturned(_) => format!("a slot of {member} for a new request came back"),
+        M::ReportLimitSet(set) => format!(
+            "{} lets {} reports of {member} a day count, `{}`",
+            set.by, set.per_day, set.reason
+        ),
+        M::ReportLimitLifted(lifted) => {
+            format!("{} lets all reports of {member} count again", lifted.by)
+        }
+        M::ReportLimitEnded(_) => format!("the limit of {member}'s reports came to its end"),
         M::ReportCounted(_) => format!("a report of {member} was counted"),
     }
 }

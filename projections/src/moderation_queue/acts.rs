@@ -4,6 +4,7 @@
 //! An act finds its case, which its first report made. Texts stay in the log.
 
 use anyhow::Context;
+use domain::act::Step;
 use domain::case::{CaseDecided, DecisionReversed, Event};
 use domain::ids::{CaseId, DecisionId};
 use event_store::RecordedEvent;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx};
 
-use super::{CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, place};
+use super::{CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, bulk, place};
 use crate::rows::{decode, load, store};
 
 /// Takes an event of a case's own stream into its row.
@@ -40,6 +41,7 @@ pub(super) fn apply(
             }
             change(tx, recorded, |case| {
                 unclaim(case);
+                case.revision += 1;
                 case.escalated_by = Some(escalated.by.clone());
             })
         }
@@ -61,14 +63,30 @@ pub(super) fn apply(
         }
         Event::DecisionReversed(reversed) => reverse(tx, recorded, reversed),
         // It was decided after the report was made and before it had joined: the report is yet to be decided.
-        Event::ReportJoined(_) => change(tx, recorded, reopen),
+        Event::ReportJoined(joined) => change(tx, recorded, |case| {
+            if case.is_decided() && joined.over_limit {
+                case.severity = joined.severity;
+                case.over_limit = true;
+            }
+            reopen(case);
+            case.pending += 1;
+        }),
+        Event::CaseReopened(reopened) => {
+            if !reopened.text.is_empty() {
+                put(tx, NOTES, recorded)?;
+            }
+            change(tx, recorded, |case| {
+                reopen(case);
+                case.revision += 1;
+            })
+        }
         Event::CaseOpened(_) | Event::ContentDisclosed(_) => Ok(()),
     }
 }
 
-/// What is newly reported opens a decided case again.
+/// What is newly reported, or asked for, opens a decided case again.
 pub(super) fn reopen(case: &mut CaseRow) {
-    if matches!(case.state, CaseState::Decided | CaseState::Closed) {
+    if case.is_decided() {
         case.state = CaseState::Open;
     }
 }
@@ -80,11 +98,12 @@ fn decide(
 ) -> Result<(), ApplyError> {
     let case = case_of(recorded)?;
     let key = Key::new().fixed(case.0.as_bytes()).u64(recorded.version());
-    store(tx, DECISIONS, &key, &Ruled::at(recorded.version()))?;
     tx.put(MADE, decided.decision.0.as_bytes(), &key)?;
-    let mut first_upheld = false;
+    let (mut first_upheld, mut reports) = (false, 0);
     change(tx, recorded, |case| {
         unclaim(case);
+        case.revision += 1;
+        reports = std::mem::take(&mut case.pending);
         case.escalated_by = None;
         // What nobody can appeal is over.
         case.state = match decided.appealable_until {
@@ -99,7 +118,29 @@ fn decide(
             cases.saturating_add(1)
         })?;
     }
-    Ok(())
+    let ruled = Ruled::at(recorded.version(), reports);
+    store(tx, DECISIONS, &key, &ruled)?;
+    count(tx, decided.reporter.as_str(), |reporter| {
+        reporter.reports_decided += reports;
+        if decided.action.upholds() {
+            reporter.reports_upheld += reports;
+        }
+    })?;
+    match decided.act {
+        Some(act) => bulk::done(tx, act, Step::Decision),
+        None => Ok(()),
+    }
+}
+
+/// Counts reports for who made them: all reports of a case are the other member's.
+fn count(
+    tx: &mut Tx<'_>,
+    reporter: &str,
+    count: impl FnOnce(&mut MemberRow),
+) -> Result<(), ApplyError> {
+    let mut row: MemberRow = load(tx, MEMBERS, reporter.as_bytes())?.unwrap_or_default();
+    count(&mut row);
+    store(tx, MEMBERS, reporter.as_bytes(), &row)
 }
 
 /// What a decision changed is taken back: the case is open again where the event says so, and upheld no more where nothing
@@ -109,14 +150,18 @@ fn reverse(
     recorded: &RecordedEvent,
     reversed: &DecisionReversed<'_>,
 ) -> Result<(), ApplyError> {
+    let mut reports = 0;
     rule(tx, recorded, reversed.decision, |ruled, version| {
         ruled.reversed = Some(version);
+        reports = ruled.reports;
     })?;
     let mut last_upheld = false;
     change(tx, recorded, |case| {
         answer(case, reversed.decision);
         if reversed.reopened {
             reopen(case);
+            case.revision += 1;
+            case.pending += reports;
         }
         last_upheld = reversed.action.upholds() && case.upheld_by == 1;
         case.upheld_by = case
@@ -128,7 +173,18 @@ fn reverse(
             cases.saturating_sub(1)
         })?;
     }
-    Ok(())
+    count(tx, reversed.reporter.as_str(), |reporter| {
+        if reversed.reopened {
+            reporter.reports_decided = reporter.reports_decided.saturating_sub(reports);
+        }
+        if reversed.action.upholds() {
+            reporter.reports_upheld = reporter.reports_upheld.saturating_sub(reports);
+        }
+    })?;
+    match reversed.act {
+        Some(act) => bulk::done(tx, act, Step::Reversal),
+        None => Ok(()),
+    }
 }
 
 fn count_upheld(
@@ -211,11 +267,14 @@ pub(crate) struct Ruled {
     pub(crate) answered: Option<u64>,
     /// Of its reversal.
     pub(crate) reversed: Option<u64>,
+    /// How many reports it decided.
+    reports: u64,
 }
 
 impl Ruled {
-    fn at(version: u64) -> Self {
+    fn at(version: u64, reports: u64) -> Self {
         Self {
+            reports,
             version,
             appealed: None,
             answered: None,

@@ -50,6 +50,12 @@ impl QueueFilter {
                 .as_ref()
                 .is_none_or(|member| case.member == *member)
             && (self.claimed_by.is_none() || case.claimed_by == self.claimed_by)
+            && self
+                .opened_before
+                .is_none_or(|time| case.opened_at < time.0)
+            && self
+                .opened_after
+                .is_none_or(|time| time.0 <= case.opened_at)
     }
 }
 

@@ -110,10 +110,12 @@ fn kinds(given: &Given, command: &Command) -> Vec<&'static str> {
 /// What a reversal shows again, and whether the case is open by it.
 fn taken_back(given: &Given, command: &Command) -> (Vec<u64>, bool) {
     let events = crate::case::decide(&given.state, command).unwrap();
-    let reversed = events.into_iter().find_map(|event| match event {
-        Event::DecisionReversed(reversed) => Some((reversed.messages, reversed.reopened)),
-        _ => None,
-    });
+    let mut reversed = None;
+    for event in events {
+        if let Event::DecisionReversed(event) = event {
+            reversed = Some((event.messages, event.reopened));
+        }
+    }
     reversed.unwrap()
 }
 
