@@ -35,6 +35,7 @@ mod server;
 mod tar;
 mod time;
 pub mod tokens;
+mod trial;
 mod unasked;
 mod unread;
 mod words;
@@ -56,6 +57,7 @@ pub use following::FollowOptions;
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};
 pub use tokens::Role;
+pub use trial::{Trial, TrialMember};
 
 use app::{Shared, State};
 use middleware::Outermost;
@@ -83,6 +85,7 @@ fn routed(app: App) -> (Router, State) {
     let mut undocumented = vec![openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
     undocumented.extend(pages::assets::paths());
     undocumented.extend(desk::PATHS);
+    undocumented.extend(trial::PATHS);
     let body_timeout = app.options.body_timeout;
     let shared = Shared::new(app, Bytes::from(document));
     let damage = Arc::clone(&shared.damage);
@@ -93,6 +96,7 @@ fn routed(app: App) -> (Router, State) {
         .merge(openapi::page())
         .merge(pages::assets::router())
         .merge(desk::router())
+        .merge(trial::router(&shared))
         .fallback(|| async {
             ApiError::with_detail(
                 Code::NotFound,

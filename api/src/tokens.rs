@@ -132,6 +132,16 @@ impl Principal {
     pub(crate) fn set_registered(&self) {
         self.registered.store(true, Ordering::Relaxed);
     }
+
+    /// A member of the demo's sample, as whom anyone acts there: without a token, and with no other role.
+    pub(crate) fn of_the_sample(sub: MemberId) -> Arc<Self> {
+        Arc::new(Principal {
+            sub,
+            roles: Roles::of(&[Role::Member]),
+            exp_s: i64::MAX,
+            registered: AtomicBool::new(false),
+        })
+    }
 }
 
 #[derive(Deserialize)]

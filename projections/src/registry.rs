@@ -11,6 +11,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::decisions::Decisions;
 use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
@@ -38,6 +39,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Decisions),
         Arc::new(Figures),
         Arc::new(Disclosures),
         Arc::new(ModerationLog),
@@ -106,6 +108,8 @@ views! {
     Transparency = 12, "transparency";
     /// Who was shown what is a member's, when, and what for?
     Disclosures = 13, "disclosures";
+    /// What was decided about a member, and what do they learn of it?
+    Decisions = 14, "decisions";
     /// What did a moderator do, and what was done on a case?
     ModerationLog = 15, "moderation_log";
 }

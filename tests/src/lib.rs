@@ -10,11 +10,14 @@
 )]
 
 pub mod api;
+pub mod browser;
 pub mod buggy;
 pub mod college;
 pub mod commands;
 pub mod counted;
+pub mod desk;
 pub mod eventful;
+pub mod halting;
 pub mod json_schema;
 pub mod killed;
 pub mod mistaken;
@@ -24,4 +27,5 @@ pub mod raised;
 pub mod rival;
 pub mod sse;
 pub mod store;
+pub mod trial;
 pub mod views;

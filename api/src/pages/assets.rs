@@ -47,7 +47,10 @@ impl Asset {
 
 /// The stylesheet of all pages.
 pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let text = include_str!("../../assets/style.css");
+    let text = concat!(
+        include_str!("../../assets/style.css"),
+        include_str!("../../assets/try.css")
+    );
     Asset::new("style", "css", "text/css; charset=utf-8", text)
 });
 

@@ -9,6 +9,10 @@ use domain::case::Category;
 use domain::time::Timestamp;
 use serde::Serialize;
 
+/// Bytes and lines of a text that is shown whole.
+const LONG_BYTES: usize = 600;
+const LONG_LINES: usize = 15;
+
 /// A time, written as an element of its own: for machines to the millisecond, for people to the minute, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct When(pub(crate) Timestamp);
@@ -56,6 +60,11 @@ pub(crate) const fn category(category: Category) -> &'static str {
         Category::IllegalGoods => "illegal goods",
         Category::Other => "other",
     }
+}
+
+/// Whether a text of a member takes so much room that it scrolls by itself.
+pub(crate) fn is_long(text: &str) -> bool {
+    text.len() > LONG_BYTES || text.lines().count() > LONG_LINES
 }
 
 /// A number of things: `1 report`, `2 reports`.

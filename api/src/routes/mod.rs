@@ -6,8 +6,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
+pub(crate) mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;
+mod case_appeals;
 pub(crate) mod claims;
 mod conversations;
 pub(crate) mod decisions;
@@ -25,6 +27,7 @@ mod policy;
 mod relationships;
 mod reports;
 pub(crate) mod requests;
+mod statements;
 mod store;
 mod suspensions;
 mod transparency;
@@ -49,6 +52,8 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(appeals::router())
+        .merge(statements::router())
         .merge(suspensions::router())
         .merge(transparency::router())
         .merge(audit::router())

@@ -10,9 +10,8 @@ use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
 use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
-    Answer as ViewAnswer, Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote,
-    CaseReport, CaseReversal, CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort,
-    ViewName,
+    Answer as ViewAnswer, Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState,
+    MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,8 +24,9 @@ use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
+use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
 use crate::time;
-use crate::words::{Action, AppealOutcome, Category};
+use crate::words::{Action, Category};
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -314,68 +314,6 @@ struct ShownDecision {
     appealable_until: Option<String>,
     appeal: Option<ShownAppeal>,
     reversal: Option<ShownReversal>,
-}
-
-/// A member's appeal of a decision.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAppeal {
-    text: String,
-    #[schema(format = DateTime)]
-    appealed_at: String,
-    /// Null while it waits; and where a reversal without it answered it.
-    answer: Option<ShownAnswer>,
-}
-
-/// How an appeal was decided.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAnswer {
-    /// Which moderator.
-    by: String,
-    outcome: AppealOutcome,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    decided_at: String,
-}
-
-/// That a decision was reversed.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownReversal {
-    /// Which moderator.
-    by: String,
-    /// Why, as a code; `appeal_granted` where an appeal was.
-    reason: String,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    reversed_at: String,
-}
-
-impl From<CaseAppeal> for ShownAppeal {
-    fn from(appeal: CaseAppeal) -> Self {
-        let answer = |answer: CaseAnswer| ShownAnswer {
-            by: answer.by.to_string(),
-            outcome: answer.outcome.into(),
-            text: answer.text,
-            decided_at: time::format(answer.decided_at.as_millis()),
-        };
-        ShownAppeal {
-            text: appeal.text,
-            appealed_at: time::format(appeal.appealed_at.as_millis()),
-            answer: appeal.answer.map(answer),
-        }
-    }
-}
-
-impl From<CaseReversal> for ShownReversal {
-    fn from(reversal: CaseReversal) -> Self {
-        ShownReversal {
-            by: reversal.by.to_string(),
-            reason: reversal.reason.to_string(),
-            text: reversal.text,
-            reversed_at: time::format(reversal.reversed_at.as_millis()),
-        }
-    }
 }
 
 impl From<CaseDecision> for ShownDecision {
