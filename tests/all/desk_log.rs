@@ -155,7 +155,7 @@ async fn the_figures_are_those_of_the_interface_for_the_days_that_are_asked_for(
         for row in [
             "<th scope=\"row\">scam</th><td>1<svg",
             "<th scope=\"row\">Suspend</th><td>1<svg",
-            "<td>Suspend</td><td>scam</td><td>reports</td><td>1</td>",
+            "<td>Suspend</td><td class=\"word\">scam</td><td>reports</td><td>1</td>",
             "<dt>Suspensions in force at the end</dt><dd>1</dd>",
         ] {
             assert!(shown.html.contains(row), "{row}: {}", shown.html);
