@@ -65,6 +65,7 @@ mod commands_reporters;
 mod commands_rules;
 mod desk_cases;
 mod desk_live;
+mod desk_log;
 mod desk_session;
 mod event_catalogue;
 mod program_at_rest;

@@ -155,6 +155,7 @@ async fn of_more_grounds_than_are_listed_the_rest_is_told() {
             text: "Do not.".into(),
             facts: "Message 1.".into(),
             appealable_until: None,
+            act: None,
         };
         let case = CaseId::of(conversation_of("ann", "bob"), &id("bob"));
         let event = Event::Case(case::Event::CaseDecided(decided));
