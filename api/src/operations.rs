@@ -156,6 +156,15 @@ operations! {
         "",
         r#"{"report_id": "4470df62-95a5-5744-b17c-4beeefcd0011", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "messages": [1], "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "state": "open", "outcome": null}"#,
         [NotFound, Damaged];
+    "get_me_decisions",
+        "What moderators decided about the caller, the latest first, suspensions by hand among them: what, until when, on which facts and by which rule, how to appeal, and what came of it. Nothing tells who reported, where, or which moderator; a case in which nothing was done is not told of. `statement_of_reasons` says the same in the fields of the EU's transparency database (Article 24(5) of the Digital Services Act). Suspended members read it as well.",
+        "",
+        r#"{"items": [{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "action": "suspend", "decided_at": "2026-11-23T07:25:21.874Z", "until": "2999-01-01T00:00:00.000Z", "ended_at": null, "category": "spam", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Seven members got it within an hour.", "messages": 0, "automated": false, "appeal_at": null, "appealable_until": "2027-05-22T07:25:21.874Z", "appeal": {"text": "It was a joke.", "appealed_at": "2026-11-23T07:26:21.874Z", "outcome": null, "answer": null, "answered_at": null}, "reversal": null, "statement_of_reasons": {"puid": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "decision_visibility": null, "decision_provision": null, "end_date_service_restriction": null, "decision_account": "DECISION_ACCOUNT_SUSPENDED", "end_date_account_restriction": "2999-01-01", "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT", "incompatible_content_ground": "spam", "incompatible_content_explanation": "You sent the same offer to many.", "decision_facts": "Seven members got it within an hour.", "content_type": ["CONTENT_TYPE_TEXT"], "category": "STATEMENT_CATEGORY_OTHER_VIOLATION_TC", "source_type": "SOURCE_TYPE_OTHER_NOTIFICATION", "automated_detection": "No", "automated_decision": "AUTOMATED_DECISION_NOT_AUTOMATED", "application_date": "2026-11-23"}}], "next_cursor": null}"#,
+        [Damaged];
+    "post_decisions_id_appeal",
+        "The member concerned appeals a decision: once, until `appealable_until`, suspended or not. Another moderator than the one who decided answers; `GET /v1/me/decisions` tells.",
+        r#"{"text": "It was a joke among friends."}"#,
+        REACHED, [AlreadyAppealed, AppealWindowOver, AlreadyReversed, InvalidAppeal, NotFound];
     "get_inbox",
         "The caller's conversations, by their last visible message, newest first. What one writes to someone is in it from the first message on.",
         "",
@@ -165,12 +174,12 @@ operations! {
         "In how many conversations of the inbox, and in how many requests, something unread waits.",
         "", r#"{"inbox": 1, "requests": 0}"#, [];
     "get_me_feed",
-        "Tells what changes of the caller's own views as it does: an event of the view's name (`inbox`, `requests`, `conversation`, `unread`, `blocked`, `dm_setting`, `reports`), with the conversation where there is one, and the `position` that a query gives as `min_position` to see it. Of a view without a conversation all may have changed. What one command changed is told together, the last of it with an `id`; `Last-Event-ID` goes on after it, also over restarts, `after` after the `Doorstep-Position` of a query, and without either what comes from now on is told. Who was away is told of each view and conversation once. A heartbeat is a comment; `end` and `error` (`{\"code\", \"detail\"}`) say why a feed is over. 8 feeds of one member at once (429), and only so many of all (503); a reader who takes nothing for 30 seconds is cut off.",
+        "Tells what changes of the caller's own views as it does: an event of the view's name (`inbox`, `requests`, `conversation`, `unread`, `blocked`, `dm_setting`, `reports`, `decisions`), with the conversation where there is one, and the `position` that a query gives as `min_position` to see it. Of a view without a conversation all may have changed. What one command changed is told together, the last of it with an `id`; `Last-Event-ID` goes on after it, also over restarts, `after` after the `Doorstep-Position` of a query, and without either what comes from now on is told. Who was away is told of each view and conversation once. A heartbeat is a comment; `end` and `error` (`{\"code\", \"detail\"}`) say why a feed is over. 8 feeds of one member at once (429), and only so many of all (503); a reader who takes nothing for 30 seconds is cut off.",
         "", "", [OtherLog, NotAcceptable, Busy];
     "get_moderation_queue",
         "The cases that wait, the most urgent first; without `state` all but closed ones. A cursor is for one filter and order.",
         "",
-        r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null}], "next_cursor": null}"#,
+        r#"{"items": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "reports": 1, "reporters": 1, "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "appealed_at": null}], "next_cursor": null}"#,
         [];
     "get_moderation_cases_id",
         "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded before anything is shown: by whom, for what purpose, and which messages.",
@@ -180,7 +189,7 @@ operations! {
     "post_moderation_cases_id_claim",
         "One moderator at a time works on a case. A claim lapses 30 minutes after its holder's last act (claiming again, a note), by an event, and then the case is open again. Claiming a case that one holds makes the claim last longer. Who escalated a case cannot claim it.",
         "", r#"{"claimed_until": "2026-11-23T07:55:21.874Z", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
-        [AlreadyClaimed, AlreadyDecided, SameModerator, NotFound];
+        [AlreadyClaimed, AlreadyDecided, SameModerator, OwnCase, NotFound];
     "post_moderation_cases_id_release",
         "The case is open again. Where nobody holds it nothing changes.",
         "", REACHED, [NotClaimed, NotFound];
@@ -194,7 +203,15 @@ operations! {
         "Decides a case that the caller holds, and carries it out: `no_action`, `warn`, `remove_messages` (reported ones of the case, named by `messages`: they keep their places, and what they said is shown to neither member), `limit` (no new requests, until a time) or `suspend` (until a time, or for good). It carries a reason code, a text for the member and the facts relied on; who decided and who reported is never told to members. What it limits in time ends by itself. The case is decided, and closed once the member cannot appeal any more, after 180 days; `no_action` closes it at once. A newly reported message opens it again. The position reaches up to what was done to the member: with it as `min_position` the requests that a suspension freezes are gone.",
         r#"{"action": "suspend", "until": "2026-12-23T00:00:00Z", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour."}"#,
         r#"{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
-        [NotClaimed, AlreadyDecided, InvalidDecision, NotFound];
+        [NotClaimed, AlreadyDecided, OwnCase, InvalidDecision, NotFound];
+    "post_moderation_cases_id_appeal_decision",
+        "Decides the appeal that waits on a case: `upheld`, the decision stays, or `reversed`, all that it changed is taken back as `POST /v1/moderation/decisions/{id}/reverse` does. Another moderator than the one who decided, and none of the two members. It takes no claim. Of several appeals that wait it is the oldest decision's, unless `decision_id` names one. The case is closed by it, unless something was newly reported since or another appeal waits. The position reaches up to what was taken back.",
+        r#"{"outcome": "reversed", "text": "We looked again: it was a joke among friends."}"#,
+        REACHED, [NotAppealed, SameModerator, OwnCase, InvalidDecision, NotFound];
+    "post_moderation_decisions_id_reverse",
+        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it. Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
+        r#"{"reason": "mistake", "text": "The message was not yours."}"#,
+        REACHED, [OwnCase, InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,

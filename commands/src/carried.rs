@@ -3,14 +3,25 @@
 //! The effect's id follows from the decision's event, so that it is found again whenever it is asked for: the same
 //! position each time.
 
-use domain::ids::reactor_event_id;
+use domain::ids::{CaseId, DecisionId, reactor_event_id};
 use domain::{Event, codec};
 use event_store::{Direction, Position, StreamFrom};
 
-use crate::CommandError;
 use crate::aggregate::stream_name;
 use crate::reactors::{CASES, effect_of};
 use crate::shared::Shared;
+use crate::{CommandError, index};
+
+/// The case that a decision is on, up to where the write side's view has come.
+pub(crate) fn case_of(
+    shared: &Shared,
+    decision: DecisionId,
+) -> Result<Option<CaseId>, CommandError> {
+    let unreadable = |error: String| CommandError::Unreadable(error);
+    let reader = shared.view.reader();
+    let reader = reader.map_err(|error| unreadable(error.to_string()))?;
+    index::case_of_decision(&reader, decision).map_err(|error| unreadable(error.to_string()))
+}
 
 /// Events read at once.
 const PAGE_EVENTS: usize = 64;

@@ -20,7 +20,6 @@ use uuid::Uuid;
 
 use crate::archive::{Archive, Found, Trace};
 use crate::idempotency::{Begun, Claim};
-use crate::index;
 use crate::job::{At, Decided, Job, Origin, Place, Reply};
 use crate::pending::{Pending, settled};
 use crate::reactors::Cases;
@@ -198,7 +197,10 @@ impl CommandHandler {
         let at = envelope.at;
         let goes_on = matches!(
             envelope.command,
-            Command::ReportMessage { .. } | Command::DecideCase { .. }
+            Command::ReportMessage { .. }
+                | Command::DecideCase { .. }
+                | Command::DecideAppeal { .. }
+                | Command::ReverseDecision { .. }
         );
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
@@ -290,16 +292,9 @@ impl CommandHandler {
     }
 
     /// The case that a decision is on, once the reactors have come to all that is durable now; none where there is none.
-    pub async fn case_of_decision(
-        &self,
-        decision: DecisionId,
-    ) -> Result<Option<CaseId>, CommandError> {
+    pub async fn case_of(&self, decision: DecisionId) -> Result<Option<CaseId>, CommandError> {
         self.drain_reactors().await?;
-        let shared = &self.inner.shared;
-        let unreadable = |error: String| CommandError::Unreadable(error);
-        let reader = shared.view.reader();
-        let reader = reader.map_err(|error| unreadable(error.to_string()))?;
-        index::case_of_decision(&reader, decision).map_err(|error| unreadable(error.to_string()))
+        carried::case_of(&self.inner.shared, decision)
     }
 
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service

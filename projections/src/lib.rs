@@ -14,6 +14,7 @@ mod care;
 mod case;
 mod codec;
 mod conversation;
+mod decisions;
 mod disclosures;
 mod doorstep;
 mod error;
@@ -56,6 +57,7 @@ pub use case::{
 };
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
+pub use decisions::{OwnAppeal, OwnDecision, OwnReversal};
 pub use disclosures::{DisclosureItem, LookedAs};
 pub use error::{QueryError, WaitError};
 pub use feed::{Change, Changed, Changes};
@@ -71,7 +73,7 @@ pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
 pub use pairs::PairItem;
 pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
-pub use reports::{ReportItem, ReportState};
+pub use reports::{ReportItem, ReportOutcome, ReportState};
 pub use requests::{Relationship, RequestItem};
 pub use tables::{
     Letter, Order, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,

@@ -18,10 +18,10 @@ use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
     Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, Member, MessageItem,
-    Narrowed, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem,
-    ReportItem, RequestItem, Transparency, Unread, ViewName, WaitError, blocked, case,
-    conversation, disclosures, feed, inbox, members, moderation_queue, own, own_rows, own_view,
-    registry, reports, requests, transparency, unread,
+    Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter,
+    QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName, WaitError, blocked, case,
+    conversation, decisions, disclosures, feed, inbox, members, moderation_queue, own, own_rows,
+    own_view, registry, reports, requests, transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -260,6 +260,15 @@ impl ReadSide {
         report: ReportId,
     ) -> Result<Answer<ReportItem>, QueryError> {
         reports::query_one(self, member, report).await
+    }
+
+    /// What was decided about a member, the latest first.
+    pub async fn my_decisions(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<OwnDecision>, QueryError> {
+        decisions::query(self, member, page).await
     }
 
     /// The cases of the moderation queue.

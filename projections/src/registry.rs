@@ -11,6 +11,7 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::decisions::Decisions;
 use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
@@ -37,6 +38,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Decisions),
         Arc::new(Figures),
         Arc::new(Disclosures),
     ]
@@ -100,6 +102,8 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What was decided about a member, and what do they learn of it?
+    Decisions = 14, "decisions";
     /// What was reported, decided and reversed, day by day?
     Transparency = 12, "transparency";
     /// Who was shown what is a member's, when, and what for?

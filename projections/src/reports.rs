@@ -1,27 +1,30 @@
 //! `reports`: what has a member reported, and what came of it?
 //!
 //! Key: the reporter, then the position of the report, falling; beside it the place of each report by its id. Comments
-//! are read from the log. The reporter learns the outcome that concerns them, never which moderator; a decision
-//! changes state and outcome of the rows of its case. Bound: a row per report.
+//! are read from the log. The reporter learns the outcome that concerns them, never which moderator: a decision on a case
+//! decides its reports that wait, and its reversal says so, and has them wait again where the case is open by it. What it is that was
+//! done they do not learn. Bound: a row per report.
 
-use domain::case::Category;
+use domain::case::{self, Category};
 use domain::conversation;
 use domain::event::Event;
-use domain::ids::{ConversationId, MemberId, ReportId};
+use domain::ids::{CaseId, ConversationId, DecisionId, MemberId, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Order, Span, Tx, View};
+use tables::{ApplyError, Order, Span, Tx, View, WaitKey};
 
 use crate::codec::{DomainCodec, conversation_of};
-use crate::rows::{Merged, decode, fetch, store};
+use crate::rows::{Merged, decode, fetch, load, store};
 use crate::topic::Topic;
 use crate::views::Views;
 use crate::{Answer, Page, PageRequest, QueryError, ViewName, texts};
 
 const ROWS: &str = "rows";
 const BY_ID: &str = "by_id";
+/// The reports of a case, by their positions.
+const BY_CASE: &str = "by_case";
 
 /// A report, as its reporter sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,29 @@ pub struct ReportItem {
     /// Where it stands.
     pub state: ReportState,
     /// What came of it, as far as it concerns the reporter; none before a decision.
-    pub outcome: Option<String>,
+    pub outcome: Option<ReportOutcome>,
+}
+
+/// What came of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportOutcome {
+    /// Something was done.
+    ActedOn,
+    /// Nothing was done.
+    NotActedOn,
+    /// What had been decided was reversed.
+    Reversed,
+}
+
+impl ReportOutcome {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ActedOn => "acted_on",
+            Self::NotActedOn => "not_acted_on",
+            Self::Reversed => "reversed",
+        }
+    }
 }
 
 /// Where a report stands.
@@ -76,7 +101,9 @@ struct Row {
     category: Category,
     reported_at: i64,
     state: ReportState,
-    outcome: Option<String>,
+    outcome: Option<ReportOutcome>,
+    /// The decision that decided it last.
+    decision: Option<DecisionId>,
 }
 
 /// The view.
@@ -89,11 +116,25 @@ impl View<DomainCodec> for Reports {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &[ROWS, BY_ID]
+        &[ROWS, BY_ID, BY_CASE]
+    }
+
+    /// What moderators do with a case changes rows that the reports in its conversation made.
+    fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
+        let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
+        if let Some(Event::Case(_)) = decoded {
+            return keys;
+        }
+        let reported = event.members().filter_map(|id| MemberId::new(id).ok());
+        let cases = conversation_of(event).map(|conversation| {
+            reported.map(move |member| case::stream(CaseId::of(conversation, &member)))
+        });
+        keys.extend(cases.into_iter().flatten().map(WaitKey::Writes));
+        keys
     }
 
     fn wants(&self, event_type: &str) -> bool {
@@ -106,6 +147,9 @@ impl View<DomainCodec> for Reports {
         recorded: &RecordedEvent,
         decoded: &Event<'_>,
     ) -> Result<(), ApplyError> {
+        if let Event::Case(event) = decoded {
+            return of_case(tx, recorded, event);
+        }
         let Event::Conversation(conversation::Event::MessagesReported(reported)) = decoded else {
             return Ok(());
         };
@@ -123,13 +167,92 @@ impl View<DomainCodec> for Reports {
             reported_at: recorded.at_ms(),
             state: ReportState::Open,
             outcome: None,
+            decision: None,
         };
+        let case = CaseId::of(row.conversation, &row.member);
         let key = Key::new()
             .text(reported.reporter.as_str())
             .u64_desc(recorded.position().0);
         store(tx, ROWS, &key, &row)?;
+        let of_case = Key::new().fixed(case.0.as_bytes());
+        tx.put(BY_CASE, &of_case.u64(recorded.position().0), &key)?;
         Ok(tx.put(BY_ID, reported.report_id.0.as_bytes(), &key)?)
     }
+}
+
+/// What moderators do with a case changes its reports.
+fn of_case(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    event: &case::Event<'_>,
+) -> Result<(), ApplyError> {
+    use case::Event as C;
+    match event {
+        C::CaseDecided(decided) => each_of(tx, recorded, |row| {
+            if row.state == ReportState::Open {
+                row.state = ReportState::Decided;
+                row.decision = Some(decided.decision);
+                row.outcome = Some(if decided.action.upholds() {
+                    ReportOutcome::ActedOn
+                } else {
+                    ReportOutcome::NotActedOn
+                });
+            }
+        }),
+        C::DecisionReversed(reversed) => each_of(tx, recorded, |row| {
+            if row.decision == Some(reversed.decision) {
+                row.outcome = Some(ReportOutcome::Reversed);
+                if reversed.reopened {
+                    row.state = ReportState::Open;
+                }
+            }
+        }),
+        // It was decided after the report was made and before it had joined: the report is yet to be decided.
+        C::ReportJoined(joined) => each_of(tx, recorded, |row| {
+            if row.report_id == joined.report_id {
+                row.state = ReportState::Open;
+                row.outcome = None;
+                row.decision = None;
+            }
+        }),
+        C::CaseOpened(_)
+        | C::ContentDisclosed(_)
+        | C::CaseClaimed(_)
+        | C::CaseReleased(_)
+        | C::ClaimLapsed(_)
+        | C::CaseNoted(_)
+        | C::CaseEscalated(_)
+        | C::CaseClosed(_)
+        | C::DecisionAppealed(_)
+        | C::AppealDecided(_) => Ok(()),
+    }
+}
+
+/// Changes the rows of the reports of the event's case.
+fn each_of(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    change: impl Fn(&mut Row),
+) -> Result<(), ApplyError> {
+    let id = recorded.stream().strip_prefix("case-");
+    let Some(case) = id.and_then(|id| id.parse::<CaseId>().ok()) else {
+        return Ok(());
+    };
+    let mut keys = Vec::new();
+    for row in tx.scan(BY_CASE, &Span::prefix(case.0.as_bytes()), Order::Ascending)? {
+        keys.push(row?.1.to_vec());
+    }
+    for key in keys {
+        let Some(before) = load::<Row>(tx, ROWS, &key)? else {
+            continue;
+        };
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            store(tx, ROWS, &key, &after)?;
+        }
+    }
+    Ok(())
 }
 
 impl Row {

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tests::api::{Door, Reply, Scene};
 
 /// A door with a case about bob, whom ann reported.
-struct Desk {
-    door: Door,
-    case: String,
+pub(crate) struct Desk {
+    pub(crate) door: Door,
+    pub(crate) case: String,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let Scene { door, cid } = Scene::open().await;
         let report = json!({"conversation_id": cid, "messages": [1], "category": "spam"});
         let ann = door.member("ann");
@@ -30,28 +30,28 @@ impl Desk {
         desk
     }
 
-    fn moderator(&self, sub: &str) -> String {
+    pub(crate) fn moderator(&self, sub: &str) -> String {
         self.door.token(sub, &[Role::Moderator])
     }
 
-    async fn act(&self, sub: &str, act: &str, body: Value) -> Reply {
+    pub(crate) async fn act(&self, sub: &str, act: &str, body: Value) -> Reply {
         let path = format!("/v1/moderation/cases/{}/{act}", self.case);
         self.door.post(&path, &self.moderator(sub), body).await
     }
 
-    async fn plain(&self, sub: &str, act: &str) -> Reply {
+    pub(crate) async fn plain(&self, sub: &str, act: &str) -> Reply {
         self.act(sub, act, Value::Null).await
     }
 
     /// The case as a moderator is shown it, with what this reply reached in it.
-    async fn shown(&self, after: &Reply) -> Value {
+    pub(crate) async fn shown(&self, after: &Reply) -> Value {
         let position = after.position();
         let path = format!("/v1/moderation/cases/{}?min_position={position}", self.case);
         let shown = self.door.get(&path, &self.moderator("max")).await;
         shown.expect(200).json()
     }
 
-    async fn queued(&self, after: &Reply, filter: &str) -> usize {
+    pub(crate) async fn queued(&self, after: &Reply, filter: &str) -> usize {
         let position = after.position();
         let path = format!("/v1/moderation/queue?{filter}&min_position={position}");
         let queue = self.door.get(&path, &self.moderator("max")).await;
@@ -59,7 +59,7 @@ impl Desk {
     }
 }
 
-fn refused(reply: &Reply, code: &str) {
+pub(crate) fn refused(reply: &Reply, code: &str) {
     assert_eq!(reply.failure(), (409, code.to_owned()), "{reply:?}");
 }
 

@@ -8,6 +8,7 @@
     reason = "what a test finds wrong ends it"
 )]
 
+mod api_appeals;
 mod api_bad_input;
 mod api_bad_queries;
 mod api_cases;
@@ -43,8 +44,13 @@ mod audit_letters;
 mod audit_moments;
 mod audit_refusals;
 mod audit_views;
+mod browser_desk;
+mod browser_harness;
+mod browser_story;
+mod browser_try;
 mod college_queue;
 mod college_replay;
+mod commands_appeals;
 mod commands_cases;
 mod commands_facts;
 mod commands_follow_ups;
@@ -53,6 +59,9 @@ mod commands_kept;
 mod commands_limits;
 mod commands_loading;
 mod commands_rules;
+mod desk_cases;
+mod desk_live;
+mod desk_session;
 mod event_catalogue;
 mod program_at_rest;
 mod program_audit;
@@ -85,6 +94,7 @@ mod store_model;
 mod tables_disk;
 mod tables_recovery;
 mod tables_versions;
+mod try_pages;
 mod views_conversation;
 mod views_crashes;
 mod views_feed;

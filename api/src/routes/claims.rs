@@ -132,7 +132,7 @@ async fn reach(
 
 /// Carries out an act on a case. The queue shows a case from its report on, whose own stream a reactor brings it to:
 /// the act is decided once that was done, so that it is decided on the case as it is shown.
-pub(super) async fn act(
+pub(crate) async fn act(
     shared: &State,
     acting: &Acting<AsModerator>,
     command: Command,

@@ -4,9 +4,9 @@
 //! shows what it did.
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command};
+use commands::{Answer, Command, Outcome};
 use domain::case::Ruling;
-use domain::ids::ReasonCode;
+use domain::ids::{CaseId, DecisionId, ReasonCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -56,6 +56,20 @@ struct DecisionMade {
     position: ShownPosition,
 }
 
+/// Waits until what was decided or taken back is carried out, and says up to where.
+pub(super) async fn carried_out(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    outcome: &Outcome,
+) -> Result<ShownPosition, ApiError> {
+    let carried_out = shared.commands.carried_out(outcome.position);
+    match tokio::time::timeout(shared.options.view_wait, carried_out).await {
+        Ok(reached) => Ok(acting.caller.shows(shared, reached?)),
+        // It is decided; repeated with the same key it is answered once it is carried out.
+        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
+    }
+}
+
 /// Decides a case.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/decision", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = NewDecision,
@@ -71,34 +85,36 @@ async fn decide(
         Some(text) => Some(query::time(Code::InvalidBody, "until", text)?),
         None => None,
     };
-    let command = Command::DecideCase {
-        case: query::case(&id),
-        ruling: Ruling {
-            action: decision.action.into(),
-            until,
-            messages: decision.messages,
-            reason: decision.reason,
-            text: decision.text,
-            facts: decision.facts,
-        },
+    let ruling = Ruling {
+        action: decision.action.into(),
+        until,
+        messages: decision.messages,
+        reason: decision.reason,
+        text: decision.text,
+        facts: decision.facts,
     };
-    let (outcome, _) = act(&shared, &acting, command).await?;
+    let (decision, position) = decided(&shared, &acting, query::case(&id), ruling).await?;
+    let body = DecisionMade {
+        decision_id: decision.to_string(),
+        position: position.clone(),
+    };
+    Ok(Answered::ok(position, body))
+}
+
+/// Decides a case, and waits until that is carried out.
+pub(crate) async fn decided(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    ruling: Ruling,
+) -> Result<(DecisionId, ShownPosition), ApiError> {
+    let (outcome, _) = act(shared, acting, Command::DecideCase { case, ruling }).await?;
     let Answer::Decided { decision } = outcome.answer else {
         return Err(ApiError::with_detail(
             Code::Internal,
             "a decision without an id",
         ));
     };
-    let carried_out = shared.commands.carried_out(outcome.position);
-    let reached = match tokio::time::timeout(shared.options.view_wait, carried_out).await {
-        Ok(reached) => reached?,
-        // It is decided; repeated with the same key it is answered once it is carried out.
-        Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
-    };
-    let position = acting.caller.shows(&shared, reached);
-    let body = DecisionMade {
-        decision_id: decision.to_string(),
-        position: position.clone(),
-    };
-    Ok(Answered::ok(position, body))
+    let position = carried_out(shared, acting, &outcome).await?;
+    Ok((decision, position))
 }

@@ -6,11 +6,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
+pub(crate) mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;
-mod claims;
+mod case_appeals;
+pub(crate) mod claims;
 mod conversations;
-mod decisions;
+pub(crate) mod decisions;
 pub(crate) mod dm_setting;
 mod events;
 mod feed;
@@ -19,12 +21,13 @@ pub(crate) mod inbox;
 mod letters;
 mod members;
 pub(crate) mod messages;
-mod moderation;
+pub(crate) mod moderation;
 mod own_views;
 mod policy;
 mod relationships;
 mod reports;
 pub(crate) mod requests;
+mod statements;
 mod store;
 mod suspensions;
 mod transparency;
@@ -49,6 +52,8 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(appeals::router())
+        .merge(statements::router())
         .merge(suspensions::router())
         .merge(transparency::router())
         .merge(audit::router())

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use axum::extract::State as Extract;
 use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
-use domain::ids::{MemberId, ReasonCode};
+use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
-    Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal,
-    CaseState, MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
+    Answer as ViewAnswer, Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState,
+    MemberHistory, QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,8 +24,9 @@ use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
+use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
 use crate::time;
-use crate::words::{Action, AppealOutcome, Category};
+use crate::words::{Action, Category};
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -315,68 +316,6 @@ struct ShownDecision {
     reversal: Option<ShownReversal>,
 }
 
-/// A member's appeal of a decision.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAppeal {
-    text: String,
-    #[schema(format = DateTime)]
-    appealed_at: String,
-    /// Null while it waits; and where a reversal without it answered it.
-    answer: Option<ShownAnswer>,
-}
-
-/// How an appeal was decided.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownAnswer {
-    /// Which moderator.
-    by: String,
-    outcome: AppealOutcome,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    decided_at: String,
-}
-
-/// That a decision was reversed.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShownReversal {
-    /// Which moderator.
-    by: String,
-    /// Why, as a code; `appeal_granted` where an appeal was.
-    reason: String,
-    /// What the member is told.
-    text: String,
-    #[schema(format = DateTime)]
-    reversed_at: String,
-}
-
-impl From<CaseAppeal> for ShownAppeal {
-    fn from(appeal: CaseAppeal) -> Self {
-        let answer = |answer: CaseAnswer| ShownAnswer {
-            by: answer.by.to_string(),
-            outcome: answer.outcome.into(),
-            text: answer.text,
-            decided_at: time::format(answer.decided_at.as_millis()),
-        };
-        ShownAppeal {
-            text: appeal.text,
-            appealed_at: time::format(appeal.appealed_at.as_millis()),
-            answer: appeal.answer.map(answer),
-        }
-    }
-}
-
-impl From<CaseReversal> for ShownReversal {
-    fn from(reversal: CaseReversal) -> Self {
-        ShownReversal {
-            by: reversal.by.to_string(),
-            reason: reversal.reason.to_string(),
-            text: reversal.text,
-            reversed_at: time::format(reversal.reversed_at.as_millis()),
-        }
-    }
-}
-
 impl From<CaseDecision> for ShownDecision {
     fn from(decision: CaseDecision) -> Self {
         let time = |at: domain::Timestamp| time::format(at.as_millis());
@@ -555,10 +494,24 @@ async fn case(
                 "It has to be 1-64 characters of `a-z 0-9 _`; `review` when it is absent.",
             )
         })?;
-    let case = query::case(&id);
-    shared
-        .reached(&acting.caller, VIEW, reading.min_position.as_deref())
-        .await?;
+    let min_position = reading.min_position.as_deref();
+    let answer = opened(&shared, &acting, query::case(&id), purpose, min_position).await?;
+    Ok(shared.standing_at(
+        &acting.caller,
+        answer.position,
+        ShownCase::from(answer.value),
+    ))
+}
+
+/// A case that is about to be shown; that it is shown, and why, is recorded by then.
+pub(crate) async fn opened(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    purpose: ReasonCode,
+    min_position: Option<&str>,
+) -> Result<ViewAnswer<Case>, ApiError> {
+    shared.reached(&acting.caller, VIEW, min_position).await?;
     let answer = shared.reads.case(case).await?;
     let shown = shown_messages(&answer.value);
     let command = Command::DiscloseCase {
@@ -566,12 +519,8 @@ async fn case(
         purpose,
         shown,
     };
-    disclose(&shared, &acting, command).await?;
-    Ok(shared.standing_at(
-        &acting.caller,
-        answer.position,
-        ShownCase::from(answer.value),
-    ))
+    disclose(shared, acting, command).await?;
+    Ok(answer)
 }
 
 /// The messages that a case shows, each once: those of its reports, and those around them.

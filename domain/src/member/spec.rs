@@ -22,11 +22,10 @@ struct Story {
 
 /// Nobody knows Ann yet.
 fn unknown() -> Story {
-    let at = Timestamp(0).plus_days(100);
     Story {
         state: State::default(),
         next_version: 0,
-        at,
+        at: Timestamp(0).plus_days(100),
         rules: Rules::default(),
     }
 }

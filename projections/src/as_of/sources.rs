@@ -25,7 +25,7 @@ enum Source {
     Counterparts,
     /// The subject's conversations.
     Conversations,
-    /// The subject's case.
+    /// The subject's case; of a member those about them, and those about whom they reported.
     Cases,
     /// The whole log: nothing that could be folded for one subject.
     Log,
@@ -47,6 +47,7 @@ const fn of(view: ViewName) -> &'static [Source] {
         // What ranks a case are all reports of its member, and its history shows all of both.
         ViewName::ModerationQueue => &[Source::Members, Source::Conversations, Source::Cases],
         ViewName::Reports => &[Source::Conversations, Source::Cases],
+        ViewName::Decisions => &[Source::Members, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
         // Figures are sums over everybody, and whoever audits may have looked at anybody; of one's own nobody has said what
         // its rows depend on.
@@ -99,11 +100,14 @@ impl Past {
         match subject {
             Subject::Member(member) => {
                 let pairs = self.conversations(member, until)?;
+                let cases = pairs.iter().flat_map(|pair| {
+                    [member, &pair.with].map(|about| CaseId::of(pair.conversation_id, about))
+                });
                 Ok(Concerned {
                     members: vec![member.clone()],
                     counterparts: pairs.iter().map(|pair| pair.with.clone()).collect(),
                     conversations: pairs.iter().map(|pair| pair.conversation_id).collect(),
-                    cases: Vec::new(),
+                    cases: cases.collect(),
                 })
             }
             Subject::Conversation(id) => {

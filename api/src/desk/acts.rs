@@ -1,0 +1,241 @@
+//! The forms of a case: claim, release, note, escalate, decide.
+//!
+//! Each is one command, by the function that its route of `/v1` calls. What was done is shown by the case anew, once its
+//! view has come to it; what was refused, by the case with the form as it was sent, and why.
+
+use axum::extract::State as Extract;
+use axum::response::Response;
+use commands::Command;
+use domain::case::{Action, Ruling};
+use domain::ids::{CaseId, ReasonCode};
+use domain::time::Timestamp;
+use projections::ViewName;
+
+use super::case::{Forms, Looked, answer};
+use super::session::{Posted, failed};
+use crate::app::State;
+use crate::caller::{Acting, AsModerator, ShownPosition};
+use crate::pages::filled::{Filled, command_id};
+use crate::pages::form::Fields;
+use crate::pages::see;
+use crate::problem::{ApiError, Code, FieldCode};
+use crate::query::{self, Segments};
+use crate::routes::claims::act;
+use crate::routes::decisions::decided;
+
+type Sent = Posted<AsModerator>;
+type Done = Result<ShownPosition, ApiError>;
+
+/// Which form.
+#[derive(Clone, Copy)]
+enum Form {
+    Claim,
+    Release,
+    Note,
+    Escalate,
+    Decide,
+}
+
+impl Form {
+    /// What the page says when it is done.
+    const fn done(self) -> &'static str {
+        match self {
+            Form::Claim => "claimed",
+            Form::Release => "released",
+            Form::Note => "noted",
+            Form::Escalate => "escalated",
+            Form::Decide => "decided",
+        }
+    }
+
+    /// The forms of the page where it was refused.
+    fn refused(self, fields: Fields, error: ApiError) -> Forms {
+        let mut forms = Forms::fresh();
+        let form = match self {
+            Form::Claim => &mut forms.claim,
+            Form::Release => &mut forms.release,
+            Form::Note => &mut forms.note,
+            Form::Escalate => &mut forms.escalate,
+            Form::Decide => &mut forms.decide,
+        };
+        *form = Filled::refused(fields, error);
+        forms
+    }
+}
+
+/// A form's own path asked for as a page, as by reloading one that was refused: the case, anew.
+pub(super) async fn back(Segments(id): Segments<String>) -> Response {
+    see(&format!("/desk/cases/{}", query::case(&id)))
+}
+
+/// Claims a case, or takes it for longer.
+pub(super) async fn claim(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, _: &Fields| Ok(Command::ClaimCase { case });
+    done(&shared, &id, sent, Form::Claim, command).await
+}
+
+/// Lets a case go.
+pub(super) async fn release(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, _: &Fields| Ok(Command::ReleaseCase { case });
+    done(&shared, &id, sent, Form::Release, command).await
+}
+
+/// Writes something down.
+pub(super) async fn note(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        let text = fields.text("text").to_owned();
+        Ok(Command::NoteOnCase { case, text })
+    };
+    done(&shared, &id, sent, Form::Note, command).await
+}
+
+/// Leaves a case to another moderator.
+pub(super) async fn escalate(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        let text = fields.text("text").to_owned();
+        Ok(Command::EscalateCase { case, text })
+    };
+    done(&shared, &id, sent, Form::Escalate, command).await
+}
+
+/// Decides a case.
+pub(super) async fn decide(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        let ruling = ruling(fields)?;
+        Ok(Command::DecideCase { case, ruling })
+    };
+    done(&shared, &id, sent, Form::Decide, command).await
+}
+
+/// Carries a form out, and shows what came of it.
+async fn done(
+    shared: &State,
+    id: &str,
+    sent: Sent,
+    form: Form,
+    command: impl FnOnce(CaseId, &Fields) -> Result<Command, ApiError>,
+) -> Response {
+    let Posted { seat, fields } = sent;
+    let command_id = match command_id(&fields) {
+        Ok(command_id) => command_id,
+        Err(error) => return seat.failed(error),
+    };
+    let acting = Acting {
+        caller: seat.caller,
+        command_id,
+        id_given: true,
+        at: None,
+    };
+    let outcome = match command(query::case(id), &fields) {
+        Ok(command) => carried_out(shared, &acting, command).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(position) => {
+            let at = position.to_query();
+            let (case, word) = (query::case(id), form.done());
+            see(&format!("/desk/cases/{case}?done={word}&at={at}"))
+        }
+        Err(error) if error.code() == Code::NotFound => failed(error, seat.shown),
+        Err(error) => {
+            let status = error.status();
+            // Why it was refused may have happened just now. Where the view does not come there, it is shown as it is.
+            let (end, within) = (shared.store.durable_position(), shared.options.view_wait);
+            let _ = shared
+                .reads
+                .wait(ViewName::ModerationQueue, end, within)
+                .await;
+            let looked = Looked {
+                id,
+                at: None,
+                done: None,
+            };
+            let forms = form.refused(fields, error);
+            answer(shared, acting.caller, seat.shown, &looked, forms, status).await
+        }
+    }
+}
+
+async fn carried_out(shared: &State, acting: &Acting<AsModerator>, command: Command) -> Done {
+    if let Command::DecideCase { case, ruling } = command {
+        let (_, position) = decided(shared, acting, case, ruling).await?;
+        return Ok(position);
+    }
+    let (_, position) = act(shared, acting, command).await?;
+    Ok(position)
+}
+
+/// The ruling that the form says.
+fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
+    let wrong =
+        |field: &str, code, what: &str| ApiError::at_field(Code::InvalidBody, field, code, what);
+    let action = Action::ALL
+        .into_iter()
+        .find(|action| action.as_str() == fields.text("action"));
+    let action =
+        action.ok_or_else(|| wrong("action", FieldCode::Missing, "Choose what is done."))?;
+    let until = match fields.get("until") {
+        Some(text) => Some(until(text).ok_or_else(|| {
+            wrong(
+                "until",
+                FieldCode::Malformed,
+                "It has to be a day and a time, such as 2026-01-31T12:00.",
+            )
+        })?),
+        None => None,
+    };
+    let mut messages = Vec::new();
+    for number in fields.all("messages") {
+        let number = number.parse();
+        let number = number.map_err(|_| {
+            wrong(
+                "messages",
+                FieldCode::Malformed,
+                "That is no number of a message.",
+            )
+        });
+        messages.push(number?);
+    }
+    let reason = ReasonCode::new(fields.text("reason").trim()).map_err(|_| {
+        wrong(
+            "reason",
+            FieldCode::Malformed,
+            "It has to be 1-64 characters of a-z, 0-9 and _.",
+        )
+    })?;
+    Ok(Ruling {
+        action,
+        until,
+        messages,
+        reason,
+        text: fields.text("text").to_owned(),
+        facts: fields.text("facts").to_owned(),
+    })
+}
+
+/// A time as browsers give one, in UTC, or as the interface takes one.
+fn until(text: &str) -> Option<Timestamp> {
+    let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z")];
+    let at_ms = forms.iter().find_map(|text| crate::time::parse(text))?;
+    Some(Timestamp(at_ms))
+}

@@ -1,0 +1,450 @@
+//! `/desk/cases/{id}`: a case with its evidence in context, and the forms of what may be done with it.
+//!
+//! Showing it is recorded, as by `GET /v1/moderation/cases/{id}`, each time it is shown: after a form, too. A form is
+//! there where it could be carried out, and where it was refused, so that what was typed is not lost.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::extract::State as Extract;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use domain::case::Action;
+use domain::ids::{MemberId, ReasonCode};
+use projections::{
+    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory,
+};
+
+use super::queue::{self, Held};
+use super::session::Seat;
+use crate::app::State;
+use crate::caller::{Acting, AsModerator, Caller};
+use crate::pages::filled::Filled;
+use crate::pages::form::Fields;
+use crate::pages::shown::{When, category, count};
+use crate::pages::{Frame, SeatShown, html};
+use crate::problem::ApiError;
+use crate::query::{self, Segments};
+use crate::routes::moderation::opened;
+
+/// What a case is shown for.
+const PURPOSE: &str = "review";
+/// Letters of a message in a list of messages.
+const EXCERPT_LETTERS_MAX: usize = 60;
+
+/// The forms of a case.
+pub(super) struct Forms {
+    pub(super) claim: Filled,
+    pub(super) release: Filled,
+    pub(super) note: Filled,
+    pub(super) escalate: Filled,
+    pub(super) decide: Filled,
+}
+
+impl Forms {
+    /// Nothing was sent.
+    pub(super) fn fresh() -> Self {
+        Forms {
+            claim: Filled::fresh(),
+            release: Filled::fresh(),
+            note: Filled::fresh(),
+            escalate: Filled::fresh(),
+            decide: Filled::fresh(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "desk/case.html")]
+struct Page {
+    frame: Frame,
+    csrf: String,
+    id: String,
+    member: String,
+    reporter: String,
+    state: &'static str,
+    categories: String,
+    why: Vec<String>,
+    opened_at: When,
+    held: Option<Held>,
+    escalated_by: Option<String>,
+    /// What was just done.
+    done: Option<&'static str>,
+    may_claim: bool,
+    may_work: bool,
+    forms: Forms,
+    reports: Vec<Report>,
+    messages: Vec<Message>,
+    notes: Vec<Note>,
+    decisions: Vec<Decision>,
+    history: [History; 2],
+    actions: Vec<Choice>,
+    removable: Vec<Removable>,
+    reasons: Vec<&'static str>,
+}
+
+struct Report {
+    category: &'static str,
+    reporter: String,
+    comment: String,
+    at: When,
+    over_limit: bool,
+    evidence: Vec<Evidence>,
+}
+
+/// A reported message as it was sent; its text only where the context does not have it.
+struct Evidence {
+    number: u64,
+    sent_at: When,
+    text: Option<String>,
+}
+
+struct Message {
+    number: u64,
+    from: String,
+    /// Whether the reported member wrote it.
+    theirs: bool,
+    text: Option<String>,
+    sent_at: When,
+    unsent_at: Option<When>,
+    removed_at: Option<When>,
+    reported: bool,
+    /// Whether messages before it are not shown.
+    after_gap: bool,
+}
+
+struct Note {
+    by: String,
+    text: String,
+    at: When,
+}
+
+struct Decision {
+    by: String,
+    action: &'static str,
+    until: Option<When>,
+    messages: String,
+    reason: String,
+    text: String,
+    facts: String,
+    at: When,
+    appealable_until: Option<When>,
+}
+
+struct History {
+    title: &'static str,
+    member: String,
+    registered_at: Option<When>,
+    rows: Vec<(&'static str, String)>,
+    suspended: bool,
+}
+
+/// An action that may be chosen.
+struct Choice {
+    value: &'static str,
+    text: &'static str,
+    hint: &'static str,
+    key: usize,
+    chosen: bool,
+}
+
+/// A message that may be removed.
+struct Removable {
+    number: u64,
+    excerpt: String,
+    chosen: bool,
+}
+
+/// What an action is called.
+const fn action(action: Action) -> &'static str {
+    match action {
+        Action::Nothing => "No action",
+        Action::Warn => "Warn",
+        Action::RemoveMessages => "Remove messages",
+        Action::Limit => "Limit",
+        Action::Suspend => "Suspend",
+    }
+}
+
+/// What an action does.
+const fn effect(action: Action) -> &'static str {
+    match action {
+        Action::Nothing => "The reports are not upheld. The case is closed.",
+        Action::Warn => "The member is told, and nothing else changes.",
+        Action::RemoveMessages => "The chosen messages leave everybody's view; the evidence stays.",
+        Action::Limit => "The member may open no new requests until the end that you give.",
+        Action::Suspend => {
+            "The member may not write until the end that you give, or for good without one. Requests that wait are frozen."
+        }
+    }
+}
+
+/// What was just done, by the word that the page was called with.
+fn done(word: Option<&str>) -> Option<&'static str> {
+    match word {
+        Some("claimed") => Some("You hold this case now."),
+        Some("released") => Some("You have released this case."),
+        Some("noted") => Some("The note was written down."),
+        Some("escalated") => Some("You have left this case to another moderator."),
+        Some("decided") => Some("The case is decided, and the decision is carried out."),
+        Some(_) | None => None,
+    }
+}
+
+impl From<MemberHistory> for History {
+    fn from(history: MemberHistory) -> Self {
+        let rows = [
+            ("Reports about them", history.reports_received),
+            ("Cases about them", history.cases),
+            ("Cases upheld", history.cases_upheld),
+            ("Suspensions", history.suspensions),
+            ("Reports they made", history.reports_made),
+        ];
+        History {
+            title: "",
+            member: history.member.to_string(),
+            registered_at: history.registered_at.map(When),
+            rows: rows.map(|(name, number)| (name, number.to_string())).into(),
+            suspended: history.suspended,
+        }
+    }
+}
+
+impl From<CaseNote> for Note {
+    fn from(note: CaseNote) -> Self {
+        Note {
+            by: note.by.to_string(),
+            text: note.text,
+            at: When(note.at),
+        }
+    }
+}
+
+impl From<CaseDecision> for Decision {
+    fn from(decision: CaseDecision) -> Self {
+        Decision {
+            by: decision.by.to_string(),
+            action: action(decision.action),
+            until: decision.until.map(When),
+            messages: numbers(&decision.messages),
+            reason: decision.reason.to_string(),
+            text: decision.text,
+            facts: decision.facts,
+            at: When(decision.decided_at),
+            appealable_until: decision.appealable_until.map(When),
+        }
+    }
+}
+
+fn numbers(numbers: &[u64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    numbers.join(", ")
+}
+
+fn report(report: CaseReport, in_context: &BTreeSet<u64>) -> Report {
+    let evidence = report.evidence.into_iter().map(|item| Evidence {
+        number: item.number,
+        sent_at: When(item.sent_at),
+        text: (!in_context.contains(&item.number)).then_some(item.text),
+    });
+    Report {
+        category: category(report.category),
+        reporter: report.reporter.to_string(),
+        comment: report.comment,
+        at: When(report.reported_at),
+        over_limit: report.over_limit,
+        evidence: evidence.collect(),
+    }
+}
+
+fn messages(messages: Vec<CaseMessage>, member: &MemberId) -> Vec<Message> {
+    let mut before = 0;
+    let mut shown = Vec::with_capacity(messages.len());
+    for message in messages {
+        shown.push(Message {
+            number: message.number,
+            theirs: message.from == *member,
+            from: message.from.to_string(),
+            text: message.text,
+            sent_at: When(message.sent_at),
+            unsent_at: message.unsent_at.map(When),
+            removed_at: message.removed_at.map(When),
+            reported: message.reported,
+            after_gap: message.number > before + 1,
+        });
+        before = message.number;
+    }
+    shown
+}
+
+fn removable(messages: &[CaseMessage], member: &MemberId, decide: &Filled) -> Vec<Removable> {
+    let may = messages.iter().filter(|message| {
+        message.reported && message.from == *member && message.removed_at.is_none()
+    });
+    may.map(|message| {
+        let text = message.text.as_deref().unwrap_or_default();
+        let mut excerpt: String = text.chars().take(EXCERPT_LETTERS_MAX).collect();
+        if excerpt.len() < text.len() {
+            excerpt.push('…');
+        }
+        Removable {
+            number: message.number,
+            excerpt,
+            chosen: decide.has("messages", &message.number.to_string()),
+        }
+    })
+    .collect()
+}
+
+/// The words of reports, which a decision's code may be as well.
+fn reasons() -> Vec<&'static str> {
+    vec![
+        "spam",
+        "scam",
+        "harassment",
+        "hate",
+        "sexual_content",
+        "minor_safety",
+        "violence",
+        "self_harm",
+        "impersonation",
+        "illegal_goods",
+        "not_a_violation",
+    ]
+}
+
+/// The page.
+pub(super) async fn page(
+    Extract(shared): Extract<State>,
+    seat: Seat<AsModerator>,
+    Segments(id): Segments<String>,
+    uri: Uri,
+) -> Response {
+    let asked = match Fields::of_query(uri.query()) {
+        Ok(asked) => asked,
+        Err(error) => return seat.failed(error),
+    };
+    let Seat { caller, shown } = seat;
+    let looked = Looked {
+        id: &id,
+        at: asked.get("at"),
+        done: done(asked.get("done")),
+    };
+    answer(
+        &shared,
+        caller,
+        shown,
+        &looked,
+        Forms::fresh(),
+        StatusCode::OK,
+    )
+    .await
+}
+
+/// How a case is looked at.
+pub(super) struct Looked<'a> {
+    /// The case as the path names it.
+    pub(super) id: &'a str,
+    /// What the view has to have come to.
+    pub(super) at: Option<&'a str>,
+    /// What was just done.
+    pub(super) done: Option<&'static str>,
+}
+
+/// The page of a case with these forms.
+pub(super) async fn answer(
+    shared: &State,
+    caller: Caller<AsModerator>,
+    seat: SeatShown,
+    looked: &Looked<'_>,
+    forms: Forms,
+    status: StatusCode,
+) -> Response {
+    match made(shared, caller, &seat, looked, forms).await {
+        Ok(page) => html(status, &page),
+        Err(error) => super::session::failed(error, seat),
+    }
+}
+
+async fn made(
+    shared: &State,
+    caller: Caller<AsModerator>,
+    seat: &SeatShown,
+    looked: &Looked<'_>,
+    forms: Forms,
+) -> Result<Page, ApiError> {
+    let purpose = ReasonCode::new(PURPOSE)
+        .map_err(|_| ApiError::with_detail(crate::problem::Code::Internal, "no purpose"))?;
+    let acting = Acting::unasked(caller)?;
+    let case = query::case(looked.id);
+    let answer = opened(shared, &acting, case, purpose, looked.at).await?;
+    let Case {
+        summary,
+        reporter,
+        reports,
+        messages: around,
+        notes,
+        decisions,
+        history,
+    } = answer.value;
+    let me = acting.caller.sub();
+    let held = queue::held(&summary, me);
+    let mine = held.as_ref().is_some_and(|held| held.mine);
+    let in_context: BTreeSet<u64> = around.iter().map(|message| message.number).collect();
+    let categories: Vec<&str> = summary
+        .categories
+        .iter()
+        .map(|one| category(*one))
+        .collect();
+    let mut history = history.map(History::from);
+    for (of, title) in history
+        .iter_mut()
+        .zip(["The reported member", "The other member"])
+    {
+        of.title = title;
+    }
+    let actions = Action::ALL.into_iter().enumerate();
+    let actions = actions.map(|(index, of)| Choice {
+        value: of.as_str(),
+        text: action(of),
+        hint: effect(of),
+        key: index + 1,
+        chosen: forms.decide.has("action", of.as_str()),
+    });
+    let id = summary.case_id.to_string();
+    let at = acting.caller.shows(shared, answer.position).to_query();
+    let summed = count(summary.reports, "report", "reports");
+    Ok(Page {
+        frame: Frame {
+            seat: Some(seat.clone()),
+            live: Some(format!("/desk/live?case={id}&after={at}")),
+            ..Frame::titled(format!("Case about {}, {summed}", summary.member))
+        },
+        csrf: seat.csrf.clone(),
+        id,
+        state: queue::state(summary.state),
+        categories: categories.join(", "),
+        why: queue::why(&summary.priority),
+        opened_at: When(summary.opened_at),
+        escalated_by: summary.escalated_by.as_ref().map(MemberId::to_string),
+        done: looked.done,
+        may_claim: summary.state == CaseState::Open
+            || (summary.state == CaseState::Claimed && mine),
+        may_work: mine,
+        held,
+        actions: actions.collect(),
+        removable: removable(&around, &summary.member, &forms.decide),
+        forms,
+        reports: reports
+            .into_iter()
+            .map(|one| report(one, &in_context))
+            .collect(),
+        messages: messages(around, &summary.member),
+        notes: notes.into_iter().map(Note::from).collect(),
+        decisions: decisions.into_iter().map(Decision::from).collect(),
+        history,
+        reasons: reasons(),
+        member: summary.member.to_string(),
+        reporter: reporter.to_string(),
+    })
+}
