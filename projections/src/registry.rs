@@ -102,12 +102,12 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
-    /// What was decided about a member, and what do they learn of it?
-    Decisions = 14, "decisions";
     /// What was reported, decided and reversed, day by day?
     Transparency = 12, "transparency";
     /// Who was shown what is a member's, when, and what for?
     Disclosures = 13, "disclosures";
+    /// What was decided about a member, and what do they learn of it?
+    Decisions = 14, "decisions";
 }
 
 impl std::fmt::Display for ViewName {
