@@ -311,7 +311,10 @@ async fn an_act_is_reversed_by_one_act() {
     for decision in told {
         assert_eq!(decision["action"], "suspend");
         assert_eq!(decision["reversal"]["text"], "We were wrong.");
-        assert!(decision["ended_at"].is_string(), "for each of them: {decision}");
+        assert!(
+            decision["ended_at"].is_string(),
+            "for each of them: {decision}"
+        );
     }
     let case = desk.cases[0]["case_id"].as_str().unwrap();
     let case = desk
