@@ -4,6 +4,7 @@
 //! Here is only its form, and how it becomes a command of the write side, which decides what it means to the rules.
 
 mod fields;
+mod moderation;
 mod words;
 
 use std::sync::Arc;
@@ -289,6 +290,11 @@ pub enum LineCommand {
         #[serde(default)]
         text: String,
     },
+    DecideCases(moderation::DecideCases),
+    ReverseCases(moderation::ReverseCases),
+    ReopenCase(moderation::ReopenCase),
+    LimitReports(moderation::LimitReports),
+    LiftReportLimit(moderation::LiftReportLimit),
     #[serde(skip_deserializing)]
     ChangePolicy {
         member: MemberId,
@@ -532,6 +538,11 @@ impl LineCommand {
                 };
                 (member, command)
             }
+            Self::DecideCases(line) => line.into(),
+            Self::ReverseCases(line) => line.into(),
+            Self::ReopenCase(line) => line.into(),
+            Self::LimitReports(line) => line.into(),
+            Self::LiftReportLimit(line) => line.into(),
             Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
         }
     }
