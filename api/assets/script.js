@@ -103,7 +103,8 @@
         } catch {
           words = "What changed could not be loaded. Reload the page.";
         }
-        say(words || regions()[0]?.dataset.words || "This page has changed.");
+        const when = new Date().toISOString().slice(11, 19);
+        say(words || `${regions()[0]?.dataset.words || "This page has changed"}, ${when} UTC.`);
       }
       working = false;
     };
@@ -137,8 +138,19 @@
         say("The connection for changes broke; trying again.");
         if (stream?.readyState !== EventSource.CLOSED) return;
         stream = null;
-        setTimeout(look, RETRY_MS);
+        setTimeout(ask, RETRY_MS);
       });
+    };
+    // A stream that is refused does not say why: who is signed out is sent elsewhere.
+    const ask = async () => {
+      const asking = new AbortController();
+      try {
+        const answer = await fetch(live, { credentials: "same-origin", redirect: "manual", signal: asking.signal });
+        over = answer.type === "opaqueredirect";
+        asking.abort();
+      } catch { /* it is tried again */ }
+      if (over) say("You are signed out. Reload the page to sign in.");
+      look();
     };
     // A browser has few connections: pages that nobody looks at have none.
     const look = () => {

@@ -17,11 +17,11 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Narrowed,
+    Answer, BlockItem, Bounds, Case, Changes, InboxItem, LogItem, Member, MessageItem, Narrowed,
     OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem,
     ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, decisions,
-    feed, inbox, members, moderation_queue, own, own_rows, own_view, registry, reports, requests,
-    unread,
+    feed, inbox, members, moderation_log, moderation_queue, own, own_rows, own_view, registry,
+    reports, requests, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -283,6 +283,24 @@ impl ReadSide {
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
         case::query(self, case).await
+    }
+
+    /// What a moderator did, the latest first.
+    pub async fn log_of_moderator(
+        &self,
+        moderator: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<LogItem>, QueryError> {
+        moderation_log::of_moderator(self, moderator, page)
+    }
+
+    /// What was done on a case, the latest first.
+    pub async fn log_on_case(
+        &self,
+        case: CaseId,
+        page: &PageRequest,
+    ) -> Result<Page<LogItem>, QueryError> {
+        moderation_log::on_case(self, case, page)
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

@@ -15,6 +15,7 @@ use crate::decisions::Decisions;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
+use crate::moderation_log::ModerationLog;
 use crate::moderation_queue::ModerationQueue;
 use crate::pairs::Pairs;
 use crate::reports::Reports;
@@ -37,6 +38,7 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Times),
         Arc::new(Feed),
         Arc::new(Decisions),
+        Arc::new(ModerationLog),
     ]
 }
 
@@ -100,6 +102,8 @@ views! {
     Feed = 11, "feed";
     /// What was decided about a member, and what do they learn of it?
     Decisions = 14, "decisions";
+    /// What did a moderator do, and what was done on a case?
+    ModerationLog = 15, "moderation_log";
 }
 
 impl std::fmt::Display for ViewName {

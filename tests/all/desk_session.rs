@@ -168,6 +168,7 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
         assert_eq!(sent.status, 403);
     }
     let ada = Sitting::of(&door, &door.token("ada", &[Role::Auditor])).await;
+    assert_eq!(ada.page("/desk").await.location(), "/desk/log");
     for path in ["/desk/queue", "/desk/live", &case] {
         let shown = ada.page(path).await.expect(403);
         assert!(shown.says("ada") && !shown.html.contains("href=\"/desk/queue\""));

@@ -1,4 +1,4 @@
-//! The forms of a case: claim, release, note, escalate, decide.
+//! The forms of a case: claim, release, note, escalate, decide, answer an appeal, take a decision back.
 //!
 //! Each is one command, by the function that its route of `/v1` calls. What was done is shown by the case anew, once its
 //! view has come to it; what was refused, by the case with the form as it was sent, and why.
@@ -6,8 +6,8 @@
 use axum::extract::State as Extract;
 use axum::response::Response;
 use commands::Command;
-use domain::case::{Action, Ruling};
-use domain::ids::{CaseId, ReasonCode};
+use domain::case::{Action, AppealOutcome, Ruling};
+use domain::ids::{CaseId, DecisionId, ReasonCode};
 use domain::time::Timestamp;
 use projections::ViewName;
 
@@ -21,7 +21,7 @@ use crate::pages::see;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
 use crate::routes::claims::act;
-use crate::routes::decisions::decided;
+use crate::routes::decisions::carried_out;
 
 type Sent = Posted<AsModerator>;
 type Done = Result<ShownPosition, ApiError>;
@@ -34,6 +34,8 @@ enum Form {
     Note,
     Escalate,
     Decide,
+    Appeal,
+    Reverse,
 }
 
 impl Form {
@@ -45,6 +47,8 @@ impl Form {
             Form::Note => "noted",
             Form::Escalate => "escalated",
             Form::Decide => "decided",
+            Form::Appeal => "answered",
+            Form::Reverse => "reversed",
         }
     }
 
@@ -57,6 +61,8 @@ impl Form {
             Form::Note => &mut forms.note,
             Form::Escalate => &mut forms.escalate,
             Form::Decide => &mut forms.decide,
+            Form::Appeal => &mut forms.appeal,
+            Form::Reverse => &mut forms.reverse,
         };
         *form = Filled::refused(fields, error);
         forms
@@ -127,6 +133,44 @@ pub(super) async fn decide(
     done(&shared, &id, sent, Form::Decide, command).await
 }
 
+/// Decides the appeal of a decision.
+pub(super) async fn appeal(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        let outcome = AppealOutcome::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == fields.text("outcome"))
+            .ok_or_else(|| wrong("outcome", FieldCode::Missing, "Choose what becomes of it."))?;
+        Ok(Command::DecideAppeal {
+            case,
+            decision: Some(decision(fields)?),
+            outcome,
+            text: fields.text("text").to_owned(),
+        })
+    };
+    done(&shared, &id, sent, Form::Appeal, command).await
+}
+
+/// Takes a decision back.
+pub(super) async fn reverse(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        Ok(Command::ReverseDecision {
+            case,
+            decision: decision(fields)?,
+            reason: reason(fields)?,
+            text: fields.text("text").to_owned(),
+        })
+    };
+    done(&shared, &id, sent, Form::Reverse, command).await
+}
+
 /// Carries a form out, and shows what came of it.
 async fn done(
     shared: &State,
@@ -147,7 +191,7 @@ async fn done(
         at: None,
     };
     let outcome = match command(query::case(id), &fields) {
-        Ok(command) => carried_out(shared, &acting, command).await,
+        Ok(command) => reached(shared, &acting, command).await,
         Err(error) => Err(error),
     };
     match outcome {
@@ -176,19 +220,38 @@ async fn done(
     }
 }
 
-async fn carried_out(shared: &State, acting: &Acting<AsModerator>, command: Command) -> Done {
-    if let Command::DecideCase { case, ruling } = command {
-        let (_, position) = decided(shared, acting, case, ruling).await?;
-        return Ok(position);
+async fn reached(shared: &State, acting: &Acting<AsModerator>, command: Command) -> Done {
+    let follows = matches!(
+        command,
+        Command::DecideCase { .. } | Command::DecideAppeal { .. } | Command::ReverseDecision { .. }
+    );
+    let (outcome, position) = act(shared, acting, command).await?;
+    if follows {
+        return carried_out(shared, acting, &outcome).await;
     }
-    let (_, position) = act(shared, acting, command).await?;
     Ok(position)
+}
+
+fn wrong(field: &str, code: FieldCode, what: &str) -> ApiError {
+    ApiError::at_field(Code::InvalidBody, field, code, what)
+}
+
+/// The decision that a form is about.
+fn decision(fields: &Fields) -> Result<DecisionId, ApiError> {
+    let id = fields.text("decision").parse();
+    id.map_err(|_| wrong("decision", FieldCode::Malformed, "That is no decision."))
+}
+
+/// The reason that a form gives.
+fn reason(fields: &Fields) -> Result<ReasonCode, ApiError> {
+    ReasonCode::new(fields.text("reason").trim()).map_err(|_| {
+        let what = "It has to be 1-64 characters of a-z, 0-9 and _.";
+        wrong("reason", FieldCode::Malformed, what)
+    })
 }
 
 /// The ruling that the form says.
 fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
-    let wrong =
-        |field: &str, code, what: &str| ApiError::at_field(Code::InvalidBody, field, code, what);
     let action = Action::ALL
         .into_iter()
         .find(|action| action.as_str() == fields.text("action"));
@@ -216,13 +279,7 @@ fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
         });
         messages.push(number?);
     }
-    let reason = ReasonCode::new(fields.text("reason").trim()).map_err(|_| {
-        wrong(
-            "reason",
-            FieldCode::Malformed,
-            "It has to be 1-64 characters of a-z, 0-9 and _.",
-        )
-    })?;
+    let reason = reason(fields)?;
     Ok(Ruling {
         action,
         until,

@@ -9,12 +9,14 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use domain::case::Action;
+use domain::case::{Action, AppealOutcome};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory,
+    Case, CaseAnswer, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal, CaseState,
+    MemberHistory, ViewName,
 };
 
+use super::log::{self, Line};
 use super::queue::{self, Held};
 use super::session::Seat;
 use crate::app::State;
@@ -39,6 +41,10 @@ pub(super) struct Forms {
     pub(super) note: Filled,
     pub(super) escalate: Filled,
     pub(super) decide: Filled,
+    /// Of the decision that it names.
+    pub(super) appeal: Filled,
+    /// Of the decision that it names.
+    pub(super) reverse: Filled,
 }
 
 impl Forms {
@@ -50,6 +56,8 @@ impl Forms {
             note: Filled::fresh(),
             escalate: Filled::fresh(),
             decide: Filled::fresh(),
+            appeal: Filled::fresh(),
+            reverse: Filled::fresh(),
         }
     }
 }
@@ -78,6 +86,7 @@ struct Page {
     notes: Vec<Note>,
     decisions: Vec<Decision>,
     history: [History; 2],
+    log: Vec<Line>,
     actions: Vec<Choice>,
     removable: Vec<Removable>,
     reasons: Vec<&'static str>,
@@ -129,6 +138,33 @@ struct Decision {
     facts: String,
     at: When,
     appealable_until: Option<When>,
+    id: String,
+    appeal: Option<Appeal>,
+    reversal: Option<Reversal>,
+    /// The form that takes it back, where it was not.
+    reverse: Option<Filled>,
+}
+
+struct Appeal {
+    text: String,
+    at: When,
+    answer: Option<Answer>,
+    /// The form of the answer, while the appeal waits.
+    form: Option<Filled>,
+}
+
+struct Answer {
+    by: String,
+    stays: bool,
+    text: String,
+    at: When,
+}
+
+struct Reversal {
+    by: String,
+    reason: String,
+    text: String,
+    at: When,
 }
 
 struct History {
@@ -156,7 +192,7 @@ struct Removable {
 }
 
 /// What an action is called.
-const fn action(action: Action) -> &'static str {
+pub(super) const fn action(action: Action) -> &'static str {
     match action {
         Action::Nothing => "No action",
         Action::Warn => "Warn",
@@ -186,6 +222,8 @@ fn done(word: Option<&str>) -> Option<&'static str> {
         Some("released") => Some("You have released this case."),
         Some("noted") => Some("The note was written down."),
         Some("escalated") => Some("You have left this case to another moderator."),
+        Some("answered") => Some("The appeal is answered."),
+        Some("reversed") => Some("The decision is taken back, with all that it changed."),
         Some("decided") => Some("The case is decided, and the decision is carried out."),
         Some(_) | None => None,
     }
@@ -220,8 +258,29 @@ impl From<CaseNote> for Note {
     }
 }
 
-impl From<CaseDecision> for Decision {
-    fn from(decision: CaseDecision) -> Self {
+impl Decision {
+    fn new(decision: CaseDecision, forms: &mut Forms) -> Self {
+        let id = decision.decision_id.to_string();
+        // A form that was refused belongs to the decision that it named.
+        let form = |form: &mut Filled| {
+            if form.text("decision") == id {
+                std::mem::replace(form, Filled::fresh())
+            } else {
+                Filled::fresh()
+            }
+        };
+        let reversed = decision.reversal.is_some();
+        let appeal = decision.appeal.map(|appeal| {
+            let waits = appeal.answer.is_none() && !reversed;
+            let form = form(&mut forms.appeal);
+            Appeal {
+                text: appeal.text,
+                at: When(appeal.appealed_at),
+                answer: appeal.answer.map(Answer::from),
+                form: (waits || form.is_refused()).then_some(form),
+            }
+        });
+        let reverse = form(&mut forms.reverse);
         Decision {
             by: decision.by.to_string(),
             action: action(decision.action),
@@ -232,6 +291,32 @@ impl From<CaseDecision> for Decision {
             facts: decision.facts,
             at: When(decision.decided_at),
             appealable_until: decision.appealable_until.map(When),
+            appeal,
+            reversal: decision.reversal.map(Reversal::from),
+            reverse: (!reversed || reverse.is_refused()).then_some(reverse),
+            id,
+        }
+    }
+}
+
+impl From<CaseAnswer> for Answer {
+    fn from(answer: CaseAnswer) -> Self {
+        Answer {
+            by: answer.by.to_string(),
+            stays: answer.outcome == AppealOutcome::Upheld,
+            text: answer.text,
+            at: When(answer.decided_at),
+        }
+    }
+}
+
+impl From<CaseReversal> for Reversal {
+    fn from(reversal: CaseReversal) -> Self {
+        Reversal {
+            by: reversal.by.to_string(),
+            reason: reversal.reason.to_string(),
+            text: reversal.text,
+            at: When(reversal.reversed_at),
         }
     }
 }
@@ -371,13 +456,17 @@ async fn made(
     caller: Caller<AsModerator>,
     seat: &SeatShown,
     looked: &Looked<'_>,
-    forms: Forms,
+    mut forms: Forms,
 ) -> Result<Page, ApiError> {
     let purpose = ReasonCode::new(PURPOSE)
         .map_err(|_| ApiError::with_detail(crate::problem::Code::Internal, "no purpose"))?;
     let acting = Acting::unasked(caller)?;
     let case = query::case(looked.id);
     let answer = opened(shared, &acting, case, purpose, looked.at).await?;
+    let caller = &acting.caller;
+    shared
+        .reached(caller, ViewName::ModerationLog, looked.at)
+        .await?;
     let Case {
         summary,
         reporter,
@@ -403,6 +492,10 @@ async fn made(
     {
         of.title = title;
     }
+    let decisions = decisions.into_iter();
+    let decisions = decisions
+        .map(|one| Decision::new(one, &mut forms))
+        .collect();
     let actions = Action::ALL.into_iter().enumerate();
     let actions = actions.map(|(index, of)| Choice {
         value: of.as_str(),
@@ -441,8 +534,9 @@ async fn made(
             .collect(),
         messages: messages(around, &summary.member),
         notes: notes.into_iter().map(Note::from).collect(),
-        decisions: decisions.into_iter().map(Decision::from).collect(),
+        decisions,
         history,
+        log: log::on_case(shared, case).await?,
         reasons: reasons(),
         member: summary.member.to_string(),
         reporter: reporter.to_string(),

@@ -17,17 +17,19 @@ use crate::problem::{ApiError, Code};
 mod acts;
 mod case;
 mod live;
+mod log;
 mod queue;
 mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 13] = [
+pub(crate) const PATHS: [&str; 16] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
     "/desk/sign-out",
     "/desk/live",
+    "/desk/log",
     "/desk/queue",
     "/desk/cases/{id}",
     "/desk/cases/{id}/claim",
@@ -35,6 +37,8 @@ pub(crate) const PATHS: [&str; 13] = [
     "/desk/cases/{id}/notes",
     "/desk/cases/{id}/escalate",
     "/desk/cases/{id}/decision",
+    "/desk/cases/{id}/appeal",
+    "/desk/cases/{id}/reverse",
     "/desk/{*rest}",
 ];
 
@@ -46,6 +50,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/desk/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/desk/sign-out", get(first).post(sign_in::sign_out))
         .route("/desk/live", get(live::live))
+        .route("/desk/log", get(log::page))
         .route("/desk/queue", get(queue::page))
         .route("/desk/cases/{id}", get(case::page))
         .route("/desk/cases/{id}/claim", post(acts::claim).get(acts::back))
@@ -61,6 +66,14 @@ pub(crate) fn router() -> Router<State> {
         .route(
             "/desk/cases/{id}/decision",
             post(acts::decide).get(acts::back),
+        )
+        .route(
+            "/desk/cases/{id}/appeal",
+            post(acts::appeal).get(acts::back),
+        )
+        .route(
+            "/desk/cases/{id}/reverse",
+            post(acts::reverse).get(acts::back),
         )
         .route("/desk/{*rest}", get(nowhere))
 }

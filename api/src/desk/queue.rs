@@ -24,6 +24,8 @@ use crate::words;
 const VIEW: ViewName = ViewName::ModerationQueue;
 /// Cases of a page.
 const ITEMS_MAX: usize = 25;
+/// The word for cases with an appeal that waits, whatever their state.
+const APPEALED: &str = "appealed";
 /// What the filter keeps in the links of a page.
 const FILTERS: [&str; 5] = ["state", "category", "member", "claimed_by", "sort"];
 
@@ -70,6 +72,7 @@ struct Item {
     opened_at: When,
     held: Option<Held>,
     escalated_by: Option<String>,
+    appealed_at: Option<When>,
 }
 
 /// Who holds a case.
@@ -136,6 +139,7 @@ impl Item {
             opened_at: When(item.opened_at),
             held: held(item, me),
             escalated_by: item.escalated_by.as_ref().map(MemberId::to_string),
+            appealed_at: item.appealed_at.map(When),
         }
     }
 }
@@ -149,7 +153,8 @@ fn word(category: Category) -> String {
 fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
     let wrong =
         |field: &'static str, what: String| ApiError::field(Code::InvalidQuery, field, what);
-    let state = fields.get("state").map(|word| {
+    let appealed = fields.get("state") == Some(APPEALED);
+    let state = fields.get("state").filter(|_| !appealed).map(|word| {
         CaseState::named(word).ok_or_else(|| wrong("state", "There is no such state.".to_owned()))
     });
     let named = |named: &str| Category::ALL.into_iter().find(|one| word(*one) == named);
@@ -169,10 +174,10 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
     };
     Ok(QueueFilter {
         state: state.transpose()?,
+        appealed,
         category: category.transpose()?,
         member: member("member")?,
         claimed_by: member("claimed_by")?,
-        appealed: false,
         sort,
     })
 }
@@ -215,6 +220,7 @@ async fn asked(
     };
     let mut states = vec![choice("state", "", "all that are not closed")];
     states.extend(CaseState::ALL.map(|of| choice("state", of.as_str(), state(of))));
+    states.push(choice("state", APPEALED, "with an appeal"));
     let mut categories = vec![choice("category", "", "any")];
     categories.extend(Category::ALL.map(|of| choice("category", &word(of), category(of))));
     let sorts = [

@@ -33,6 +33,10 @@ const QUEUE: Link = Link {
     href: "/desk/queue",
     text: "Queue",
 };
+const LOG: Link = Link {
+    href: "/desk/log",
+    text: "Log",
+};
 
 /// Whoever has pages here.
 #[derive(Debug)]
@@ -80,7 +84,7 @@ pub(super) fn failed(error: ApiError, seat: SeatShown) -> Response {
 
 /// The pages that are for these roles.
 fn links(roles: Roles) -> Vec<Link> {
-    let of = [(AsModerator::ROLES, QUEUE)];
+    let of = [(AsModerator::ROLES, QUEUE), (AsAnyone::ROLES, LOG)];
     of.into_iter()
         .filter(|(for_roles, _)| for_roles.meet(roles))
         .map(|(_, link)| link)

@@ -6,7 +6,7 @@
 use axum::extract::State as Extract;
 use commands::{Answer, Command, Outcome};
 use domain::case::Ruling;
-use domain::ids::{CaseId, DecisionId, ReasonCode};
+use domain::ids::ReasonCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -57,7 +57,7 @@ struct DecisionMade {
 }
 
 /// Waits until what was decided or taken back is carried out, and says up to where.
-pub(super) async fn carried_out(
+pub(crate) async fn carried_out(
     shared: &State,
     acting: &Acting<AsModerator>,
     outcome: &Outcome,
@@ -85,36 +85,28 @@ async fn decide(
         Some(text) => Some(query::time(Code::InvalidBody, "until", text)?),
         None => None,
     };
-    let ruling = Ruling {
-        action: decision.action.into(),
-        until,
-        messages: decision.messages,
-        reason: decision.reason,
-        text: decision.text,
-        facts: decision.facts,
+    let command = Command::DecideCase {
+        case: query::case(&id),
+        ruling: Ruling {
+            action: decision.action.into(),
+            until,
+            messages: decision.messages,
+            reason: decision.reason,
+            text: decision.text,
+            facts: decision.facts,
+        },
     };
-    let (decision, position) = decided(&shared, &acting, query::case(&id), ruling).await?;
-    let body = DecisionMade {
-        decision_id: decision.to_string(),
-        position: position.clone(),
-    };
-    Ok(Answered::ok(position, body))
-}
-
-/// Decides a case, and waits until that is carried out.
-pub(crate) async fn decided(
-    shared: &State,
-    acting: &Acting<AsModerator>,
-    case: CaseId,
-    ruling: Ruling,
-) -> Result<(DecisionId, ShownPosition), ApiError> {
-    let (outcome, _) = act(shared, acting, Command::DecideCase { case, ruling }).await?;
+    let (outcome, _) = act(&shared, &acting, command).await?;
     let Answer::Decided { decision } = outcome.answer else {
         return Err(ApiError::with_detail(
             Code::Internal,
             "a decision without an id",
         ));
     };
-    let position = carried_out(shared, acting, &outcome).await?;
-    Ok((decision, position))
+    let position = carried_out(&shared, &acting, &outcome).await?;
+    let body = DecisionMade {
+        decision_id: decision.to_string(),
+        position: position.clone(),
+    };
+    Ok(Answered::ok(position, body))
 }

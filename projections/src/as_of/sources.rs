@@ -49,8 +49,8 @@ const fn of(view: ViewName) -> &'static [Source] {
         ViewName::Reports => &[Source::Conversations, Source::Cases],
         ViewName::Decisions => &[Source::Members, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
-        // Of one's own nobody has said what its rows depend on.
-        ViewName::Times | ViewName::Own(_) => &[Source::Log],
+        // Of one's own nobody has said what its rows depend on; what a moderator did stands in the streams of all cases.
+        ViewName::Times | ViewName::ModerationLog | ViewName::Own(_) => &[Source::Log],
     }
 }
 
