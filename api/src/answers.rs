@@ -35,6 +35,11 @@ impl<T> Answered<T> {
         }
     }
 
+    /// What is answered.
+    pub(crate) fn body(&self) -> &T {
+        &self.body
+    }
+
     /// 201.
     pub(crate) fn created(position: ShownPosition, body: T) -> Self {
         Answered {

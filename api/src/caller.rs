@@ -67,6 +67,8 @@ access! {
     AsModerator: [Moderator];
     /// Who audits what stood when.
     AsAuditor: [Auditor];
+    /// Who answers for moderation, and who looks over it.
+    AsOverseer: [Moderator, Auditor];
     /// Who reads the log.
     AsReader: [Auditor, Service];
     /// Who runs the service.

@@ -79,6 +79,10 @@ pub struct Look {
     pub other: Option<MemberId>,
     /// The conversation, where one is looked at.
     pub conversation: Option<ConversationId>,
+    /// The moderators' file, where one is looked at.
+    pub case: Option<CaseId>,
+    /// Which messages that file shows.
+    pub shown: Option<ShownMessages>,
     /// The time of the earlier moment that it is compared with.
     pub from: Option<Timestamp>,
     /// The time of the moment it is shown as of; none for the present one.

@@ -133,6 +133,10 @@ impl Command {
                     .value(&look.conversation)
                     .value(&look.from)
                     .value(&look.as_of);
+                // As it was before files were looked at.
+                if look.case.is_some() {
+                    content.value(&look.case).value(&look.shown);
+                }
             }
             Self::SkipEvent {
                 view,

@@ -191,6 +191,8 @@ pub(crate) fn of_command(
                 member,
                 other,
                 conversation,
+                case,
+                shown,
                 from,
                 as_of,
             } = look;
@@ -201,6 +203,8 @@ pub(crate) fn of_command(
                 member,
                 other,
                 conversation,
+                case,
+                shown,
                 from,
                 as_of,
             };

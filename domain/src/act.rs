@@ -2,8 +2,8 @@
 //!
 //! Protects: private content is shown to an auditor only once the log says so. Stream `act-{auditor}`, apart from the
 //! streams of those who are looked at, so that a look takes no version, no number and no time of theirs, and nobody can
-//! tell from an answer that it happened. Disclosures of a moderators' file stand in the file's own stream
-//! ([`crate::case::ContentDisclosed`]). What a view does without stands in a stream of the view, `act-view/{name}`, which
+//! tell from an answer that it happened. Moderators' looks at a file stand in the file's own stream
+//! ([`crate::case::ContentDisclosed`]), auditors' here: the event tells as which of them somebody looked. What a view does without stands in a stream of the view, `act-view/{name}`, which
 //! is no member's since their ids have no `/`; whoever makes the view anew reads it there. State is empty: every act is an
 //! event of its own, however often.
 
@@ -12,8 +12,9 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::case::ShownMessages;
 use crate::event::Recorded;
-use crate::ids::{ConversationId, MemberId, ReasonCode, ViewId};
+use crate::ids::{CaseId, ConversationId, MemberId, ReasonCode, ViewId};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -51,6 +52,30 @@ pub enum Looked {
     Relationship,
     /// Why a message went where it went.
     Explanation,
+    /// A moderators' file.
+    Case,
+    /// Who looked at what is a member's.
+    Disclosures,
+}
+
+impl Looked {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Looked::Inbox => "inbox",
+            Looked::Requests => "requests",
+            Looked::Unread => "unread",
+            Looked::Blocks => "blocks",
+            Looked::DmSetting => "dm_setting",
+            Looked::Timeline => "timeline",
+            Looked::Diff => "diff",
+            Looked::Messages => "messages",
+            Looked::Relationship => "relationship",
+            Looked::Explanation => "explanation",
+            Looked::Case => "case",
+            Looked::Disclosures => "disclosures",
+        }
+    }
 }
 
 /// What is done.
@@ -79,6 +104,12 @@ pub struct ContentDisclosed {
     /// The conversation, where one was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationId>,
+    /// The moderators' file, where one was looked at; `member` is whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    /// Which messages of the conversation a moderators' file showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<ShownMessages>,
     /// The time of the earlier moment that it was compared with; absent where nothing was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -175,6 +206,8 @@ mod spec {
             member: id("ann"),
             other: Some(id("bob")),
             conversation: Some(ConversationId::of(&id("ann"), &id("bob"))),
+            case: None,
+            shown: None,
             from: None,
             as_of: None,
         })

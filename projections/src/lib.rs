@@ -15,6 +15,7 @@ mod case;
 mod codec;
 mod conversation;
 mod decisions;
+mod disclosures;
 mod doorstep;
 mod error;
 mod feed;
@@ -41,6 +42,7 @@ mod texts;
 mod thread;
 mod times;
 mod topic;
+mod transparency;
 mod unread;
 mod views;
 
@@ -57,6 +59,7 @@ pub use case::{
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
 pub use decisions::{OwnAppeal, OwnDecision, OwnReversal};
+pub use disclosures::{DisclosureItem, LookedAs};
 pub use error::{QueryError, WaitError};
 pub use feed::{Change, Changed, Changes};
 pub use inbox::InboxItem;
@@ -77,4 +80,5 @@ pub use requests::{Relationship, RequestItem};
 pub use tables::{
     Letter, Order, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,
 };
+pub use transparency::{Day, DecisionFigure, MedianTime, Source, Transparency};
 pub use unread::Unread;

@@ -108,7 +108,7 @@ impl View<DomainCodec> for ModerationLog {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Case])
+        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Case, Topic::Look])
     }
 
     fn apply(

@@ -17,11 +17,11 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, InboxItem, LogItem, Member, MessageItem, Narrowed,
-    OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem,
-    ReportItem, RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, decisions,
-    feed, inbox, members, moderation_log, moderation_queue, own, own_rows, own_view, registry,
-    reports, requests, unread,
+    Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
+    MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError,
+    QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName, WaitError,
+    blocked, case, conversation, decisions, disclosures, feed, inbox, members, moderation_log,
+    moderation_queue, own, own_rows, own_view, registry, reports, requests, transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -301,6 +301,27 @@ impl ReadSide {
         page: &PageRequest,
     ) -> Result<Page<LogItem>, QueryError> {
         moderation_log::on_case(self, case, page)
+    }
+
+    /// What was reported, decided and reversed on the days from `first` to `last`, both included. [`QueryError::TooWide`]
+    /// where that is over more than one report adds up.
+    pub async fn transparency(
+        &self,
+        first: Day,
+        last: Day,
+    ) -> Result<Answer<Transparency>, QueryError> {
+        transparency::query(&self.reader(ViewName::Transparency)?, first, last)
+    }
+
+    /// Who was shown what is a member's, up to a position, the latest look first. [`PastError::Incomplete`] where a look is
+    /// set aside.
+    pub async fn disclosures(
+        &self,
+        member: &MemberId,
+        until: Position,
+        page: &PageRequest,
+    ) -> Result<Page<DisclosureItem>, PastError> {
+        disclosures::query(self, member, until, page).await
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

@@ -28,6 +28,8 @@ pub(crate) enum Topic {
     Case,
     /// The rules in force.
     Policy,
+    /// Who was shown what.
+    Look,
     /// What concerns no view: refusals, the checkpoints of reactors, acts.
     Nothing,
     /// Not known here.
@@ -51,15 +53,12 @@ impl Topic {
             | "member-suspended" | "member-reinstated" | "suspension-ended"
             | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
-            "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
-            | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
-            | "case-decided" | "case-closed" | "decision-appealed" | "appeal-decided"
-            | "decision-reversed" => Self::Case,
+            "case-opened" | "report-joined" | "case-claimed" | "case-released" | "claim-lapsed"
+            | "case-noted" | "case-escalated" | "case-decided" | "case-closed"
+            | "decision-appealed" | "appeal-decided" | "decision-reversed" => Self::Case,
+            "content-disclosed" | "act-content-disclosed" => Self::Look,
             "policy-set" => Self::Policy,
-            "command-refused"
-            | "reactor-checkpoint"
-            | "act-content-disclosed"
-            | "act-event-skipped" => Self::Nothing,
+            "command-refused" | "reactor-checkpoint" | "act-event-skipped" => Self::Nothing,
             _ => Self::Unknown,
         }
     }

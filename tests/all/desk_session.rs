@@ -159,7 +159,15 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
         assert!(refused.says("The desk is for moderator or auditor; this token has"));
         // Nor with the cookie of their own making.
         let cookie = format!("doorstep_desk={token}");
-        for path in ["/desk", "/desk/queue", "/desk/live", "/desk/nowhere", &case] {
+        for path in [
+            "/desk",
+            "/desk/queue",
+            "/desk/live",
+            "/desk/log",
+            "/desk/figures",
+            "/desk/nowhere",
+            &case,
+        ] {
             let shown = page(&door, path, &cookie).await.expect(403);
             is_guarded(&shown);
             assert!(shown.says("This page is not for the roles of your token."));
@@ -183,7 +191,15 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
 async fn nobody_who_is_not_signed_in_sees_a_page_or_sends_a_form() {
     let door = Door::open().await;
     let case = format!("/desk/cases/{NO_CASE}");
-    for path in ["/desk", "/desk/queue", "/desk/live", "/desk/nowhere", &case] {
+    for path in [
+        "/desk",
+        "/desk/queue",
+        "/desk/live",
+        "/desk/log",
+        "/desk/figures",
+        "/desk/nowhere",
+        &case,
+    ] {
         let shown = page(&door, path, "").await.expect(303);
         assert!(
             shown.location().starts_with("/desk/sign-in?why=in"),

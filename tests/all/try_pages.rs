@@ -1,5 +1,7 @@
 //! `/try` over HTTP: where it exists, whom it lets in, for whom it acts, and what its forms do.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tests::api::{Door, Reply, Scene, reply};
@@ -74,7 +76,11 @@ impl<'a> Visitor<'a> {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let mut written = String::new();
+    for byte in text.bytes() {
+        write!(written, "%{byte:02X}").unwrap();
+    }
+    written
 }
 
 /// Bob, on the left, writes to ann.

@@ -15,6 +15,7 @@ pub mod buggy;
 pub mod college;
 pub mod commands;
 pub mod counted;
+pub mod desk;
 pub mod eventful;
 pub mod halting;
 pub mod json_schema;

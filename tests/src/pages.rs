@@ -3,6 +3,8 @@
 //! [`Sitting`] is somebody signed in at the desk. [`Shown`] is a page, of which the tests read text, forms and headers; what
 //! a real browser makes of it is not known here.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
@@ -100,7 +102,9 @@ pub fn escaped(text: &str) -> String {
     let mut written = String::new();
     for letter in text.chars() {
         match letter {
-            '<' | '>' | '&' | '"' | '\'' => written.push_str(&format!("&#{};", u32::from(letter))),
+            '<' | '>' | '&' | '"' | '\'' => {
+                let _ = write!(written, "&#{};", u32::from(letter));
+            }
             letter => written.push(letter),
         }
     }

@@ -36,9 +36,8 @@ struct Page {
     mine: bool,
     items: Vec<Line>,
     next: Option<String>,
-    /// Whether it is not the first page.
-    later: bool,
-    first: String,
+    /// Where the first page is, of a later one.
+    first: Option<String>,
 }
 
 /// An act as a line.
@@ -138,7 +137,6 @@ async fn asked(shared: &State, seat: &Seat<AsAnyone>, uri: &Uri) -> Result<Page,
         by: by.to_string(),
         items: listed.items.into_iter().map(Line::from).collect(),
         next,
-        later: fields.get("cursor").is_some(),
-        first,
+        first: fields.get("cursor").map(|_| first),
     })
 }

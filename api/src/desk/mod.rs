@@ -16,6 +16,7 @@ use crate::problem::{ApiError, Code};
 
 mod acts;
 mod case;
+mod figures;
 mod live;
 mod log;
 mod queue;
@@ -23,12 +24,13 @@ mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 16] = [
+pub(crate) const PATHS: [&str; 17] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
     "/desk/sign-out",
     "/desk/live",
+    "/desk/figures",
     "/desk/log",
     "/desk/queue",
     "/desk/cases/{id}",
@@ -50,6 +52,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/desk/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/desk/sign-out", get(first).post(sign_in::sign_out))
         .route("/desk/live", get(live::live))
+        .route("/desk/figures", get(figures::page))
         .route("/desk/log", get(log::page))
         .route("/desk/queue", get(queue::page))
         .route("/desk/cases/{id}", get(case::page))

@@ -38,13 +38,13 @@ const LOG: Link = Link {
     text: "Log",
 };
 
-/// Whoever has pages here.
-#[derive(Debug)]
-pub(super) struct AsAnyone;
+const FIGURES: Link = Link {
+    href: "/desk/figures",
+    text: "Figures",
+};
 
-impl Access for AsAnyone {
-    const ROLES: Roles = Roles::of(&[Role::Moderator, Role::Auditor]);
-}
+/// Whoever has pages here.
+pub(super) use crate::caller::AsOverseer as AsAnyone;
 
 /// Who sits at a page.
 pub(super) struct Seat<A> {
@@ -84,7 +84,11 @@ pub(super) fn failed(error: ApiError, seat: SeatShown) -> Response {
 
 /// The pages that are for these roles.
 fn links(roles: Roles) -> Vec<Link> {
-    let of = [(AsModerator::ROLES, QUEUE), (AsAnyone::ROLES, LOG)];
+    let of = [
+        (AsModerator::ROLES, QUEUE),
+        (AsAnyone::ROLES, LOG),
+        (AsAnyone::ROLES, FIGURES),
+    ];
     of.into_iter()
         .filter(|(for_roles, _)| for_roles.meet(roles))
         .map(|(_, link)| link)

@@ -301,6 +301,12 @@ impl From<QueryError> for ApiError {
                 FieldCode::Malformed,
                 "It is not a cursor of this list; give `next_cursor` of the page before as it was, with the same filter and order.",
             ),
+            QueryError::TooWide => ApiError::at_field(
+                Code::InvalidQuery,
+                "to",
+                FieldCode::OutOfRange,
+                "A report is over at most 366 days, `from` and `to` included, and adds up at most 200,000 counts; ask for fewer days.",
+            ),
             QueryError::OtherLog => Code::OtherLog.into(),
             QueryError::Unavailable { view, .. } => ApiError::with_detail(
                 Code::NotReady,

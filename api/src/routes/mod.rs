@@ -30,6 +30,7 @@ pub(crate) mod requests;
 mod statements;
 mod store;
 mod suspensions;
+mod transparency;
 pub(crate) mod unread;
 mod views;
 
@@ -54,6 +55,7 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(appeals::router())
         .merge(statements::router())
         .merge(suspensions::router())
+        .merge(transparency::router())
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())

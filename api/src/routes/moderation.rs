@@ -536,9 +536,9 @@ pub(crate) fn shown_messages(case: &Case) -> ShownMessages {
 
 /// Records that the case is about to be shown. The view shows a case from its first report on; its own stream begins a
 /// moment later, by the reactor, which is waited for.
-pub(crate) async fn disclose<A>(
+async fn disclose(
     shared: &State,
-    acting: &Acting<A>,
+    acting: &Acting<AsModerator>,
     command: Command,
 ) -> Result<(), ApiError> {
     match shared.carry_out(acting, command.clone()).await {

@@ -105,8 +105,26 @@ fn samples() -> Vec<Command> {
                 member: member("ann"),
                 other: Some(member("bob")),
                 conversation: None,
+                case: None,
+                shown: None,
                 from: None,
                 as_of: Some(Timestamp(1)),
+            },
+        },
+        Command::DiscloseToAuditor {
+            look: Look {
+                looked: Looked::Case,
+                purpose: reason(),
+                member: member("bob"),
+                other: Some(member("ann")),
+                conversation: None,
+                case: Some(CaseId(uuid::Uuid::from_u128(7))),
+                shown: Some(ShownMessages {
+                    reported: vec![2],
+                    around: vec![1, 3],
+                }),
+                from: None,
+                as_of: None,
             },
         },
         Command::SkipEvent {

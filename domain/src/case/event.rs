@@ -18,7 +18,7 @@ pub enum Event<'a> {
     CaseOpened(CaseOpened),
     /// A report belongs to it; the first, too.
     ReportJoined(ReportJoined),
-    /// Its content was shown to somebody.
+    /// Its content was shown to a moderator.
     ContentDisclosed(ContentDisclosed),
     /// A moderator holds it.
     CaseClaimed(CaseClaimed),
@@ -84,7 +84,8 @@ pub struct ReportJoined {
     pub upheld: u32,
 }
 
-/// `content-disclosed.v1`: the case's content was shown to somebody.
+/// `content-disclosed.v1`: the case's content was shown to a moderator. What an auditor is shown of it stands with the
+/// auditor's other looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContentDisclosed {
     /// Who read.

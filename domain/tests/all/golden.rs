@@ -158,7 +158,8 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
                 "messages-restored.v1",
                 "restriction-lifted.v1",
                 "command-refused.v2"
-            ]
+            ],
+            &["act-content-disclosed.v1"; 2]
         ]
         .concat()
     );

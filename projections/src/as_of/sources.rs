@@ -49,8 +49,13 @@ const fn of(view: ViewName) -> &'static [Source] {
         ViewName::Reports => &[Source::Conversations, Source::Cases],
         ViewName::Decisions => &[Source::Members, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
-        // Of one's own nobody has said what its rows depend on; what a moderator did stands in the streams of all cases.
-        ViewName::Times | ViewName::ModerationLog | ViewName::Own(_) => &[Source::Log],
+        // Figures are sums over everybody, and whoever audits may have looked at anybody; what a moderator did stands in the
+        // streams of all cases; of one's own nobody has said what its rows depend on.
+        ViewName::Times
+        | ViewName::Transparency
+        | ViewName::Disclosures
+        | ViewName::ModerationLog
+        | ViewName::Own(_) => &[Source::Log],
     }
 }
 
