@@ -4,7 +4,7 @@ use api::Role;
 use serde_json::json;
 use tests::api::Scene;
 use tests::desk::{Desk, RULING};
-use tests::pages::{Shown, Sitting, escaped, page};
+use tests::pages::{Sitting, escaped, page};
 
 /// Texts that a page may take for something else.
 fn hostile() -> Vec<String> {
