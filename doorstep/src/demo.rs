@@ -91,7 +91,7 @@ pub(crate) fn trial(listens: SocketAddr) -> anyhow::Result<Trial> {
     };
     let mut members = Vec::new();
     for name in NAMED {
-        members.push(member(name, "nobody wrote to them yet")?);
+        members.push(member(name, "begins with nothing")?);
     }
     for (id, about) in BUSY {
         members.push(member(id, about)?);

@@ -70,6 +70,13 @@ async fn a_moderator_signs_in_sees_a_case_come_up_and_decides_it_by_keyboard_alo
     browser.press(Some(keys::CONTROL), keys::ENTER).await;
     browser.until_says("main", "What was decided").await;
     browser.pictures("desk-decided").await;
+    for page in ["log", "figures"] {
+        browser
+            .go(&format!("http://{}/desk/{page}", door.address))
+            .await;
+        browser.until_there("main h1").await;
+        browser.pictures(&format!("desk-{page}")).await;
+    }
     browser.is_quiet().await;
 }
 
@@ -121,5 +128,11 @@ async fn texts_of_members_show_as_text_on_every_page_of_the_desk() {
         .until("document.title.startsWith('Case about bob')")
         .await;
     browser.pictures("desk-hostile").await;
-    browser.is_quiet().await;
+    browser.look(360, Scheme::Light).await;
+    browser
+        .go(&format!("http://{}/desk/log", door.address))
+        .await;
+    browser.until_there("main h1").await;
+    browser.fits().await;
+    browser.is_sound().await;
 }

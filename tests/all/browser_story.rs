@@ -1,5 +1,6 @@
 //! The whole story in real browsers, against the real program: a stranger writes, the recipient reports, a moderator sees
-//! it come up and suspends, and what the stranger had sent leaves all folders.
+//! it come up and suspends, and what the stranger had sent leaves all folders; they read why and appeal; the same moderator
+//! is refused, another takes the decision back, and what was sent is there again.
 
 use tests::browser::{Browser, keys};
 use tests::program::Server;
@@ -14,6 +15,13 @@ async fn moderator(server: &Server, name: &str) -> Browser {
     browser.click("form.sheet button").await;
     browser.until_there("#queue").await;
     browser
+}
+
+/// Grants the appeal on the case that is shown.
+async fn answer(moderator: &Browser, text: &str) {
+    moderator.click("[id^=reversed-]").await;
+    moderator.fill("[id^=answer-]", text).await;
+    moderator.click("form[action$='/appeal'] button").await;
 }
 
 #[tokio::test]
@@ -85,7 +93,51 @@ async fn a_report_from_the_doorstep_to_the_decision_and_back() {
     two.click("#left-side .write button").await;
     two.until_says("#left-problem", "account_restricted").await;
 
-    for browser in [&two, &mia, &other] {
+    // The sender reads the statement, and appeals.
+    two.until_says("#left-region .statements", "You threatened somebody.")
+        .await;
+    two.until_says("#left-region .statements", "Message 1 is a threat.")
+        .await;
+    two.click("#left-appeal-1 summary").await;
+    two.fill("#left-appeal-text-1", "I had the wrong person")
+        .await;
+    two.click("#left-appeal-1 button").await;
+    two.until_says("#told", "another one than before decides it")
+        .await;
+    two.until_says("#left-region .statements", "and it waits")
+        .await;
+    two.pictures("try-appealed").await;
+
+    // The moderator's open case says that it has changed; the same moderator is refused, another takes it back.
+    mia.until_says("[data-changed]", "This case has changed")
+        .await;
+    mia.press(None, "l").await;
+    mia.until_says("main", "I had the wrong person").await;
+    let case = mia.address().await;
+    mia.provokes(409);
+    answer(&mia, "I was right").await;
+    mia.until_says(".problem", "another moderator").await;
+    mia.until("document.querySelector('[id^=answer-]').value === 'I was right'")
+        .await;
+    mia.pictures("desk-same-moderator").await;
+    let moe = moderator(&server, "moe").await;
+    moe.go(&case).await;
+    answer(&moe, "You had indeed.").await;
+    moe.until_says("main", "The appeal was granted").await;
+    moe.pictures("desk-granted").await;
+
+    // What had been sent is there again, in its place, by itself.
+    two.until_says("#left-region .statements", "the decision is taken back")
+        .await;
+    two.until("!document.getElementById('left-region').innerText.includes('Suspended since')")
+        .await;
+    two.until_says("#right-region .requests", "I know where you live")
+        .await;
+    other
+        .until_says("#right-region .requests", "get 200 back")
+        .await;
+
+    for browser in [&two, &mia, &moe, &other] {
         browser.is_sound().await;
     }
     assert!(server.stop().success());

@@ -110,17 +110,17 @@ impl Browser {
                 left.as_millis()
             );
             let asked = json!({"script": script, "args": []});
-            match self.session.post("execute/async", asked).await {
+            let came = self.session.post("execute/async", asked).await;
+            match came {
                 Ok(Value::Bool(true)) => return,
-                // The page went away under the script: the next one is looked at.
-                Err(failure) if failure.is_of_navigation() && Instant::now() < until => {}
-                Ok(_) | Err(_) if Instant::now() >= until => {
+                // The page went away under the script, which the driver tells in many ways: the next one is looked at.
+                Err(failure) if Instant::now() < until && !failure.is_the_end() => {}
+                Err(failure) => panic!("{failure}, while waiting for `{expression}`"),
+                Ok(_) => {
                     let at = self.address().await;
                     let page = self.text_of_page().await;
                     panic!("{at} does not come to `{expression}`; it says\n{page}");
                 }
-                Ok(_) => {}
-                Err(failure) => panic!("{failure}, while waiting for `{expression}`"),
             }
         }
     }

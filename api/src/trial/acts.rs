@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::asked::{Asked, Done, Slot, conversation};
 use super::page::{self, Refused};
 use super::told::{self, Act};
-use super::{COOKIE, Trial, trial};
+use super::{COOKIE, trial};
 use crate::app::{Shared, State};
 use crate::caller::{Access, Acting, AsMemberUnlimited, AsSender, Caller, ShownPosition};
 use crate::pages::form::Fields;
@@ -26,23 +26,9 @@ use crate::tokens::Principal;
 use crate::words;
 
 /// What a form has besides what was typed.
-const FORM: [&str; 16] = [
-    "csrf",
-    "key",
-    "side",
-    "left",
-    "right",
-    "left_open",
-    "right_open",
-    "do",
-    "other",
-    "on",
-    "message",
-    "category",
-    "also",
-    "audience",
+const FORM: [&str; 11] = [
+    "csrf", "key", "side", "do", "other", "on", "message", "category", "also", "audience",
     "decision",
-    "at",
 ];
 
 /// What a form says.
@@ -67,7 +53,8 @@ pub(super) async fn act(Extract(shared): Extract<State>, request: Request) -> Re
         if !COOKIE.marked(&shared, cookie, fields.text("csrf")) {
             return Err(not_from_here());
         }
-        Ok((trial, asking(fields, trial)?))
+        let asked = Asked::of(&Fields::of_query(parts.uri.query())?, trial)?;
+        Ok((trial, asking(fields, asked)?))
     };
     let (trial, asking) = match asking.await {
         Ok(asking) => asking,
@@ -95,8 +82,7 @@ fn not_from_here() -> ApiError {
     ApiError::with_detail(Code::Forbidden, words)
 }
 
-fn asking(fields: Fields, trial: &Trial) -> Result<Asking, ApiError> {
-    let asked = Asked::of(&fields, trial)?;
+fn asking(fields: Fields, asked: Asked) -> Result<Asking, ApiError> {
     let slot = Slot::named(fields.text("side"));
     let act = Act::named(fields.text("do"));
     let (Some(slot), Some(act)) = (slot, act) else {

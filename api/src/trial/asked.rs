@@ -1,6 +1,6 @@
 //! What an address of `/try` says: which two members, which conversation each has open, and what was done last.
 //!
-//! All of it stands in the address and in the forms, nothing is kept in between: two windows show two different pairs.
+//! All of it stands in the address, nothing is kept in between: two windows show two different pairs.
 
 use domain::ids::{CommandId, ConversationId, MemberId};
 use uuid::Uuid;
@@ -99,7 +99,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// What a query or a form says. What names no member of the sample is refused; the same member twice is the one, and
+    /// What a query says. What names no member of the sample is refused; the same member twice is the one, and
     /// beside them one of those that one begins with.
     pub(super) fn of(fields: &Fields, trial: &Trial) -> Result<Self, ApiError> {
         let member = |slot: Slot| match fields.get(slot.as_str()) {
@@ -125,8 +125,8 @@ impl Asked {
         })
     }
 
-    /// The fields that say which page it is.
-    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+    /// The pairs that say which page it is.
+    fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
         for slot in Slot::ALL {
             fields.push((slot.as_str(), slot.of(&self.members).to_string()));
@@ -145,6 +145,11 @@ impl Asked {
         fields.extend(self.done.as_ref().map(|done| ("done", done.written())));
         fields.extend(self.at.as_ref().map(|at| ("at", at.clone())));
         format!("{HOME}?{}", query(&fields))
+    }
+
+    /// Where the forms of this page are sent. The address says which page it is: what is refused is told under it.
+    pub(super) fn act(&self) -> String {
+        format!("{HOME}/act?{}", query(&self.fields()))
     }
 
     /// The same two, with this conversation open in a place, and nothing done.

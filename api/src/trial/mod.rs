@@ -104,7 +104,7 @@ pub(crate) fn router(state: &State) -> Router<State> {
     };
     Router::new()
         .route("/try", get(page::page))
-        .route("/try/act", post(acts::act))
+        .route("/try/act", post(acts::act).get(page::page))
         .route("/try/live", get(live::live))
         .layer(from_fn_with_state(trial, at_home))
 }

@@ -49,8 +49,8 @@ struct Page {
     /// The views have not come to what was done.
     behind: bool,
     csrf: String,
-    /// The fields that say which page it is.
-    state: Vec<(&'static str, String)>,
+    /// Where forms are sent.
+    act: String,
 }
 
 impl Page {
@@ -170,7 +170,7 @@ async fn made(
         refused,
         behind,
         csrf,
-        state: asked.fields(),
+        act: asked.act(),
     })
 }
 

@@ -10,8 +10,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-/// What is installed, as Debian names it; of one source package, so that both are of one version.
-const PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
+/// What is installed, as Debian names it: the two of one source package, so that they are of one version, and letters to
+/// show, which they do not bring.
+const PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
 /// Ends the group once nobody holds the other end of its standard input any more.
 const WATCHED: &str =
     "chromedriver --port=0 --log-level=SEVERE </dev/null & read -r _; kill -KILL 0";

@@ -33,17 +33,9 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Whether the page went away while a script ran in it.
-    pub(super) fn is_of_navigation(&self) -> bool {
-        let words = [
-            "document unloaded",
-            "navigat",
-            "context was destroyed",
-            "frame was detached",
-            "Cannot find context",
-            "Inspected target",
-        ];
-        words.iter().any(|words| self.message.contains(words))
+    /// Whether there is no browser any more.
+    pub(super) fn is_the_end(&self) -> bool {
+        self.code == "invalid session id"
     }
 }
 
