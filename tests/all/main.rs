@@ -66,6 +66,7 @@ mod commands_rules;
 mod desk_cases;
 mod desk_live;
 mod desk_log;
+mod desk_queue;
 mod desk_session;
 mod event_catalogue;
 mod program_at_rest;

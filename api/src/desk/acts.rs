@@ -291,7 +291,7 @@ fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
 }
 
 /// A time as browsers give one, in UTC, or as the interface takes one.
-fn until(text: &str) -> Option<Timestamp> {
+pub(super) fn until(text: &str) -> Option<Timestamp> {
     let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z")];
     let at_ms = forms.iter().find_map(|text| crate::time::parse(text))?;
     Some(Timestamp(at_ms))

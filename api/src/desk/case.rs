@@ -13,9 +13,10 @@ use domain::case::{Action, AppealOutcome};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
     Case, CaseAnswer, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal, CaseState,
-    MemberHistory, ViewName,
+    ViewName,
 };
 
+use super::history::History;
 use super::log::{self, Line};
 use super::queue::{self, Held};
 use super::session::Seat;
@@ -70,6 +71,8 @@ struct Page {
     id: String,
     member: String,
     reporter: String,
+    /// How many members reported this one, where that is many.
+    many: Option<u32>,
     state: &'static str,
     categories: String,
     why: Vec<String>,
@@ -167,14 +170,6 @@ struct Reversal {
     at: When,
 }
 
-struct History {
-    title: &'static str,
-    member: String,
-    registered_at: Option<When>,
-    rows: Vec<(&'static str, String)>,
-    suspended: bool,
-}
-
 /// An action that may be chosen.
 struct Choice {
     value: &'static str,
@@ -226,25 +221,6 @@ fn done(word: Option<&str>) -> Option<&'static str> {
         Some("reversed") => Some("The decision is taken back, with all that it changed."),
         Some("decided") => Some("The case is decided, and the decision is carried out."),
         Some(_) | None => None,
-    }
-}
-
-impl From<MemberHistory> for History {
-    fn from(history: MemberHistory) -> Self {
-        let rows = [
-            ("Reports about them", history.reports_received),
-            ("Cases about them", history.cases),
-            ("Cases upheld", history.cases_upheld),
-            ("Suspensions", history.suspensions),
-            ("Reports they made", history.reports_made),
-        ];
-        History {
-            title: "",
-            member: history.member.to_string(),
-            registered_at: history.registered_at.map(When),
-            rows: rows.map(|(name, number)| (name, number.to_string())).into(),
-            suspended: history.suspended,
-        }
     }
 }
 
@@ -485,13 +461,11 @@ async fn made(
         .iter()
         .map(|one| category(*one))
         .collect();
-    let mut history = history.map(History::from);
-    for (of, title) in history
-        .iter_mut()
-        .zip(["The reported member", "The other member"])
-    {
-        of.title = title;
-    }
+    let [theirs, others] = history;
+    let history = [
+        History::new("The reported member", theirs),
+        History::new("The other member", others),
+    ];
     let decisions = decisions.into_iter();
     let decisions = decisions
         .map(|one| Decision::new(one, &mut forms))
@@ -517,6 +491,7 @@ async fn made(
         id,
         state: queue::state(summary.state),
         categories: categories.join(", "),
+        many: queue::many(summary.reporters),
         why: queue::why(&summary.priority),
         opened_at: When(summary.opened_at),
         escalated_by: summary.escalated_by.as_ref().map(MemberId::to_string),

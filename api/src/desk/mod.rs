@@ -16,7 +16,9 @@ use crate::problem::{ApiError, Code};
 
 mod acts;
 mod case;
+mod counts;
 mod figures;
+mod history;
 mod live;
 mod log;
 mod queue;

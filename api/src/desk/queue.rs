@@ -8,8 +8,10 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use domain::case::{Category, PriorityInputs};
 use domain::ids::MemberId;
+use domain::time::Timestamp;
 use projections::{CaseState, QueueFilter, QueueItem, QueueSort, ViewName};
 
+use super::counts::Counts;
 use super::session::Seat;
 use crate::app::State;
 use crate::caller::AsModerator;
@@ -25,9 +27,19 @@ const VIEW: ViewName = ViewName::ModerationQueue;
 /// Cases of a page.
 const ITEMS_MAX: usize = 25;
 /// The word for cases with an appeal that waits, whatever their state.
-const APPEALED: &str = "appealed";
+pub(super) const APPEALED: &str = "appealed";
+/// From so many on it is said at first sight that many members reported the same one.
+const REPORTERS_MANY: u32 = 3;
 /// What the filter keeps in the links of a page.
-const FILTERS: [&str; 5] = ["state", "category", "member", "claimed_by", "sort"];
+const FILTERS: [&str; 7] = [
+    "state",
+    "category",
+    "member",
+    "claimed_by",
+    "opened_after",
+    "opened_before",
+    "sort",
+];
 
 #[derive(Template)]
 #[template(path = "desk/queue.html")]
@@ -36,6 +48,8 @@ struct Page {
     csrf: String,
     /// What is wrong with the filter.
     problem: Option<String>,
+    /// How many cases there are; none where the filter is wrong.
+    counts: Option<Counts>,
     /// Whether the filter names anything.
     filtered: bool,
     states: Vec<Choice>,
@@ -43,6 +57,8 @@ struct Page {
     sorts: Vec<Choice>,
     member: String,
     claimed_by: String,
+    opened_after: String,
+    opened_before: String,
     items: Vec<Item>,
     next: Option<String>,
     /// Whether it is not the first page.
@@ -68,6 +84,8 @@ struct Item {
     state: &'static str,
     categories: String,
     reports: String,
+    /// How many members reported this one, where that is many.
+    many: Option<u32>,
     why: Vec<String>,
     opened_at: When,
     held: Option<Held>,
@@ -124,6 +142,18 @@ pub(super) fn why(priority: &PriorityInputs) -> Vec<String> {
     why
 }
 
+/// How many members reported one, where that is many.
+pub(super) fn many(reporters: u32) -> Option<u32> {
+    (reporters >= REPORTERS_MANY).then_some(reporters)
+}
+
+/// A time as the field of a form has it.
+pub(super) fn minute(at: Timestamp) -> String {
+    let text = crate::time::format(at.as_millis());
+    // RFC 3339, in UTC: up to the minutes.
+    text.get(..16).unwrap_or(&text).to_owned()
+}
+
 impl Item {
     fn new(item: &QueueItem, me: &MemberId) -> Self {
         let categories: Vec<&str> = item.categories.iter().map(|one| category(*one)).collect();
@@ -135,6 +165,7 @@ impl Item {
             state: state(item.state),
             categories: categories.join(", "),
             reports: count(item.reports, "report", "reports"),
+            many: many(item.reporters),
             why: why(&item.priority),
             opened_at: When(item.opened_at),
             held: held(item, me),
@@ -166,6 +197,12 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         id.transpose()
             .map_err(|_| wrong(field, format!("It has to be {}.", crate::fields::MEMBER_ID)))
     };
+    let time = |field: &'static str| {
+        let at = fields.get(field).map(super::acts::until);
+        let what = "It has to be a day and a time, such as 2026-01-31T12:00.".to_owned();
+        at.map(|at| at.ok_or_else(|| wrong(field, what)))
+            .transpose()
+    };
     let sort = match fields.get("sort") {
         None | Some("priority") => QueueSort::Priority,
         Some("oldest") => QueueSort::Oldest,
@@ -178,8 +215,8 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         category: category.transpose()?,
         member: member("member")?,
         claimed_by: member("claimed_by")?,
-        opened_after: None,
-        opened_before: None,
+        opened_after: time("opened_after")?,
+        opened_before: time("opened_before")?,
         sort,
     })
 }
@@ -234,6 +271,7 @@ async fn asked(
         frame: seat.frame("Queue"),
         csrf: seat.shown.csrf.clone(),
         problem: None,
+        counts: None,
         filtered: FILTERS.iter().any(|name| fields.get(name).is_some()),
         states,
         categories,
@@ -242,6 +280,8 @@ async fn asked(
             .into(),
         member: fields.text("member").to_owned(),
         claimed_by: fields.text("claimed_by").to_owned(),
+        opened_after: fields.text("opened_after").to_owned(),
+        opened_before: fields.text("opened_before").to_owned(),
         items: Vec::new(),
         next: None,
         later: fields.get("cursor").is_some(),
@@ -266,6 +306,9 @@ async fn asked(
     let at = seat.caller.shows(shared, listed.position).to_query();
     page.frame.live = Some(format!("/desk/live?after={at}"));
     let me = seat.caller.sub();
+    let counts = shared.reads.queue_counts(me).await?;
+    let asked = (&fields, &FILTERS[..]);
+    page.counts = Some(Counts::new(&counts.value, asked, me, crate::app::now()));
     page.items = listed
         .items
         .iter()

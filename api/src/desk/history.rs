@@ -1,0 +1,84 @@
+//! What is known of the two members of a case: what was reported about them, and what came of what they reported.
+//!
+//! One member who is reported by many, and one who reports many, are told by numbers alone: whom they reported stands in
+//! other cases. What they are comes from the view that the case comes from.
+
+use domain::case::PriorityInputs;
+use projections::MemberHistory;
+
+use crate::pages::shown::{When, count};
+
+/// From so many on it is said at first sight that one reports many.
+const REPORTED_MANY: u32 = 5;
+
+/// The history of a member.
+pub(super) struct History {
+    pub(super) title: &'static str,
+    pub(super) member: String,
+    pub(super) registered_at: Option<When>,
+    pub(super) rows: Vec<(String, String)>,
+    pub(super) suspended: bool,
+    /// That they report many, if they do.
+    pub(super) reports_many: Option<String>,
+    /// How many of their reports a day count by a moderator, and until when.
+    pub(super) limit: Option<(String, When)>,
+}
+
+impl History {
+    /// The history of a member with a title.
+    pub(super) fn new(title: &'static str, history: MemberHistory) -> Self {
+        let days = PriorityInputs::REPORTERS_DAYS;
+        let within = |what: &str| format!("{what} within {days} days");
+        let rows = [
+            (
+                "Reports about them".to_owned(),
+                history.reports_received.to_string(),
+            ),
+            (
+                within("Members who reported them"),
+                history.reporters.to_string(),
+            ),
+            ("Cases about them".to_owned(), history.cases.to_string()),
+            ("Cases upheld".to_owned(), history.cases_upheld.to_string()),
+            ("Suspensions".to_owned(), history.suspensions.to_string()),
+            (
+                "Reports they made".to_owned(),
+                history.reports_made.to_string(),
+            ),
+            (
+                within("Members they reported"),
+                history.members_reported.to_string(),
+            ),
+            (
+                "Their reports upheld".to_owned(),
+                format!(
+                    "{} of {} decided",
+                    history.reports_upheld, history.reports_decided
+                ),
+            ),
+        ];
+        let reported = history.members_reported;
+        let many = (reported >= REPORTED_MANY).then(|| {
+            let upheld = match history.reports_decided {
+                0 => "none of their reports is decided yet".to_owned(),
+                decided => format!(
+                    "of {decided} that are decided {} upheld",
+                    history.reports_upheld
+                ),
+            };
+            format!("reported {reported} members within {days} days; {upheld}")
+        });
+        let limit = history
+            .report_limit
+            .map(|(per_day, until)| (count(per_day.into(), "report", "reports"), When(until)));
+        History {
+            title,
+            member: history.member.to_string(),
+            registered_at: history.registered_at.map(When),
+            rows: rows.into(),
+            suspended: history.suspended,
+            reports_many: many,
+            limit,
+        }
+    }
+}
