@@ -63,6 +63,7 @@ mod commands_limits;
 mod commands_loading;
 mod commands_reporters;
 mod commands_rules;
+mod desk_bulk;
 mod desk_cases;
 mod desk_live;
 mod desk_log;

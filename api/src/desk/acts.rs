@@ -6,12 +6,12 @@
 use axum::extract::State as Extract;
 use axum::response::Response;
 use commands::Command;
-use domain::case::{Action, AppealOutcome, Ruling};
-use domain::ids::{CaseId, DecisionId, ReasonCode};
-use domain::time::Timestamp;
+use domain::case::AppealOutcome;
+use domain::ids::{CaseId, DecisionId};
 use projections::ViewName;
 
 use super::case::{Forms, Looked, answer};
+use super::ruling::{reason, ruling, wrong};
 use super::session::{Posted, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
@@ -232,67 +232,8 @@ async fn reached(shared: &State, acting: &Acting<AsModerator>, command: Command)
     Ok(position)
 }
 
-fn wrong(field: &str, code: FieldCode, what: &str) -> ApiError {
-    ApiError::at_field(Code::InvalidBody, field, code, what)
-}
-
 /// The decision that a form is about.
 fn decision(fields: &Fields) -> Result<DecisionId, ApiError> {
     let id = fields.text("decision").parse();
     id.map_err(|_| wrong("decision", FieldCode::Malformed, "That is no decision."))
-}
-
-/// The reason that a form gives.
-fn reason(fields: &Fields) -> Result<ReasonCode, ApiError> {
-    ReasonCode::new(fields.text("reason").trim()).map_err(|_| {
-        let what = "It has to be 1-64 characters of a-z, 0-9 and _.";
-        wrong("reason", FieldCode::Malformed, what)
-    })
-}
-
-/// The ruling that the form says.
-fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
-    let action = Action::ALL
-        .into_iter()
-        .find(|action| action.as_str() == fields.text("action"));
-    let action =
-        action.ok_or_else(|| wrong("action", FieldCode::Missing, "Choose what is done."))?;
-    let until = match fields.get("until") {
-        Some(text) => Some(until(text).ok_or_else(|| {
-            wrong(
-                "until",
-                FieldCode::Malformed,
-                "It has to be a day and a time, such as 2026-01-31T12:00.",
-            )
-        })?),
-        None => None,
-    };
-    let mut messages = Vec::new();
-    for number in fields.all("messages") {
-        let number = number.parse();
-        let number = number.map_err(|_| {
-            wrong(
-                "messages",
-                FieldCode::Malformed,
-                "That is no number of a message.",
-            )
-        });
-        messages.push(number?);
-    }
-    let reason = reason(fields)?;
-    Ok(Ruling {
-        action,
-        until,
-        messages,
-        reason,
-        text: fields.text("text").to_owned(),
-        facts: fields.text("facts").to_owned(),
-    })
-}
-
-/// A time as browsers give one, in UTC, or as the interface takes one.
-pub(super) fn until(text: &str) -> Option<Timestamp> {
-    let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z")];
-    let at_ms = forms.iter().find_map(|text| crate::time::parse(text))?;
-    Some(Timestamp(at_ms))
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use domain::case::{Action, AppealOutcome};
+use domain::case::AppealOutcome;
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
     Case, CaseAnswer, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal, CaseState,
@@ -19,6 +19,7 @@ use projections::{
 use super::history::History;
 use super::log::{self, Line};
 use super::queue::{self, Held};
+use super::ruling::{self, Choice, action};
 use super::session::Seat;
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
@@ -170,44 +171,11 @@ struct Reversal {
     at: When,
 }
 
-/// An action that may be chosen.
-struct Choice {
-    value: &'static str,
-    text: &'static str,
-    hint: &'static str,
-    key: usize,
-    chosen: bool,
-}
-
 /// A message that may be removed.
 struct Removable {
     number: u64,
     excerpt: String,
     chosen: bool,
-}
-
-/// What an action is called.
-pub(super) const fn action(action: Action) -> &'static str {
-    match action {
-        Action::Nothing => "No action",
-        Action::Warn => "Warn",
-        Action::RemoveMessages => "Remove messages",
-        Action::Limit => "Limit",
-        Action::Suspend => "Suspend",
-    }
-}
-
-/// What an action does.
-const fn effect(action: Action) -> &'static str {
-    match action {
-        Action::Nothing => "The reports are not upheld. The case is closed.",
-        Action::Warn => "The member is told, and nothing else changes.",
-        Action::RemoveMessages => "The chosen messages leave everybody's view; the evidence stays.",
-        Action::Limit => "The member may open no new requests until the end that you give.",
-        Action::Suspend => {
-            "The member may not write until the end that you give, or for good without one. Requests that wait are frozen."
-        }
-    }
 }
 
 /// What was just done, by the word that the page was called with.
@@ -357,23 +325,6 @@ fn removable(messages: &[CaseMessage], member: &MemberId, decide: &Filled) -> Ve
     .collect()
 }
 
-/// The words of reports, which a decision's code may be as well.
-fn reasons() -> Vec<&'static str> {
-    vec![
-        "spam",
-        "scam",
-        "harassment",
-        "hate",
-        "sexual_content",
-        "minor_safety",
-        "violence",
-        "self_harm",
-        "impersonation",
-        "illegal_goods",
-        "not_a_violation",
-    ]
-}
-
 /// The page.
 pub(super) async fn page(
     Extract(shared): Extract<State>,
@@ -461,7 +412,7 @@ async fn made(
         .iter()
         .map(|one| category(*one))
         .collect();
-    let [theirs, others] = history;
+    let [theirs, others] = &history;
     let history = [
         History::new("The reported member", theirs),
         History::new("The other member", others),
@@ -470,14 +421,7 @@ async fn made(
     let decisions = decisions
         .map(|one| Decision::new(one, &mut forms))
         .collect();
-    let actions = Action::ALL.into_iter().enumerate();
-    let actions = actions.map(|(index, of)| Choice {
-        value: of.as_str(),
-        text: action(of),
-        hint: effect(of),
-        key: index + 1,
-        chosen: forms.decide.has("action", of.as_str()),
-    });
+    let actions = ruling::choices(&forms.decide, |_| true);
     let id = summary.case_id.to_string();
     let at = acting.caller.shows(shared, answer.position).to_query();
     let summed = count(summary.reports, "report", "reports");
@@ -500,7 +444,7 @@ async fn made(
             || (summary.state == CaseState::Claimed && mine),
         may_work: mine,
         held,
-        actions: actions.collect(),
+        actions,
         removable: removable(&around, &summary.member, &forms.decide),
         forms,
         reports: reports
@@ -512,7 +456,7 @@ async fn made(
         decisions,
         history,
         log: log::on_case(shared, case).await?,
-        reasons: reasons(),
+        reasons: ruling::reasons(),
         member: summary.member.to_string(),
         reporter: reporter.to_string(),
     })

@@ -10,7 +10,7 @@ use axum::response::Response;
 use domain::case::AppealOutcome;
 use projections::{Day, MedianTime, Source, Transparency};
 
-use super::case::action;
+use super::ruling::action;
 use super::session::{AsAnyone, Seat};
 use crate::app::{State, now};
 use crate::pages::form::Fields;

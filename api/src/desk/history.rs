@@ -26,7 +26,7 @@ pub(super) struct History {
 
 impl History {
     /// The history of a member with a title.
-    pub(super) fn new(title: &'static str, history: MemberHistory) -> Self {
+    pub(super) fn new(title: &'static str, history: &MemberHistory) -> Self {
         let days = PriorityInputs::REPORTERS_DAYS;
         let within = |what: &str| format!("{what} within {days} days");
         let rows = [

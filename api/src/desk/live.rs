@@ -10,7 +10,10 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
-use domain::ids::CaseId;
+use domain::act::stream_of_act;
+use domain::case;
+use domain::event::Event;
+use domain::ids::{ActId, CaseId};
 use event_store::{Position, ReadError, RecordedEvent};
 use projections::{ViewName, WaitError};
 use serde::Serialize;
@@ -40,10 +43,15 @@ enum Page {
     Queue,
     /// A case.
     Case(String),
+    /// An act on many cases.
+    Act(ActId),
 }
 
 impl Page {
     fn of(fields: &Fields) -> Self {
+        if let Some(act) = fields.get("act") {
+            return Page::Act(query::act(act));
+        }
         let case = fields.get("case").map(query::case);
         case.map_or(Page::Queue, |case: CaseId| {
             Page::Case(domain::case::stream(case))
@@ -63,7 +71,22 @@ impl Page {
                 event.stream().starts_with("case-") || event_type.starts_with("messages-reported.")
             }
             Page::Case(stream) => event.stream() == stream,
+            Page::Act(act) => event.stream() == stream_of_act(*act) || of_act(event) == Some(*act),
         }
+    }
+}
+
+/// The act on many cases that a decision, or its reversal, is part of.
+fn of_act(event: &RecordedEvent) -> Option<ActId> {
+    let event_type = event.event_type();
+    let decides = ["case-decided.", "decision-reversed."];
+    if !decides.iter().any(|one| event_type.starts_with(one)) {
+        return None;
+    }
+    match domain::codec::decode(event_type, event.data()) {
+        Ok(Event::Case(case::Event::CaseDecided(decided))) => decided.act,
+        Ok(Event::Case(case::Event::DecisionReversed(reversed))) => reversed.act,
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use domain::case::AppealOutcome;
 use domain::ids::{CaseId, MemberId};
 use projections::{Done, LogItem, PageRequest, ViewName};
 
-use super::case::action;
+use super::ruling::action;
 use super::session::{AsAnyone, Seat};
 use crate::app::State;
 use crate::pages::form::{Fields, encoded};

@@ -15,18 +15,21 @@ use crate::pages::see;
 use crate::problem::{ApiError, Code};
 
 mod acts;
+mod bulk;
 mod case;
 mod counts;
 mod figures;
 mod history;
 mod live;
 mod log;
+mod member;
 mod queue;
+mod ruling;
 mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 17] = [
+pub(crate) const PATHS: [&str; 21] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
@@ -43,6 +46,10 @@ pub(crate) const PATHS: [&str; 17] = [
     "/desk/cases/{id}/decision",
     "/desk/cases/{id}/appeal",
     "/desk/cases/{id}/reverse",
+    "/desk/members/{id}",
+    "/desk/members/{id}/decisions",
+    "/desk/acts/{id}",
+    "/desk/acts/{id}/reverse",
     "/desk/{*rest}",
 ];
 
@@ -79,6 +86,16 @@ pub(crate) fn router() -> Router<State> {
         .route(
             "/desk/cases/{id}/reverse",
             post(acts::reverse).get(acts::back),
+        )
+        .route("/desk/members/{id}", get(member::page))
+        .route(
+            "/desk/members/{id}/decisions",
+            post(member::decide).get(member::back),
+        )
+        .route("/desk/acts/{id}", get(bulk::page))
+        .route(
+            "/desk/acts/{id}/reverse",
+            post(bulk::reverse).get(bulk::back),
         )
         .route("/desk/{*rest}", get(nowhere))
 }

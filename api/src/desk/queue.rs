@@ -198,7 +198,7 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
             .map_err(|_| wrong(field, format!("It has to be {}.", crate::fields::MEMBER_ID)))
     };
     let time = |field: &'static str| {
-        let at = fields.get(field).map(super::acts::until);
+        let at = fields.get(field).map(super::ruling::until);
         let what = "It has to be a day and a time, such as 2026-01-31T12:00.".to_owned();
         at.map(|at| at.ok_or_else(|| wrong(field, what)))
             .transpose()
