@@ -109,7 +109,7 @@ impl View<DomainCodec> for ModerationLog {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -117,7 +117,8 @@ impl View<DomainCodec> for ModerationLog {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        Topic::of(event_type).is_one_of(&[Topic::Member, Topic::Case, Topic::Look])
+        let topics = [Topic::Member, Topic::Report, Topic::Case, Topic::Look];
+        Topic::of(event_type).is_one_of(&topics)
     }
 
     fn apply(

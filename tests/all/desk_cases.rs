@@ -305,7 +305,11 @@ async fn what_was_refused_is_said_at_its_form_with_what_was_typed() {
         assert!(refused.html.contains("class=\"problem\""), "{change:?}");
         let kept = |name: &str| {
             let typed = fields.iter().find(|(known, _)| *known == name).unwrap().1;
-            assert_eq!(refused.field(name), typed, "{change:?}: {name}");
+            assert_eq!(
+                refused.form(&desk.form("decision")).field(name),
+                typed,
+                "{change:?}: {name}"
+            );
         };
         kept("reason");
         kept("facts");
@@ -324,7 +328,10 @@ async fn what_was_refused_is_said_at_its_form_with_what_was_typed() {
         .await
         .expect(409);
     assert!(refused.says("Claim the case first."));
-    assert_eq!(refused.field("facts"), "Three messages.");
+    assert_eq!(
+        refused.form(&desk.form("decision")).field("facts"),
+        "Three messages."
+    );
     assert!(refused.html.contains("value=\"suspend\" required checked"));
     // And what it says can then be done.
     let claimed = mia.fill(&refused, &desk.form("claim"), &[]).await;
@@ -381,8 +388,8 @@ async fn text_of_members_shows_as_text_whatever_it_says() {
             ("facts", text),
         ];
         let refused = desk.act(&mia, "decision", &fields).await.expect(400);
-        assert_eq!(refused.field("facts"), *text);
-        assert_eq!(refused.field("reason"), *text);
+        assert_eq!(refused.form(&desk.form("decision")).field("facts"), *text);
+        assert_eq!(refused.form(&desk.form("decision")).field("reason"), *text);
     }
     let fields = [
         ("action", "warn"),

@@ -68,6 +68,7 @@ mod desk_cases;
 mod desk_live;
 mod desk_log;
 mod desk_queue;
+mod desk_reporters;
 mod desk_session;
 mod event_catalogue;
 mod program_at_rest;

@@ -56,10 +56,7 @@ impl Shown {
 
     /// What the form that is sent there has of its own: names and values of its hidden fields.
     pub fn hidden(&self, action: &str) -> Vec<(String, String)> {
-        let start = self.html.find(&format!("action=\"{action}\""));
-        let start = start.unwrap_or_else(|| panic!("no form for {action}: {}", self.html));
-        let form = &self.html[start..];
-        let form = &form[..form.find("</form>").unwrap()];
+        let form = self.form(action).html;
         let fields = form.split("<input type=\"hidden\" name=\"").skip(1);
         let field = |text: &str| {
             let (name, rest) = text.split_once("\" value=\"").unwrap();
@@ -67,6 +64,19 @@ impl Shown {
             (name.to_owned(), unescaped(value))
         };
         fields.map(field).collect()
+    }
+
+    /// The part of the page that is the form which is sent there.
+    #[must_use]
+    pub fn form(&self, action: &str) -> Shown {
+        let start = self.html.find(&format!("action=\"{action}\""));
+        let start = start.unwrap_or_else(|| panic!("no form for {action}: {}", self.html));
+        let form = &self.html[start..];
+        let html = form[..form.find("</form>").unwrap()].to_owned();
+        Shown {
+            html,
+            ..self.clone()
+        }
     }
 
     /// The value that a field of this name is filled with.

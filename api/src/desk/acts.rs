@@ -1,4 +1,5 @@
-//! The forms of a case: claim, release, note, escalate, decide, answer an appeal, take a decision back.
+//! The forms of a case: claim, release, note, escalate, decide, answer an appeal, take a decision
+//! back, open it again; and how many of a member's reports count.
 //!
 //! Each is one command, by the function that its route of `/v1` calls. What was done is shown by the case anew, once its
 //! view has come to it; what was refused, by the case with the form as it was sent, and why.
@@ -7,11 +8,11 @@ use axum::extract::State as Extract;
 use axum::response::Response;
 use commands::Command;
 use domain::case::AppealOutcome;
-use domain::ids::{CaseId, DecisionId};
+use domain::ids::{CaseId, DecisionId, MemberId};
 use projections::ViewName;
 
 use super::case::{Forms, Looked, answer};
-use super::ruling::{reason, ruling, wrong};
+use super::ruling::{NO_TIME, reason, ruling, until, wrong};
 use super::session::{Posted, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
@@ -36,6 +37,9 @@ enum Form {
     Decide,
     Appeal,
     Reverse,
+    Reopen,
+    Limit,
+    Unlimit,
 }
 
 impl Form {
@@ -49,6 +53,9 @@ impl Form {
             Form::Decide => "decided",
             Form::Appeal => "answered",
             Form::Reverse => "reversed",
+            Form::Reopen => "reopened",
+            Form::Limit => "limited",
+            Form::Unlimit => "unlimited",
         }
     }
 
@@ -63,6 +70,9 @@ impl Form {
             Form::Decide => &mut forms.decide,
             Form::Appeal => &mut forms.appeal,
             Form::Reverse => &mut forms.reverse,
+            Form::Reopen => &mut forms.reopen,
+            Form::Limit => &mut forms.limit,
+            Form::Unlimit => &mut forms.unlimit,
         };
         *form = Filled::refused(fields, error);
         forms
@@ -171,6 +181,52 @@ pub(super) async fn reverse(
     done(&shared, &id, sent, Form::Reverse, command).await
 }
 
+/// Opens a decided case again.
+pub(super) async fn reopen(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |case, fields: &Fields| {
+        let (reason, text) = (reason(fields)?, fields.text("text").to_owned());
+        Ok(Command::ReopenCase { case, reason, text })
+    };
+    done(&shared, &id, sent, Form::Reopen, command).await
+}
+
+/// Sets how many of a member's reports count.
+pub(super) async fn limit(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |_, fields: &Fields| {
+        let per_day = fields.get("per_day").unwrap_or("0").parse();
+        let until = fields.get("until").and_then(until);
+        Ok(Command::LimitReports {
+            member: member(fields)?,
+            per_day: per_day
+                .map_err(|_| wrong("per_day", FieldCode::Malformed, "That is no number."))?,
+            until: until.ok_or_else(|| wrong("until", FieldCode::Malformed, NO_TIME))?,
+            reason: reason(fields)?,
+        })
+    };
+    done(&shared, &id, sent, Form::Limit, command).await
+}
+
+/// Lets all of a member's reports count again.
+pub(super) async fn unlimit(
+    Extract(shared): Extract<State>,
+    Segments(id): Segments<String>,
+    sent: Sent,
+) -> Response {
+    let command = |_, fields: &Fields| {
+        let member = member(fields)?;
+        Ok(Command::LiftReportLimit { member })
+    };
+    done(&shared, &id, sent, Form::Unlimit, command).await
+}
+
 /// Carries a form out, and shows what came of it.
 async fn done(
     shared: &State,
@@ -230,6 +286,12 @@ async fn reached(shared: &State, acting: &Acting<AsModerator>, command: Command)
         return carried_out(shared, acting, &outcome).await;
     }
     Ok(position)
+}
+
+/// The member that a form is about.
+fn member(fields: &Fields) -> Result<MemberId, ApiError> {
+    let id = MemberId::new(fields.text("member"));
+    id.map_err(|_| wrong("member", FieldCode::Malformed, "That is no member."))
 }
 
 /// The decision that a form is about.

@@ -47,6 +47,11 @@ pub(super) struct Forms {
     pub(super) appeal: Filled,
     /// Of the decision that it names.
     pub(super) reverse: Filled,
+    pub(super) reopen: Filled,
+    /// Of the member that it names.
+    pub(super) limit: Filled,
+    /// Of the member that it names.
+    pub(super) unlimit: Filled,
 }
 
 impl Forms {
@@ -60,6 +65,9 @@ impl Forms {
             decide: Filled::fresh(),
             appeal: Filled::fresh(),
             reverse: Filled::fresh(),
+            reopen: Filled::fresh(),
+            limit: Filled::fresh(),
+            unlimit: Filled::fresh(),
         }
     }
 }
@@ -84,6 +92,7 @@ struct Page {
     done: Option<&'static str>,
     may_claim: bool,
     may_work: bool,
+    may_reopen: bool,
     forms: Forms,
     reports: Vec<Report>,
     messages: Vec<Message>,
@@ -187,6 +196,9 @@ fn done(word: Option<&str>) -> Option<&'static str> {
         Some("escalated") => Some("You have left this case to another moderator."),
         Some("answered") => Some("The appeal is answered."),
         Some("reversed") => Some("The decision is taken back, with all that it changed."),
+        Some("reopened") => Some("The case is open again."),
+        Some("limited") => Some("No more of their reports count than you said."),
+        Some("unlimited") => Some("All of their reports count again."),
         Some("decided") => Some("The case is decided, and the decision is carried out."),
         Some(_) | None => None,
     }
@@ -206,13 +218,7 @@ impl Decision {
     fn new(decision: CaseDecision, forms: &mut Forms) -> Self {
         let id = decision.decision_id.to_string();
         // A form that was refused belongs to the decision that it named.
-        let form = |form: &mut Filled| {
-            if form.text("decision") == id {
-                std::mem::replace(form, Filled::fresh())
-            } else {
-                Filled::fresh()
-            }
-        };
+        let form = |form: &mut Filled| form.taken_by("decision", &id);
         let reversed = decision.reversal.is_some();
         let appeal = decision.appeal.map(|appeal| {
             let waits = appeal.answer.is_none() && !reversed;
@@ -414,8 +420,8 @@ async fn made(
         .collect();
     let [theirs, others] = &history;
     let history = [
-        History::new("The reported member", theirs),
-        History::new("The other member", others),
+        History::new("The reported member", theirs, &mut forms),
+        History::new("The other member", others, &mut forms),
     ];
     let decisions = decisions.into_iter();
     let decisions = decisions
@@ -443,6 +449,7 @@ async fn made(
         may_claim: summary.state == CaseState::Open
             || (summary.state == CaseState::Claimed && mine),
         may_work: mine,
+        may_reopen: matches!(summary.state, CaseState::Decided | CaseState::Closed),
         held,
         actions,
         removable: removable(&around, &summary.member, &forms.decide),

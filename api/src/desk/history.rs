@@ -1,11 +1,13 @@
 //! What is known of the two members of a case: what was reported about them, and what came of what they reported.
 //!
 //! One member who is reported by many, and one who reports many, are told by numbers alone: whom they reported stands in
-//! other cases. What they are comes from the view that the case comes from.
+//! other cases. Who floods the moderators is kept from moving the queue by the form here.
 
 use domain::case::PriorityInputs;
 use projections::MemberHistory;
 
+use super::case::Forms;
+use crate::pages::filled::Filled;
 use crate::pages::shown::{When, count};
 
 /// From so many on it is said at first sight that one reports many.
@@ -22,11 +24,15 @@ pub(super) struct History {
     pub(super) reports_many: Option<String>,
     /// How many of their reports a day count by a moderator, and until when.
     pub(super) limit: Option<(String, When)>,
+    /// The form that says so, for who reports.
+    pub(super) limiting: Option<Filled>,
+    /// The form that ends it.
+    pub(super) lifting: Option<Filled>,
 }
 
 impl History {
     /// The history of a member with a title.
-    pub(super) fn new(title: &'static str, history: &MemberHistory) -> Self {
+    pub(super) fn new(title: &'static str, history: &MemberHistory, forms: &mut Forms) -> Self {
         let days = PriorityInputs::REPORTERS_DAYS;
         let within = |what: &str| format!("{what} within {days} days");
         let rows = [
@@ -71,7 +77,14 @@ impl History {
         let limit = history
             .report_limit
             .map(|(per_day, until)| (count(per_day.into(), "report", "reports"), When(until)));
+        let member = history.member.as_str();
+        let limiting = forms.limit.taken_by("member", member);
+        let lifting = forms.unlimit.taken_by("member", member);
+        let reports = history.reports_made > 0 || limiting.is_refused();
+        let lifts = limit.is_some() || lifting.is_refused();
         History {
+            limiting: reports.then_some(limiting),
+            lifting: lifts.then_some(lifting),
             title,
             member: history.member.to_string(),
             registered_at: history.registered_at.map(When),

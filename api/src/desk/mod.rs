@@ -29,7 +29,7 @@ mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 21] = [
+pub(crate) const PATHS: [&str; 24] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
@@ -46,6 +46,9 @@ pub(crate) const PATHS: [&str; 21] = [
     "/desk/cases/{id}/decision",
     "/desk/cases/{id}/appeal",
     "/desk/cases/{id}/reverse",
+    "/desk/cases/{id}/reopen",
+    "/desk/cases/{id}/report-limit",
+    "/desk/cases/{id}/report-limit-end",
     "/desk/members/{id}",
     "/desk/members/{id}/decisions",
     "/desk/acts/{id}",
@@ -86,6 +89,18 @@ pub(crate) fn router() -> Router<State> {
         .route(
             "/desk/cases/{id}/reverse",
             post(acts::reverse).get(acts::back),
+        )
+        .route(
+            "/desk/cases/{id}/reopen",
+            post(acts::reopen).get(acts::back),
+        )
+        .route(
+            "/desk/cases/{id}/report-limit",
+            post(acts::limit).get(acts::back),
+        )
+        .route(
+            "/desk/cases/{id}/report-limit-end",
+            post(acts::unlimit).get(acts::back),
         )
         .route("/desk/members/{id}", get(member::page))
         .route(

@@ -199,7 +199,7 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
     };
     let time = |field: &'static str| {
         let at = fields.get(field).map(super::ruling::until);
-        let what = "It has to be a day and a time, such as 2026-01-31T12:00.".to_owned();
+        let what = super::ruling::NO_TIME.to_owned();
         at.map(|at| at.ok_or_else(|| wrong(field, what)))
             .transpose()
     };

@@ -8,6 +8,9 @@ use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::problem::{ApiError, Code, FieldCode};
 
+/// What is told of a time that is none.
+pub(super) const NO_TIME: &str = "It has to be a day and a time, such as 2026-01-31T12:00.";
+
 /// An action that may be chosen.
 pub(super) struct Choice {
     pub(super) value: &'static str,
@@ -94,13 +97,9 @@ pub(super) fn ruling(fields: &Fields) -> Result<Ruling, ApiError> {
     let action =
         action.ok_or_else(|| wrong("action", FieldCode::Missing, "Choose what is done."))?;
     let until = match fields.get("until") {
-        Some(text) => Some(until(text).ok_or_else(|| {
-            wrong(
-                "until",
-                FieldCode::Malformed,
-                "It has to be a day and a time, such as 2026-01-31T12:00.",
-            )
-        })?),
+        Some(text) => {
+            Some(until(text).ok_or_else(|| wrong("until", FieldCode::Malformed, NO_TIME))?)
+        }
         None => None,
     };
     let mut messages = Vec::new();

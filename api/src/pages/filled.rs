@@ -46,6 +46,15 @@ impl Filled {
         }
     }
 
+    /// The form of one of many, which are told apart by a field: as it was sent where this one was meant, or fresh.
+    pub(crate) fn taken_by(&mut self, field: &str, value: &str) -> Self {
+        if self.text(field) == value {
+            std::mem::replace(self, Self::fresh())
+        } else {
+            Self::fresh()
+        }
+    }
+
     /// Whether it was sent and refused.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.is_some()
