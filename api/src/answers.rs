@@ -40,6 +40,11 @@ impl<T> Answered<T> {
         &self.body
     }
 
+    /// The same, for a page that shows it.
+    pub(crate) fn into_body(self) -> T {
+        self.body
+    }
+
     /// 201.
     pub(crate) fn created(position: ShownPosition, body: T) -> Self {
         Answered {

@@ -148,6 +148,7 @@ async fn after_signing_in_one_is_where_one_wanted_to_be_and_nowhere_else() {
 async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
     let door = Door::open().await;
     let case = format!("/desk/cases/{NO_CASE}");
+    let act = format!("/desk/acts/{NO_CASE}");
     for roles in [
         &[Role::Member][..],
         &[Role::Service],
@@ -164,6 +165,9 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
             "/desk/queue",
             "/desk/live",
             "/desk/log",
+            "/desk/ledger",
+            "/desk/members/bob",
+            &act,
             "/desk/figures",
             "/desk/nowhere",
             &case,
@@ -177,12 +181,25 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
     }
     let ada = Sitting::of(&door, &door.token("ada", &[Role::Auditor])).await;
     assert_eq!(ada.page("/desk").await.location(), "/desk/log");
-    for path in ["/desk/queue", "/desk/live", &case] {
+    for path in [
+        "/desk/queue",
+        "/desk/live",
+        "/desk/members/bob",
+        &act,
+        &case,
+    ] {
         let shown = ada.page(path).await.expect(403);
         assert!(shown.says("ada") && !shown.html.contains("href=\"/desk/queue\""));
     }
     let mia = Sitting::of(&door, &moderator(&door)).await;
-    for path in [&*case, "/desk/cases/x", "/desk/nowhere", "/desk/queue/x"] {
+    assert_eq!(mia.page("/desk/ledger").await.status, 403);
+    for path in [
+        &*case,
+        &act,
+        "/desk/cases/x",
+        "/desk/nowhere",
+        "/desk/queue/x",
+    ] {
         is_guarded(&mia.page(path).await.expect(404));
     }
 }
@@ -191,11 +208,15 @@ async fn each_role_sees_the_pages_that_are_theirs_and_nobody_any_other() {
 async fn nobody_who_is_not_signed_in_sees_a_page_or_sends_a_form() {
     let door = Door::open().await;
     let case = format!("/desk/cases/{NO_CASE}");
+    let act = format!("/desk/acts/{NO_CASE}");
     for path in [
         "/desk",
         "/desk/queue",
         "/desk/live",
         "/desk/log",
+        "/desk/ledger",
+        "/desk/members/bob",
+        &act,
         "/desk/figures",
         "/desk/nowhere",
         &case,

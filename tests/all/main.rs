@@ -65,6 +65,7 @@ mod commands_reporters;
 mod commands_rules;
 mod desk_bulk;
 mod desk_cases;
+mod desk_ledger;
 mod desk_live;
 mod desk_log;
 mod desk_queue;

@@ -20,6 +20,7 @@ mod case;
 mod counts;
 mod figures;
 mod history;
+mod ledger;
 mod live;
 mod log;
 mod member;
@@ -29,13 +30,14 @@ mod session;
 mod sign_in;
 
 /// The paths of the pages, as they are counted.
-pub(crate) const PATHS: [&str; 24] = [
+pub(crate) const PATHS: [&str; 25] = [
     "/desk",
     "/desk/",
     "/desk/sign-in",
     "/desk/sign-out",
     "/desk/live",
     "/desk/figures",
+    "/desk/ledger",
     "/desk/log",
     "/desk/queue",
     "/desk/cases/{id}",
@@ -65,6 +67,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/desk/sign-out", get(first).post(sign_in::sign_out))
         .route("/desk/live", get(live::live))
         .route("/desk/figures", get(figures::page))
+        .route("/desk/ledger", get(ledger::page))
         .route("/desk/log", get(log::page))
         .route("/desk/queue", get(queue::page))
         .route("/desk/cases/{id}", get(case::page))

@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 
 use super::sign_in;
 use crate::app::{Shared, State};
-use crate::caller::{Access, AsModerator, Caller};
+use crate::caller::{Access, AsAuditor, AsModerator, Caller};
 use crate::pages::form::{Fields, encoded};
 use crate::pages::guard::{Cookie, from_elsewhere};
 use crate::pages::shown::When;
@@ -37,7 +37,10 @@ const LOG: Link = Link {
     href: "/desk/log",
     text: "Log",
 };
-
+const LEDGER: Link = Link {
+    href: "/desk/ledger",
+    text: "Ledger",
+};
 const FIGURES: Link = Link {
     href: "/desk/figures",
     text: "Figures",
@@ -87,6 +90,7 @@ fn links(roles: Roles) -> Vec<Link> {
     let of = [
         (AsModerator::ROLES, QUEUE),
         (AsAnyone::ROLES, LOG),
+        (AsAuditor::ROLES, LEDGER),
         (AsAnyone::ROLES, FIGURES),
     ];
     of.into_iter()

@@ -110,33 +110,38 @@ async fn disclosures(
     Members(member): Members<MemberId>,
     Query(asked): Query<Ledger>,
 ) -> Result<Answered<Listed<Disclosure>>, ApiError> {
-    let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
-    let subject = Subject::of(Looked::Disclosures, &member);
-    let asked = Asked {
+    let page = Asked {
         as_of: None,
         limit: asked.limit,
         cursor: asked.cursor.as_deref(),
     };
+    let purpose = asked.purpose.as_deref();
+    read(&shared, caller, &member, (purpose, page), Disclosure::from).await
+}
+
+/// The page of a member's ledger that is asked for, and what for; that it is read is recorded by then.
+pub(crate) async fn read<T>(
+    shared: &Shared,
+    caller: Caller<AsAuditor>,
+    member: &MemberId,
+    (purpose, asked): (Option<&str>, Asked<'_>),
+    item: impl FnMut(DisclosureItem) -> T,
+) -> Result<Answered<Listed<T>>, ApiError> {
+    let purpose = audit::purpose(purpose)?;
+    let question = shared.question().await?;
+    let subject = Subject::of(Looked::Disclosures, member);
     let at = question.page(&caller, &subject, asked).await?;
     for view in [ViewName::Members, ViewName::Disclosures] {
-        come_to(&shared, view, at.moment.position).await?;
+        come_to(shared, view, at.moment.position).await?;
     }
-    let known = shared.reads.member(&member).await;
+    let known = shared.reads.member(member).await;
     audit::or_unknown(known, "The member", at.moment)?;
     let page = shared
         .reads
-        .disclosures(&member, at.moment.position, &at.request()?)
+        .disclosures(member, at.moment.position, &at.request()?)
         .await?;
     question
-        .listed(
-            caller,
-            purpose,
-            subject,
-            &at,
-            (page, None),
-            Disclosure::from,
-        )
+        .listed(caller, purpose, subject, &at, (page, None), item)
         .await
 }
 
