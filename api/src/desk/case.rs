@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use domain::case::AppealOutcome;
+use domain::case::{AppealOutcome, PriorityInputs};
 use domain::ids::{MemberId, ReasonCode};
 use projections::{
     Case, CaseAnswer, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal, CaseState,
@@ -99,6 +99,8 @@ struct Page {
     notes: Vec<Note>,
     decisions: Vec<Decision>,
     history: [History; 2],
+    /// Within how many days members are counted there.
+    reporters_days: u32,
     log: Vec<Line>,
     actions: Vec<Choice>,
     removable: Vec<Removable>,
@@ -462,6 +464,7 @@ async fn made(
         notes: notes.into_iter().map(Note::from).collect(),
         decisions,
         history,
+        reporters_days: PriorityInputs::REPORTERS_DAYS,
         log: log::on_case(shared, case).await?,
         reasons: ruling::reasons(),
         member: summary.member.to_string(),

@@ -18,7 +18,7 @@ pub(super) struct History {
     pub(super) title: &'static str,
     pub(super) member: String,
     pub(super) registered_at: Option<When>,
-    pub(super) rows: Vec<(String, String)>,
+    pub(super) rows: Vec<(&'static str, u64)>,
     pub(super) suspended: bool,
     /// That they report many, if they do.
     pub(super) reports_many: Option<String>,
@@ -34,34 +34,16 @@ impl History {
     /// The history of a member with a title.
     pub(super) fn new(title: &'static str, history: &MemberHistory, forms: &mut Forms) -> Self {
         let days = PriorityInputs::REPORTERS_DAYS;
-        let within = |what: &str| format!("{what} within {days} days");
         let rows = [
-            (
-                "Reports about them".to_owned(),
-                history.reports_received.to_string(),
-            ),
-            (
-                within("Members who reported them"),
-                history.reporters.to_string(),
-            ),
-            ("Cases about them".to_owned(), history.cases.to_string()),
-            ("Cases upheld".to_owned(), history.cases_upheld.to_string()),
-            ("Suspensions".to_owned(), history.suspensions.to_string()),
-            (
-                "Reports they made".to_owned(),
-                history.reports_made.to_string(),
-            ),
-            (
-                within("Members they reported"),
-                history.members_reported.to_string(),
-            ),
-            (
-                "Their reports upheld".to_owned(),
-                format!(
-                    "{} of {} decided",
-                    history.reports_upheld, history.reports_decided
-                ),
-            ),
+            ("Reports about them", history.reports_received),
+            ("Members who reported them", history.reporters.into()),
+            ("Cases about them", history.cases),
+            ("Cases upheld", history.cases_upheld),
+            ("Suspensions", history.suspensions),
+            ("Reports they made", history.reports_made),
+            ("Of those decided", history.reports_decided),
+            ("Of those upheld", history.reports_upheld),
+            ("Members they reported", history.members_reported.into()),
         ];
         let reported = history.members_reported;
         let many = (reported >= REPORTED_MANY).then(|| {
