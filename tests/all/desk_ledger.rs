@@ -38,7 +38,11 @@ async fn the_ledger_tells_who_looked_at_which_messages_and_what_for_and_reading_
     desk.door.views_at_the_end().await;
     let ada = auditor(&desk).await;
     let empty = ada.page("/desk/ledger").await.expect(200);
-    assert!(empty.html.contains("href=\"/desk/ledger\" aria-current=\"page\""));
+    assert!(
+        empty
+            .html
+            .contains("href=\"/desk/ledger\" aria-current=\"page\"")
+    );
     assert!(lines(&empty).is_empty());
     assert_eq!(looks(&desk).await, 0, "nobody was named");
     let case = "mia, moderator case, with ann messages: reported 1, 3; around them 2 for: review";
