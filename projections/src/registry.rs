@@ -39,9 +39,9 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
-        Arc::new(Decisions),
         Arc::new(Figures),
         Arc::new(Disclosures),
+        Arc::new(Decisions),
         Arc::new(ModerationLog),
     ]
 }

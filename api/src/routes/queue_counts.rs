@@ -24,7 +24,7 @@ struct Counts {
     /// In each state.
     states: Vec<OfState>,
     /// With a report of each category; closed cases are left out, and one of two categories counts in both.
-    categories: Vec<OfCategory>,
+    categories: Vec<CasesOfCategory>,
     /// Open ones, that nobody holds.
     unclaimed: u64,
     /// Those of them that were left to another moderator.
@@ -45,7 +45,7 @@ struct OfState {
 
 /// The cases with a report of a category.
 #[derive(Debug, Serialize, ToSchema)]
-struct OfCategory {
+struct CasesOfCategory {
     category: Category,
     cases: u64,
 }
@@ -67,7 +67,7 @@ impl From<QueueCounts> for Counts {
                 .sum(),
             states,
             categories: categories
-                .map(|(category, cases)| OfCategory {
+                .map(|(category, cases)| CasesOfCategory {
                     category: category.into(),
                     cases,
                 })

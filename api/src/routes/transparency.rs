@@ -100,12 +100,12 @@ struct Notices {
     /// How many of them no human looked at: none is.
     processed_by_automated_means: u64,
     /// Those categories of which there were some.
-    by_category: Vec<OfCategory>,
+    by_category: Vec<NoticesOfCategory>,
 }
 
 /// Reports of a category.
 #[derive(Debug, Serialize, ToSchema)]
-struct OfCategory {
+struct NoticesOfCategory {
     category: Category,
     submitted: u64,
 }
@@ -210,8 +210,8 @@ impl Report {
                 .sum()
         };
         let by_category = figures.notices.iter().copied();
-        let by_category: Vec<OfCategory> = by_category
-            .map(|(category, submitted)| OfCategory {
+        let by_category: Vec<NoticesOfCategory> = by_category
+            .map(|(category, submitted)| NoticesOfCategory {
                 category: category.into(),
                 submitted,
             })
