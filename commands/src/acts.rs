@@ -110,14 +110,19 @@ impl Cases {
                 None => done += 1,
             }
         }
-        let lift = member::Command::LiftRestriction {
-            member: reversed.member.clone(),
-            decision: DecisionId::of_act(act),
-            by: by.clone(),
-            at: Timestamp(record.at_ms()),
-        };
-        let stream = member::stream(&reversed.member);
-        let lifted = self.effect(record, stream, Task::Member(lift)).await?;
+        // As long as a decision of the act stands, so does what the act did; it is lifted with the last.
+        let stands = passed_over.iter().any(|it| it.why != MovedOn::Reversed);
+        if !stands {
+            let lift = member::Command::LiftRestriction {
+                member: reversed.member.clone(),
+                decision: DecisionId::of_act(act),
+                by: by.clone(),
+                at: Timestamp(record.at_ms()),
+            };
+            let stream = member::stream(&reversed.member);
+            let lifted = self.effect(record, stream, Task::Member(lift)).await?;
+            position = position.max(lifted);
+        }
         let told = ActCarriedOut {
             act,
             member: reversed.member.clone(),
@@ -126,7 +131,7 @@ impl Cases {
             passed_over,
         };
         let told = self.tell(record, told).await?;
-        Ok(position.max(lifted).max(told))
+        Ok(position.max(told))
     }
 
     /// Whether what an act did to its member stays, though this decision of it is reversed: another one stands.
@@ -232,6 +237,7 @@ fn passed(trouble: Trouble) -> Result<MovedOn, Trouble> {
         Trouble::Refused(refusal) => match refusal.rejection.moved_on() {
             Some(why) => Ok(why),
             None if refusal.code() == Code::OwnCase => Ok(MovedOn::OwnCase),
+            None if refusal.code() == Code::SameModerator => Ok(MovedOn::Appealed),
             None => Err(Trouble::Refused(refusal)),
         },
         trouble @ (Trouble::Passing(_) | Trouble::Lasting(_)) => Err(trouble),

@@ -405,6 +405,14 @@ async fn a_reversal_tells_what_it_had_nothing_to_do_on() {
             (case("max"), MovedOn::OwnCase)
         ]
     );
+    // A decision of the act stands, and with it what the act did, until another moderator takes that back.
+    assert_eq!(desk.count("restriction-lifted.v1").await, 0);
+    assert_eq!(
+        code(&desk.message("bob", "ann", "hi").await),
+        "account_restricted"
+    );
+    reverse_one(&desk, "zoe", "max").await;
+    assert_eq!(desk.count("restriction-lifted.v1").await, 1);
     assert_eq!(code(&desk.message("bob", "ann", "hi").await), "ok");
     desk.handler.stop().await;
 }

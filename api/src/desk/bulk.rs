@@ -86,6 +86,7 @@ const fn words(why: MovedOn) -> &'static str {
         MovedOn::Reported => "something was reported since it was seen",
         MovedOn::Reopened => "was opened again since it was seen",
         MovedOn::Reversed => "its decision was taken back already",
+        MovedOn::Appealed => "its decision is appealed, which another moderator answers",
     }
 }
 

@@ -107,8 +107,8 @@ codes! {
         "The caller escalated the case, so that another moderator takes it; or made the decision whose appeal is to be decided.";
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
         "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
-    OwnCase, "own_case", CONFLICT, "The caller is one of the two members of the case",
-        "Nobody judges their own case, as the reported member or as the one who reported. Leave it to another moderator.";
+    OwnCase, "own_case", CONFLICT, "It concerns the caller",
+        "Nobody judges or reads what concerns themself, as the reported member or as the one who reported, or lifts what holds for themself. Leave it to another moderator.";
     AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",
         "A decision is appealed once; `GET /v1/me/decisions` tells what came of it.";
     AppealWindowOver, "appeal_window_over", CONFLICT, "The decision can be appealed no more",

@@ -109,6 +109,8 @@ pub enum MovedOn {
     Reopened,
     /// Its decision was reversed already.
     Reversed,
+    /// The decision is this moderator's own, and its appeal another's to answer.
+    Appealed,
 }
 
 impl MovedOn {
@@ -123,6 +125,7 @@ impl MovedOn {
             MovedOn::Reported => "reported",
             MovedOn::Reopened => "reopened",
             MovedOn::Reversed => "reversed",
+            MovedOn::Appealed => "appealed",
         }
     }
 }
@@ -284,6 +287,9 @@ pub(super) fn reverse(
             .with_field("text")
             .with_problem(problem)
     })?;
+    if bulk.member == command.by {
+        return Err(Rejection::of_state(Code::OwnCase));
+    }
     if bulk.reversed.is_some() {
         return Ok(Vec::new());
     }
@@ -463,6 +469,14 @@ mod spec {
             assert_eq!(refused.code(), Code::InvalidDecision);
             assert_eq!(refused.field(), Some("text"));
         }
+        let by_themself = Command::ReverseCases(ReverseCases {
+            by: id("bob"),
+            act: act(),
+            reason: ReasonCode::new("mistaken").unwrap(),
+            text: "Let me go.".to_owned(),
+        });
+        let refused = decide(&given.state, &by_themself).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
         let mut harmless = cases(1);
         harmless.ruling.action = Action::Nothing;
         harmless.ruling.until = None;

@@ -68,7 +68,8 @@ pub(super) fn decide(
     not_own(&reported, &reporter, by)?;
     let made = match decision {
         Some(decision) => Some(state.made(decision).ok_or_else(Rejection::not_found)?),
-        None => state.waiting_appeal(),
+        // One's own decision is another's to answer for.
+        None => state.waiting_appeal_for(by),
     };
     let made = made
         .filter(|made| made.appeal == Appeal::Waits)
@@ -124,6 +125,10 @@ pub(super) fn reverse(
     not_own(&reported, &reporter, by)?;
     if made.reversed.is_some() {
         return Ok(Vec::new());
+    }
+    // It would answer the appeal, which is another moderator's to do.
+    if made.appeal == Appeal::Waits && made.by == *by {
+        return Err(Rejection::of_state(Code::SameModerator));
     }
     let reopened = state.decided.is_some_and(|it| it.decision == decision);
     let mut events = Vec::with_capacity(2);

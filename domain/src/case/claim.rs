@@ -56,6 +56,7 @@ pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
 pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
     text::check_nonempty(text, NOTE_LIMITS).map_err(invalid_note)?;
+    not_own(&reported, &reporter, by)?;
     let holds = state.claimed(at).is_some_and(|(holder, _)| holder == by);
     Ok(vec![Event::CaseNoted(CaseNoted {
         by: by.clone(),

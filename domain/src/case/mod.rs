@@ -84,6 +84,8 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         Command::JoinReport(report) => Ok(join(state, report)),
         Command::DiscloseCase { by, purpose, shown } => {
             let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
+            let reporter = state.reporter.as_ref().unwrap_or(&reported);
+            claim::not_own(&reported, reporter, by)?;
             Ok(vec![Event::ContentDisclosed(ContentDisclosed {
                 by: by.clone(),
                 reported,

@@ -136,6 +136,13 @@ impl State {
         self.made.iter().find(|made| made.appeal == Appeal::Waits)
     }
 
+    /// The same of those that this moderator may answer; where there are only their own, one of these.
+    pub(super) fn waiting_appeal_for(&self, moderator: &MemberId) -> Option<&Made> {
+        let mut waiting = self.made.iter().filter(|made| made.appeal == Appeal::Waits);
+        let other = waiting.find(|made| made.by != *moderator);
+        other.or_else(|| self.waiting_appeal())
+    }
+
     fn made_mut(&mut self, decision: DecisionId) -> Option<&mut Made> {
         self.made.iter_mut().find(|made| made.decision == decision)
     }

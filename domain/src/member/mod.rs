@@ -259,6 +259,14 @@ fn suspend(
     })])
 }
 
+/// Refuses who would lift what holds for themself.
+fn not_own(member: &MemberId, by: &MemberId) -> Result<(), Rejection> {
+    if member == by {
+        return Err(Rejection::of_state(Code::OwnCase));
+    }
+    Ok(())
+}
+
 fn reinstate(
     state: &State,
     member: &MemberId,
@@ -268,6 +276,7 @@ fn reinstate(
     if state.registration.is_none() {
         return Err(Rejection::not_found());
     }
+    not_own(member, by)?;
     if !state.suspended(at) {
         return Ok(Vec::new());
     }

@@ -55,6 +55,7 @@ pub(super) fn lift(
     if state.registration.is_none() {
         return Err(Rejection::not_found());
     }
+    super::not_own(member, by)?;
     if state.report_limit(at).is_none() {
         return Ok(Vec::new());
     }

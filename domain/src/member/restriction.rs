@@ -103,6 +103,7 @@ mod spec {
         evolve,
     };
     use crate::policy::Rules;
+    use crate::rejection::Code;
 
     fn bob() -> MemberId {
         MemberId::new("bob").unwrap()
@@ -303,6 +304,54 @@ mod spec {
             at: Timestamp(5),
         };
         assert_eq!(given.done(&over).1, 0, "the one by hand had ended before");
+    }
+
+    #[test]
+    fn nobody_lifts_what_holds_for_themself() {
+        let given = Given::registered().restricted("d1", Restriction::Suspension, None);
+        let reinstate = |by: &str| Command::ReinstateMember {
+            member: bob(),
+            by: MemberId::new(by).unwrap(),
+            at: Timestamp(0),
+        };
+        let refused = decide(&given.state, &reinstate("bob")).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
+        let lift = Command::LiftReportLimit {
+            member: bob(),
+            by: bob(),
+            at: Timestamp(0),
+        };
+        let refused = decide(&given.state, &lift).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
+        assert_eq!(given.done(&reinstate("max")).1, 1);
+    }
+
+    #[test]
+    fn a_limits_end_leaves_the_end_of_a_suspension_by_hand_to_its_timer() {
+        let by_hand = Event::MemberSuspended(MemberSuspended {
+            member: bob(),
+            by: bob(),
+            until: Some(Timestamp(20)),
+            reason: ReasonCode::new("scam").unwrap(),
+            text: "by hand".into(),
+        });
+        let given = Given::registered()
+            .restricted("d1", Restriction::Limit, Some(40))
+            .restricted("d2", Restriction::Limit, Some(20))
+            .event(&by_hand);
+        let lift = Command::LiftRestriction {
+            member: bob(),
+            decision: decision("d1"),
+            by: MemberId::new("max").unwrap(),
+            at: Timestamp(20),
+        };
+        let (given, lifted) = given.done(&lift);
+        let (given, ended) = given.done(&end_at("d2", 20));
+        let over = Command::EndSuspension {
+            member: bob(),
+            at: Timestamp(20),
+        };
+        assert_eq!((lifted, ended, given.done(&over).1), (1, 1, 1));
     }
 
     #[test]

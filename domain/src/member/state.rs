@@ -328,9 +328,8 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .restrictions
                 .retain(|restricted| restricted.decision != ended.decision);
             carry_out(state, ended.decision, recorded.version);
-            if !ended.suspended && state.suspension.take().is_some() {
-                // It was over before, and had no event while this one held on.
-                state.suspension_over = Some(recorded.version);
+            if ended.restriction == Restriction::Suspension && !ended.suspended {
+                end_with(state, recorded.version);
             }
         }
         Event::RestrictionLifted(lifted) => {
@@ -338,9 +337,8 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .restrictions
                 .retain(|restricted| restricted.decision != lifted.decision);
             carry_out(state, lifted.decision, recorded.version);
-            if !lifted.suspended && state.suspension.take().is_some() {
-                // It was over before, and had no event while this one held on.
-                state.suspension_over = Some(recorded.version);
+            if lifted.restriction == Restriction::Suspension && !lifted.suspended {
+                end_with(state, recorded.version);
             }
         }
         Event::ReportLimitSet(set) => {
@@ -389,6 +387,13 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 state.reports.pop_front();
             }
         }
+    }
+}
+
+/// Ends a suspension by hand with the last of those by decisions: it was over before, and had no event while that held on.
+fn end_with(state: &mut State, version: u64) {
+    if state.suspension.take().is_some() {
+        state.suspension_over = Some(version);
     }
 }
 

@@ -260,8 +260,9 @@ fn of_several_that_wait_the_oldest_is_decided_first_and_the_last_one_closes() {
     let given = again(given, 9, "max", &decide("d2", "max", Action::Warn, &[]));
     let given = given.with(&appeal("d2", "bob", 2));
     let upheld = |name, by| answer(name, by, AppealOutcome::Upheld, 3);
-    given.refuses(&upheld(None, "mia"), Code::SameModerator);
-    let second = upheld(Some("d2"), "mia");
+    given.refuses(&upheld(Some("d1"), "mia"), Code::SameModerator);
+    // The oldest that is theirs to answer: the first one is their own decision.
+    let second = upheld(None, "mia");
     assert_eq!(kinds(&given, &second), ["appeal-decided.v1"]);
     let given = given.with(&second);
     // What is left of the standing one is its time; the older one's answer does not cut it short.
@@ -271,8 +272,10 @@ fn of_several_that_wait_the_oldest_is_decided_first_and_the_last_one_closes() {
 #[test]
 fn a_reversal_opens_the_case_again_answers_the_appeal_and_is_made_once() {
     let given = decided(Action::Limit).with(&appeal("d1", "bob", 1));
-    let given = given.with(&reverse("d1", "mia"));
-    given.quiet(&reverse("d1", "max"), Some(5));
+    // While an appeal waits it is another moderator's to answer.
+    given.refuses(&reverse("d1", "mia"), Code::SameModerator);
+    let given = given.with(&reverse("d1", "max"));
+    given.quiet(&reverse("d1", "mia"), Some(5));
     given.refuses(
         &answer(None, "max", AppealOutcome::Upheld, 2),
         Code::NotAppealed,
