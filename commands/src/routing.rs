@@ -146,7 +146,7 @@ pub(crate) fn of_command(
         }
         Command::DecideCase { case, ruling } => {
             let stream = stream_name(case::stream(case));
-            let decision = DecisionId::of(actor, command_id);
+            let decision = DecisionId::on_case(case, actor, command_id);
             let named = ruling.messages.iter().map(|number| NamedMessage {
                 number: *number,
                 facts: None,

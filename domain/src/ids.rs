@@ -292,11 +292,20 @@ impl ReportId {
 }
 
 impl DecisionId {
-    /// The decision that a command of `moderator` makes.
+    /// The decision that a command of `moderator` makes on a member by hand.
     pub fn of(moderator: &MemberId, command: &CommandId) -> DecisionId {
         DecisionId(derive(
             &DECISION_NAMESPACE,
             &[moderator.as_str(), command.as_str()],
+        ))
+    }
+
+    /// The decision that a command of `moderator` makes on a case: of the case, too, since a key is one command's for as long
+    /// as it is remembered and no longer.
+    pub fn on_case(case: CaseId, moderator: &MemberId, command: &CommandId) -> DecisionId {
+        DecisionId(derive(
+            &DECISION_NAMESPACE,
+            &[&case.to_string(), moderator.as_str(), command.as_str()],
         ))
     }
 

@@ -53,7 +53,7 @@ fn decide(action: Action, until: Option<i64>, messages: &[u64]) -> Command {
 
 /// The decision that mia made under this id.
 fn made(command_id: &str) -> DecisionId {
-    DecisionId::of(&member("mia"), &CommandId::new(command_id).unwrap())
+    DecisionId::on_case(case(), &member("mia"), &CommandId::new(command_id).unwrap())
 }
 
 fn reverse(decision: DecisionId) -> Command {

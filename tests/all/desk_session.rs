@@ -29,6 +29,12 @@ async fn a_moderator_signs_in_by_a_token_and_out_again() {
     assert_eq!(first.location(), "/desk/sign-in?why=in&to=%2Fdesk");
     let shown = page(&door, first.location(), "").await.expect(200);
     is_guarded(&shown);
+    // A link from elsewhere brings no cookie along, and leads here: it must not take the token's place.
+    assert!(
+        shown
+            .header("set-cookie")
+            .starts_with("doorstep_desk_door=")
+    );
     // Pasted from a terminal it may be broken into lines.
     let token = moderator(&door);
     let (one, two) = token.split_at(token.len() / 2);
@@ -294,7 +300,7 @@ async fn a_form_that_was_not_sent_from_the_desk_does_nothing() {
     assert_eq!(sign_in(&door, &token, &headers).await.status, 403);
     let shown = page(&door, "/desk/sign-in", "").await;
     let csrf = &*shown.hidden("/desk/sign-in")[0].1;
-    for cookie in ["", "doorstep_desk=waiting.x"] {
+    for cookie in ["", "doorstep_desk_door=x"] {
         let fields = [("csrf", csrf), ("token", &*token)];
         let sent = send(&door, "/desk/sign-in", cookie, &fields)
             .await

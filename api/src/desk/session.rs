@@ -122,10 +122,8 @@ enum Absent {
 
 /// Who sits there, with the cookie that says so.
 async fn sits<A: Access>(parts: &Parts, shared: &Shared) -> Result<(Seat<A>, String), Absent> {
-    let cookie = COOKIE
-        .of(&parts.headers)
-        .filter(|value| !sign_in::is_waiting(value))
-        .ok_or(Absent::SignedOut("in"))?;
+    let cookie = COOKIE.of(&parts.headers);
+    let cookie = cookie.ok_or(Absent::SignedOut("in"))?;
     let principal = match shared.tokens.check(cookie) {
         Ok(principal) => principal,
         Err(error) if error.code() == Code::TokenExpired => {

@@ -1,7 +1,8 @@
 //! Signing in by pasting a token, and signing out.
 //!
-//! Before there is a token the cookie has a random word, to which the sign-in form is bound as all other forms are to the
-//! token. A token that does not count, or has no role with pages here, is told so in words; it is not shown again.
+//! Before there is a token a cookie of its own has a random word, to which the sign-in form is bound as all other forms are
+//! to the token: who comes to the door by a link from elsewhere, which brings no token along, keeps the one they have. A
+//! token that does not count, or has no role with pages here, is told so in words; it is not shown again.
 
 use askama::Template;
 use axum::extract::{Request, State as Extract};
@@ -13,12 +14,15 @@ use super::session::{AsAnyone, COOKIE, HOME, Posted, elsewhere, with_cookie};
 use crate::app::{Shared, State};
 use crate::caller::{Access as _, Caller};
 use crate::pages::form::Fields;
-use crate::pages::guard::from_elsewhere;
+use crate::pages::guard::{Cookie, from_elsewhere};
 use crate::pages::{Failed, Frame, html, see};
 use crate::problem::Code;
 
-/// How the cookie begins that nobody has signed in with yet; no token does.
-const WAITING: &str = "waiting.";
+/// What the sign-in form is bound to.
+const DOOR: Cookie = Cookie {
+    name: "doorstep_desk_door",
+    path: HOME,
+};
 /// A longer token fits into no cookie that browsers keep.
 const TOKEN_BYTES_MAX: usize = 3_800;
 /// A longer way back is none.
@@ -41,11 +45,6 @@ struct Page<'a> {
     typed: Vec<&'a str>,
 }
 
-/// Whether the cookie is one that nobody has signed in with.
-pub(super) fn is_waiting(value: &str) -> bool {
-    value.starts_with(WAITING)
-}
-
 /// The page.
 pub(super) async fn page(
     Extract(shared): Extract<State>,
@@ -54,7 +53,7 @@ pub(super) async fn page(
 ) -> Response {
     let query = Fields::of_query(uri.query()).unwrap_or_default();
     let to = way_back(query.text("to"));
-    let token = COOKIE.of(&headers).filter(|value| !is_waiting(value));
+    let token = COOKIE.of(&headers);
     if token.is_some_and(|token| shared.tokens.check(token).is_ok()) && query.get("why").is_none() {
         return see(to);
     }
@@ -93,17 +92,17 @@ fn answer(
     status: StatusCode,
     besides: Besides<'_>,
 ) -> Response {
-    let waiting = COOKIE.of(headers).filter(|value| is_waiting(value));
-    let value = waiting.map_or_else(|| format!("{WAITING}{}", Uuid::new_v4()), str::to_owned);
+    let word = DOOR.of(headers).filter(|word| !word.is_empty());
+    let word = word.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
     let page = Page {
         frame: Frame::titled("Sign in"),
         said: besides.said,
         failed: besides.failed,
-        csrf: COOKIE.mark(shared, &value),
+        csrf: DOOR.mark(shared, &word),
         to: besides.to,
         typed: besides.typed,
     };
-    with_cookie(html(status, &page), COOKIE.set(headers, &value))
+    with_cookie(html(status, &page), DOOR.set(headers, &word))
 }
 
 /// The page in place of what a form was sent for, with what was typed into it.
@@ -147,8 +146,8 @@ pub(super) async fn sign_in(Extract(shared): Extract<State>, request: Request) -
         };
         answer(&shared, &headers, status, besides)
     };
-    let cookie = COOKIE.of(&headers).unwrap_or_default();
-    if !COOKIE.marked(&shared, cookie, fields.text("csrf")) {
+    let word = DOOR.of(&headers).unwrap_or_default();
+    if !DOOR.marked(&shared, word, fields.text("csrf")) {
         let said = "The form was out of date, or the browser keeps no cookies here. Paste the token once more.";
         return refuse(StatusCode::FORBIDDEN, said);
     }
