@@ -98,7 +98,8 @@ const APPEALED: u8 = 4;
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
-    /// In this state; all but closed ones if none is named, and all of the appealed.
+    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
+    /// closed ones; all of the appealed.
     pub state: Option<CaseState>,
     /// With an appeal that waits.
     pub appealed: bool,

@@ -257,7 +257,7 @@ async fn asked(
         text,
         chosen: fields.text(field) == value,
     };
-    let mut states = vec![choice("state", "", "all that are not closed")];
+    let mut states = vec![choice("state", "", "all that wait")];
     states.extend(CaseState::ALL.map(|of| choice("state", of.as_str(), state(of))));
     states.push(choice("state", APPEALED, "with an appeal"));
     let mut categories = vec![choice("category", "", "any")];

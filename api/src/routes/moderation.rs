@@ -51,8 +51,8 @@ fn words_of_states() -> impl Iterator<Item = &'static str> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// `open`, `claimed`, `decided` or `closed`; `appealed`: with an appeal that waits, whatever else; all but closed ones when
-    /// absent.
+    /// `open`, `claimed`, `decided` or `closed`; `appealed`: with an appeal that waits, whatever else. When absent what waits:
+    /// open, claimed or appealed; of one member all but closed ones.
     state: Option<String>,
     /// With a report of this category.
     category: Option<Category>,

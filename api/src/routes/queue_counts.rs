@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 struct Counts {
     /// In each state.
     states: Vec<OfState>,
-    /// With a report of each category; closed cases are left out, and one of two categories counts in both.
+    /// With a report of each category, of the cases that wait: open, claimed or appealed. One of two categories counts in both.
     categories: Vec<CasesOfCategory>,
     /// Open ones, that nobody holds.
     unclaimed: u64,

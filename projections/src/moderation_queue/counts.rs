@@ -1,7 +1,8 @@
 //! How many cases the queue holds: by state, by category, left to another, appealed, and held by each moderator.
 //!
-//! Counted as cases move, a row per count that is not zero, so that telling them reads a row each and no case. Closed cases
-//! count as closed and nowhere else, as the queue lists them only where they are asked for.
+//! Counted as cases move, a row per count that is not zero, so that telling them reads a row each and no case. What waits for
+//! nobody, decided or closed and not appealed, counts in its state and nowhere else, as the queue lists it only where it is
+//! asked for.
 
 use domain::case::Category;
 use domain::ids::MemberId;
@@ -20,7 +21,7 @@ pub(super) const COUNTS: &str = "counts";
 pub struct QueueCounts {
     /// In each state, in the order of [`CaseState::ALL`].
     pub states: Vec<(CaseState, u64)>,
-    /// With a report of each category, in the order of [`Category::ALL`]; closed ones are left out.
+    /// With a report of each category, in the order of [`Category::ALL`], of those that wait: open, claimed or appealed.
     pub categories: Vec<(Category, u64)>,
     /// Open ones that were left to another moderator.
     pub escalated: u64,
@@ -36,7 +37,8 @@ fn keys(case: &CaseRow) -> Vec<Key> {
     if !case.appeals.is_empty() {
         keys.push(of_appealed());
     }
-    if case.state == CaseState::Closed {
+    let over = matches!(case.state, CaseState::Decided | CaseState::Closed);
+    if over && case.appeals.is_empty() {
         return keys;
     }
     keys.extend(categories_of(case.categories).map(of_category));

@@ -24,6 +24,7 @@ impl QueueFilter {
         match self.state {
             None if self.appealed => CaseState::ALL.to_vec(),
             Some(state) => vec![state],
+            None if self.waits() => vec![CaseState::Open, CaseState::Claimed],
             None => CaseState::ALL
                 .into_iter()
                 .filter(|state| *state != CaseState::Closed)
@@ -31,16 +32,24 @@ impl QueueFilter {
         }
     }
 
-    /// The lists that are read.
+    /// Whether what waits for somebody is asked for: of one member it is what is not over.
+    fn waits(&self) -> bool {
+        self.state.is_none() && !self.appealed && self.member.is_none()
+    }
+
+    /// The lists that are read. One that waits and is appealed stands in two of them.
     fn lists(&self) -> Vec<u8> {
         if self.appealed {
             return vec![APPEALED];
         }
-        self.states().into_iter().map(CaseState::number).collect()
+        let appealed = self.waits().then_some(APPEALED);
+        let states = self.states().into_iter().map(CaseState::number);
+        states.chain(appealed).collect()
     }
 
     fn names(&self, case: &CaseRow) -> bool {
-        self.states().contains(&case.state)
+        let of_state = self.states().contains(&case.state);
+        (of_state || self.waits() && !case.appeals.is_empty())
             && (!self.appealed || !case.appeals.is_empty())
             && self
                 .category
@@ -131,6 +140,8 @@ fn listed<const PLACE: usize>(
             };
             let id = id.first_chunk::<16>().copied().unwrap_or_default();
             match fetch::<CaseRow>(reader, CASES, &id)? {
+                // In the order of the lists' keys the two come one after the other.
+                _ if rows.last().is_some_and(|(last, _)| *last == place) => {}
                 Some(case) if filter.names(&case) => {
                     rows.push((place, case.into_item(CaseId(uuid::Uuid::from_bytes(id)))));
                 }
