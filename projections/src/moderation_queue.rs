@@ -324,6 +324,9 @@ impl View<DomainCodec> for ModerationQueue {
                 let act = reversed.act.map(domain::act::stream_of_act);
                 keys.extend(act.map(WaitKey::Writes));
             }
+            Some(Event::Case(domain::case::Event::CaseReopened(reopened))) => {
+                keys.push(WaitKey::Writes(member::stream(&reopened.reporter)));
+            }
             Some(_) => {}
             None => {
                 for id in event.members() {
