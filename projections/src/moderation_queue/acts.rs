@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx};
 
-use super::{CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, bulk, place};
+use super::{
+    CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, bulk, counting, place,
+};
 use crate::rows::{decode, load, store};
 
 /// Takes an event of a case's own stream into its row.
@@ -168,7 +170,7 @@ fn count(
 }
 
 /// What a decision changed is taken back: the case is open again where the event says so, and upheld no more where nothing
-/// else that stands upheld it. Its place stays: only reports move it.
+/// else that stands upheld it. What reports made of its place stays.
 fn reverse(
     tx: &mut Tx<'_>,
     recorded: &RecordedEvent,
@@ -247,6 +249,7 @@ fn unclaim(case: &mut CaseRow) {
     case.claimed_until = None;
 }
 
+/// Changes a case. One that waits by it is placed by the reports that its member had meanwhile.
 fn change(
     tx: &mut Tx<'_>,
     recorded: &RecordedEvent,
@@ -260,6 +263,10 @@ fn change(
     change(&mut after);
     if after == before {
         return Ok(());
+    }
+    if after.waits() && !before.waits() {
+        let member: Option<MemberRow> = load(tx, MEMBERS, after.member.as_str().as_bytes())?;
+        after.reporters = member.as_ref().map_or(after.reporters, counting);
     }
     place(tx, id, Some(&before), &after)
 }
