@@ -45,7 +45,7 @@ const VIEW_WITHIN: Duration = Duration::from_secs(30);
 /// After a failure that may pass, and between two tries of what is parked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Different reporters counted at most: beyond it a priority does not rise.
-const REPORTERS_MAX: usize = 65_535;
+const REPORTERS_MAX: usize = case::PriorityInputs::REPORTERS_MAX as usize;
 /// Upheld cases counted at most: beyond it a priority does not rise.
 const UPHELD_MAX: usize = 255;
 

@@ -3,9 +3,9 @@
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
 //! only tell what moderators do with it (`acts.rs`). Key of the queue: state (and once more under a number beside the states
 //! while an appeal waits), then the rank by the domain's rule
-//! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
-//! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
-//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
+//! (`PriorityInputs::rank`), then the position at which the case was opened; and the same within each member. The rule's inputs are kept with the case,
+//! and while it waits worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and
+//! no passing of time, moves it. What was decided stays where it was; where it waits again, its place is by the last report. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
 //! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
 //! per count of the queue (`counts.rs`).
 
@@ -26,14 +26,29 @@ use crate::rows::{fetch, load, store};
 use crate::topic::Topic;
 
 const CASES: &str = "cases";
-const QUEUE: &str = "queue";
-const AGES: &str = "ages";
-const BY_MEMBER: &str = "by_member";
 const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
 const NOTES: &str = "notes";
 const DECISIONS: &str = "decisions";
 const MADE: &str = "made";
+
+/// The cases in one order, list by list: all of them, and each member's.
+struct Lists {
+    all: &'static str,
+    of_member: &'static str,
+}
+
+/// By rank, the highest first.
+const RANKS: Lists = Lists {
+    all: "queue",
+    of_member: "queue_of_member",
+};
+
+/// By when they were opened.
+const AGES: Lists = Lists {
+    all: "ages",
+    of_member: "ages_of_member",
+};
 
 mod acts;
 mod bulk;
@@ -94,6 +109,13 @@ impl CaseState {
 
 /// The list of the cases with an appeal that waits, beside those of the states.
 const APPEALED: u8 = 4;
+
+/// The lists of the cases that wait.
+const WAITING: [u8; 3] = [
+    CaseState::Open.number(),
+    CaseState::Claimed.number(),
+    APPEALED,
+];
 
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,6 +222,11 @@ impl CaseRow {
         matches!(self.state, CaseState::Decided | CaseState::Closed)
     }
 
+    /// Whether something about it is to be decided: then reports of its member move it.
+    fn waits(&self) -> bool {
+        !self.is_decided() || !self.appeals.is_empty()
+    }
+
     fn priority(&self) -> PriorityInputs {
         PriorityInputs {
             severity: self.severity,
@@ -215,21 +242,22 @@ impl CaseRow {
         std::iter::once(self.state.number()).chain(appealed)
     }
 
-    fn queue_key(&self, list: u8) -> Key {
-        Key::new()
-            .u8(list)
-            .u64_desc(self.priority().rank())
-            .u64(self.opened_position)
+    /// Where it stands in a list of each order: the order's tables, and its key there.
+    fn places(&self, list: u8) -> [(&'static Lists, Key); 2] {
+        let begin = Key::new().u8(list);
+        let ranked = begin.clone().u64_desc(self.priority().rank());
+        [
+            (&RANKS, ranked.u64(self.opened_position)),
+            (&AGES, begin.u64(self.opened_position)),
+        ]
     }
 
-    fn age_key(&self, list: u8) -> Key {
-        Key::new().u8(list).u64(self.opened_position)
-    }
-
-    fn into_item(self, case_id: CaseId) -> QueueItem {
+    /// The case as the queue shows it. The reporters shown are all there are, counted with the member.
+    fn into_item(self, reader: &Reader, case_id: CaseId) -> anyhow::Result<QueueItem> {
+        let member: Option<MemberRow> = fetch(reader, MEMBERS, self.member.as_str().as_bytes())?;
         let mut categories: Vec<Category> = categories_of(self.categories).collect();
         categories.sort_by_key(|category| (std::cmp::Reverse(category.severity()), *category));
-        QueueItem {
+        Ok(QueueItem {
             case_id,
             conversation_id: self.conversation,
             priority: self.priority(),
@@ -237,14 +265,14 @@ impl CaseRow {
             state: self.state,
             categories,
             reports: self.reports,
-            reporters: self.reporters,
+            reporters: member.map_or(self.reporters, |member| member.reporters),
             opened_at: Timestamp(self.opened_at),
             claimed_by: self.claimed_by,
             claimed_until: self.claimed_until.map(Timestamp),
             escalated_by: self.escalated_by,
             revision: self.revision,
             appealed_at: self.appeals.first().map(|(_, at)| Timestamp(*at)),
-        }
+        })
     }
 }
 
@@ -277,9 +305,10 @@ impl View<DomainCodec> for ModerationQueue {
     fn tables(&self) -> &'static [&'static str] {
         &[
             CASES,
-            QUEUE,
-            AGES,
-            BY_MEMBER,
+            RANKS.all,
+            RANKS.of_member,
+            AGES.all,
+            AGES.of_member,
             REPORTS,
             MEMBERS,
             windows::REPORTERS.until,
@@ -324,6 +353,17 @@ impl View<DomainCodec> for ModerationQueue {
                 keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
                 let act = reversed.act.map(domain::act::stream_of_act);
                 keys.extend(act.map(WaitKey::Writes));
+            }
+            Some(Event::Case(domain::case::Event::CaseReopened(reopened))) => {
+                let members = [&reopened.reported, &reopened.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+            }
+            // Where by it a decided case waits again, it is placed by the reports of its member.
+            Some(Event::Case(domain::case::Event::ReportJoined(joined))) => {
+                keys.push(WaitKey::Writes(member::stream(&joined.reported)));
+            }
+            Some(Event::Case(domain::case::Event::DecisionAppealed(appealed))) => {
+                keys.push(WaitKey::Writes(member::stream(&appealed.reported)));
             }
             Some(_) => {}
             None => {
@@ -450,29 +490,30 @@ fn place(
 ) -> Result<(), ApplyError> {
     store(tx, CASES, id.0.as_bytes(), after)?;
     counts::moved(tx, before, after)?;
-    if let Some(before) = before {
-        for list in before.lists() {
-            tx.delete(QUEUE, &before.queue_key(list))?;
-            tx.delete(AGES, &before.age_key(list))?;
-        }
-    } else {
-        tx.put(
-            BY_MEMBER,
-            &Key::new()
-                .text(after.member.as_str())
-                .fixed(id.0.as_bytes()),
-            &[],
-        )?;
+    let member = Key::new().text(after.member.as_str());
+    let places = |case: &CaseRow| -> Vec<_> {
+        let lists = case.lists();
+        lists.flat_map(|list| case.places(list)).collect()
+    };
+    let (left, taken) = (before.map_or_else(Vec::new, places), places(after));
+    for (lists, key) in left {
+        tx.delete(lists.all, &key)?;
+        tx.delete(lists.of_member, &member.clone().fixed(&key))?;
     }
-    for list in after.lists() {
-        tx.put(QUEUE, &after.queue_key(list), id.0.as_bytes())?;
-        tx.put(AGES, &after.age_key(list), id.0.as_bytes())?;
+    for (lists, key) in taken {
+        tx.put(lists.all, &key, id.0.as_bytes())?;
+        tx.put(
+            lists.of_member,
+            &member.clone().fixed(&key),
+            id.0.as_bytes(),
+        )?;
     }
     Ok(())
 }
 
-/// Counts who reported a member within 90 days of this report, over all conversations, and puts all cases of that member
-/// where they belong by it. A report over its reporter's daily limit does not count.
+/// Counts who reported a member within 90 days of this report, over all conversations, and puts the cases of that member
+/// that wait where they belong by it; none where the count is beyond what a priority rises by. A report over its reporter's
+/// daily limit does not count.
 fn recount(
     tx: &mut Tx<'_>,
     at: i64,
@@ -489,23 +530,38 @@ fn recount(
         return Ok(());
     }
     store(tx, MEMBERS, key, &member)?;
+    let counted = counting(&member);
+    if counted == before.min(PriorityInputs::REPORTERS_MAX) {
+        return Ok(());
+    }
     let mut ids = Vec::new();
-    for row in tx.scan(BY_MEMBER, &Span::prefix(&of_member), Order::Ascending)? {
-        let (key, _) = row?;
-        ids.extend(key.last_chunk::<16>().copied());
+    for list in WAITING {
+        let list = Span::prefix(&of_member.clone().u8(list));
+        for row in tx.scan(RANKS.of_member, &list, Order::Ascending)? {
+            ids.extend(row?.1.first_chunk::<16>().copied());
+        }
     }
     for id in ids {
         let Some(before) = load::<CaseRow>(tx, CASES, &id)? else {
             continue;
         };
+        // Open or claimed with an appeal that waits, it is in two lists.
+        if before.reporters == counted {
+            continue;
+        }
         let after = CaseRow {
-            reporters: member.reporters,
+            reporters: counted,
             ..before.clone()
         };
         let id = CaseId(uuid::Uuid::from_bytes(id));
         place(tx, id, Some(&before), &after)?;
     }
     Ok(())
+}
+
+/// The reporters of a member that count for the place of a case.
+fn counting(member: &MemberRow) -> u32 {
+    member.reporters.min(PriorityInputs::REPORTERS_MAX)
 }
 
 /// A report's place in its conversation.
@@ -535,5 +591,6 @@ pub(crate) fn summary(
     case: CaseId,
 ) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
-    Ok(row.map(|row| (row.clone().into_item(case), row.reporter)))
+    row.map(|row| Ok((row.clone().into_item(reader, case)?, row.reporter)))
+        .transpose()
 }

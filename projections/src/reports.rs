@@ -2,10 +2,11 @@
 //!
 //! Key: the reporter, then the position of the report, falling; beside it the place of each report by its id. Comments
 //! are read from the log. The reporter learns the outcome that concerns them, never which moderator: a decision on a case
-//! decides its reports that wait, and its reversal says so, and has them wait again where the case is open by it. What it is that was
-//! done they do not learn. Bound: a row per report.
+//! decides its reports that wait, and its reversal says so, and has them wait again where the case is open by it; so does a
+//! moderator who opens the case again. What it is that was done they do not learn. An event of a case reads the reports that it
+//! changes and no other. Bound: a row per report, its place twice, and a row per decided case.
 
-use domain::case::{self, Category};
+use domain::case::{self, CaseDecided, Category};
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{CaseId, ConversationId, DecisionId, MemberId, ReportId};
@@ -14,6 +15,7 @@ use event_store::{EventStore, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Span, Tx, View, WaitKey};
+use uuid::Uuid;
 
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{Merged, decode, fetch, load, store};
@@ -23,8 +25,12 @@ use crate::{Answer, Page, PageRequest, QueryError, ViewName, texts};
 
 const ROWS: &str = "rows";
 const BY_ID: &str = "by_id";
-/// The reports of a case, by their positions.
-const BY_CASE: &str = "by_case";
+/// The reports of a case that wait for a decision, by their ids.
+const OPEN: &str = "open";
+/// The reports that a decision decided last, by their ids, until they wait again.
+const DECIDED: &str = "decided";
+/// The latest decision on a case.
+const LATEST: &str = "latest";
 
 /// A report, as its reporter sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +126,7 @@ impl View<DomainCodec> for Reports {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &[ROWS, BY_ID, BY_CASE]
+        &[ROWS, BY_ID, OPEN, DECIDED, LATEST]
     }
 
     /// What moderators do with a case changes rows that the reports in its conversation made.
@@ -174,8 +180,7 @@ impl View<DomainCodec> for Reports {
             .text(reported.reporter.as_str())
             .u64_desc(recorded.position().0);
         store(tx, ROWS, &key, &row)?;
-        let of_case = Key::new().fixed(case.0.as_bytes());
-        tx.put(BY_CASE, &of_case.u64(recorded.position().0), &key)?;
+        tx.put(OPEN, &place(case.0, row.report_id), &key)?;
         Ok(tx.put(BY_ID, reported.report_id.0.as_bytes(), &key)?)
     }
 }
@@ -187,34 +192,36 @@ fn of_case(
     event: &case::Event<'_>,
 ) -> Result<(), ApplyError> {
     use case::Event as C;
+    let id = recorded.stream().strip_prefix("case-");
+    let Some(case) = id.and_then(|id| id.parse::<CaseId>().ok()) else {
+        return Ok(());
+    };
     match event {
-        C::CaseDecided(decided) => each_of(tx, recorded, |row| {
-            if row.state == ReportState::Open {
-                row.state = ReportState::Decided;
-                row.decision = Some(decided.decision);
-                row.outcome = Some(if decided.action.upholds() {
-                    ReportOutcome::ActedOn
-                } else {
-                    ReportOutcome::NotActedOn
-                });
+        C::CaseDecided(decided) => decide(tx, case, decided),
+        C::DecisionReversed(reversed) => {
+            if reversed.reopened {
+                wait_again(tx, case, reversed.decision)?;
             }
-        }),
-        C::DecisionReversed(reversed) => each_of(tx, recorded, |row| {
-            if row.decision == Some(reversed.decision) {
-                row.outcome = Some(ReportOutcome::Reversed);
-                if reversed.reopened {
-                    row.state = ReportState::Open;
-                }
-            }
-        }),
+            reverse(tx, case, reversed.decision)
+        }
         // It was decided after the report was made and before it had joined: the report is yet to be decided.
-        C::ReportJoined(joined) => each_of(tx, recorded, |row| {
-            if row.report_id == joined.report_id {
-                row.state = ReportState::Open;
-                row.outcome = None;
-                row.decision = None;
+        C::ReportJoined(joined) => {
+            let key = tx.get(BY_ID, joined.report_id.0.as_bytes())?;
+            let Some(key) = key.map(|key| key.to_vec()) else {
+                return Ok(());
+            };
+            let Some(mut row) = load::<Row>(tx, ROWS, &key)? else {
+                return Ok(());
+            };
+            if let Some(decision) = row.decision.take() {
+                tx.delete(DECIDED, &place(decision.0, row.report_id))?;
             }
-        }),
+            wait(tx, case, &key, row)
+        }
+        C::CaseReopened(_) => match load(tx, LATEST, case.0.as_bytes())? {
+            Some(decision) => wait_again(tx, case, decision),
+            None => Ok(()),
+        },
         C::CaseOpened(_)
         | C::ContentDisclosed(_)
         | C::CaseClaimed(_)
@@ -223,39 +230,83 @@ fn of_case(
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
         | C::CaseClosed(_)
-        | C::CaseReopened(_)
         | C::DecisionAppealed(_)
         | C::AppealDecided(_) => Ok(()),
     }
 }
 
-/// Changes the rows of the reports of the event's case.
-fn each_of(
+/// Where a report stands among those of its case that wait, or among those of its decision.
+fn place(among: Uuid, report: ReportId) -> Key {
+    Key::new()
+        .fixed(among.as_bytes())
+        .fixed(report.0.as_bytes())
+}
+
+/// The rows at the places among which an event changes some, and their keys.
+fn listed(
     tx: &mut Tx<'_>,
-    recorded: &RecordedEvent,
-    change: impl Fn(&mut Row),
-) -> Result<(), ApplyError> {
-    let id = recorded.stream().strip_prefix("case-");
-    let Some(case) = id.and_then(|id| id.parse::<CaseId>().ok()) else {
-        return Ok(());
-    };
+    table: &'static str,
+    among: Uuid,
+) -> Result<Vec<(Vec<u8>, Row)>, ApplyError> {
     let mut keys = Vec::new();
-    for row in tx.scan(BY_CASE, &Span::prefix(case.0.as_bytes()), Order::Ascending)? {
+    for row in tx.scan(table, &Span::prefix(among.as_bytes()), Order::Ascending)? {
         keys.push(row?.1.to_vec());
     }
+    let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some(before) = load::<Row>(tx, ROWS, &key)? else {
-            continue;
-        };
-        let mut after = before.clone();
-        change(&mut after);
-        if after != before {
-            store(tx, ROWS, &key, &after)?;
+        if let Some(row) = load(tx, ROWS, &key)? {
+            rows.push((key, row));
         }
+    }
+    Ok(rows)
+}
+
+/// Decides the reports that wait.
+fn decide(tx: &mut Tx<'_>, case: CaseId, decided: &CaseDecided<'_>) -> Result<(), ApplyError> {
+    let outcome = if decided.action.upholds() {
+        ReportOutcome::ActedOn
+    } else {
+        ReportOutcome::NotActedOn
+    };
+    for (key, mut row) in listed(tx, OPEN, case.0)? {
+        row.state = ReportState::Decided;
+        row.outcome = Some(outcome);
+        row.decision = Some(decided.decision);
+        tx.delete(OPEN, &place(case.0, row.report_id))?;
+        tx.put(DECIDED, &place(decided.decision.0, row.report_id), &key)?;
+        store(tx, ROWS, &key, &row)?;
+    }
+    store(tx, LATEST, case.0.as_bytes(), &decided.decision)
+}
+
+/// Has the reports that a decision decided wait for another.
+fn wait_again(tx: &mut Tx<'_>, case: CaseId, decision: DecisionId) -> Result<(), ApplyError> {
+    for (key, row) in listed(tx, DECIDED, decision.0)? {
+        tx.delete(DECIDED, &place(decision.0, row.report_id))?;
+        wait(tx, case, &key, row)?;
     }
     Ok(())
 }
 
+/// Has a report wait for a decision.
+fn wait(tx: &mut Tx<'_>, case: CaseId, key: &[u8], mut row: Row) -> Result<(), ApplyError> {
+    row.state = ReportState::Open;
+    row.outcome = None;
+    tx.put(OPEN, &place(case.0, row.report_id), key)?;
+    store(tx, ROWS, key, &row)
+}
+
+/// Says of a decision's reports that it is reversed, of those too that wait again.
+fn reverse(tx: &mut Tx<'_>, case: CaseId, decision: DecisionId) -> Result<(), ApplyError> {
+    let mut rows = listed(tx, DECIDED, decision.0)?;
+    let waiting = listed(tx, OPEN, case.0)?.into_iter();
+    rows.extend(waiting.filter(|(_, row)| row.decision == Some(decision)));
+    for (key, mut row) in rows {
+        row.outcome = Some(ReportOutcome::Reversed);
+        store(tx, ROWS, &key, &row)?;
+    }
+    Ok(())
+}
 impl Row {
     async fn into_item(self, log: &dyn EventStore) -> anyhow::Result<ReportItem> {
         let event = texts::event(log, self.conversation, self.version).await?;

@@ -185,3 +185,75 @@ async fn a_harmless_case_stays_closed_until_somebody_asks_or_another_message_is_
     let new = report(&door, "ann", &cid, 2).await.expect(201);
     assert_eq!(queue(&door, &new, "state=open").await.len(), 1);
 }
+
+async fn read(door: &Door, path: &str, token: &str, after: &Reply) -> Value {
+    let path = format!("{path}?min_position={}", after.position());
+    door.get(&path, token).await.expect(200).json()
+}
+
+/// What ann reads of her one report, and what moderators read of her: how many of her reports were decided, and upheld.
+async fn told(door: &Door, case: &str, after: &Reply) -> (Value, Value, [u64; 2]) {
+    let own = read(door, "/v1/me/reports", &door.member("ann"), after).await;
+    let mia = door.token("mia", &[Role::Moderator]);
+    let shown = read(door, case, &mia, after).await;
+    let ann = &shown["history"][1];
+    let counts = ["reports_decided", "reports_upheld"].map(|count| ann[count].as_u64().unwrap());
+    let report = &own["items"][0];
+    (report["state"].clone(), report["outcome"].clone(), counts)
+}
+
+/// A reporter learns what comes of a case that is opened again by hand, and counts by that alone.
+#[tokio::test]
+async fn a_case_opened_again_by_hand_is_decided_anew_for_its_reporter() {
+    let open = || (json!("open"), Value::Null, [0, 0]);
+    let acted_on = || (json!("decided"), json!("acted_on"), [1, 1]);
+    let harmless = || (json!("decided"), json!("not_acted_on"), [1, 0]);
+    for upheld_first in [false, true] {
+        let Scene { door, cid } = Scene::open().await;
+        let made = report(&door, "ann", &cid, 1).await.expect(201);
+        let [item] = &queue(&door, &made, "").await[..] else {
+            panic!("one case");
+        };
+        let case = format!("/v1/moderation/cases/{}", item["case_id"].as_str().unwrap());
+        let decide = async |suspend: bool| {
+            let claim = format!("{case}/claim");
+            let _ = act(&door, "mia", &claim, Value::Null).await.expect(200);
+            let body = if suspend {
+                json!({"action": "suspend", "until": LATER, "reason": "spam", "text": "x", "facts": "x"})
+            } else {
+                json!({"action": "no_action", "reason": "harmless"})
+            };
+            let decision = format!("{case}/decision");
+            act(&door, "mia", &decision, body).await.expect(200)
+        };
+        let reopen = async || {
+            let body = json!({"reason": "asked"});
+            let reopen = format!("{case}/reopen");
+            act(&door, "max", &reopen, body).await.expect(200)
+        };
+        let outcome = |suspend| if suspend { acted_on() } else { harmless() };
+        let first = decide(upheld_first).await;
+        assert_eq!(told(&door, &case, &first).await, outcome(upheld_first));
+        let reopened = reopen().await;
+        assert_eq!(told(&door, &case, &reopened).await, open());
+        let second = decide(!upheld_first).await;
+        assert_eq!(told(&door, &case, &second).await, outcome(!upheld_first));
+
+        // The first decision decides nothing of the report any more: its reversal changes neither.
+        let reverse = async |made: &Reply| {
+            let decision = made.json()["decision_id"].as_str().unwrap().to_owned();
+            let path = format!("/v1/moderation/decisions/{decision}/reverse");
+            let body = json!({"reason": "mistake", "text": "We were wrong."});
+            act(&door, "max", &path, body).await.expect(200)
+        };
+        let reversed = reverse(&first).await;
+        assert_eq!(told(&door, &case, &reversed).await, outcome(!upheld_first));
+        // Of what waits once more the reversal of the decision before says so, and it goes on waiting.
+        let _ = reopen().await;
+        let reversed = reverse(&second).await;
+        let waits = (json!("open"), json!("reversed"), [0, 0]);
+        assert_eq!(told(&door, &case, &reversed).await, waits);
+        let third = decide(upheld_first).await;
+        assert_eq!(told(&door, &case, &third).await, outcome(upheld_first));
+    }
+}

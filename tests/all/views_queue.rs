@@ -1,12 +1,15 @@
 //! What the moderation queue tells besides its cases: counts, ages, revisions, who reports whom, and acts on many cases.
 
 use domain::act::{self, MovedOn, SeenCase, Step};
-use domain::case::{Action, Category, Command, DecideByAct, Ruling};
-use domain::conversation::Also;
-use domain::ids::{ActId, CaseId, CommandId, DecisionId};
+use domain::case::{Action, Category, Command, DecideByAct, PriorityInputs, Ruling};
+use domain::conversation::{self, Also, MessagesReported, ReportedMessage};
+use domain::ids::{ActId, CaseId, CommandId, DecisionId, ReportId};
 use domain::time::Timestamp;
 use domain::{Event, case};
-use projections::{CaseState, MemberHistory, PageRequest, QueryError, QueueCounts, QueueFilter};
+use projections::{
+    CaseState, MemberHistory, Options, PageRequest, QueryError, QueueCounts, QueueFilter,
+    QueueItem, QueueSort, ReadSide, ViewName,
+};
 use tests::views::{World, conversation_of, id};
 
 /// `from` writes to `to`, who reports it; the report joins its case.
@@ -350,5 +353,166 @@ async fn sorts_last_what_reports_beyond_a_limit_open_again() {
     assert_eq!(items[1].priority.severity, Category::Spam.severity());
     let [_, ann] = history(&world, "bob", "ann").await;
     assert_eq!(ann.report_limit, Some((0, Timestamp(i64::MAX))));
+    world.check();
+}
+
+/// As many different members report `member`, each in a conversation of their own; every third for hate.
+fn flooded(world: &mut World, member: &str, reporters: u32) {
+    for number in 0..reporters {
+        let reporter = id(&format!("r{number}"));
+        let reported = MessagesReported {
+            report_id: ReportId(uuid::Uuid::from_u128(u128::from(world.position().0))),
+            reporter: reporter.clone(),
+            reported: id(member),
+            category: if number % 3 == 0 {
+                Category::Hate
+            } else {
+                Category::Spam
+            },
+            comment: String::new().into(),
+            messages: vec![ReportedMessage {
+                number: 1,
+                sent_at: Timestamp(world.now),
+                text: "buy now".to_owned().into(),
+            }],
+            over_limit: false,
+            also: Also::None,
+            also_outcome: None,
+            policy_version: 0,
+        };
+        let stream = conversation::stream(conversation_of(member, reporter.as_str()));
+        let event = conversation::Event::MessagesReported(reported);
+        world.append(&stream, &Event::Conversation(event));
+    }
+}
+
+/// The queue with the view it reads cases by, come to the end of the events so far.
+async fn queue_alone(world: &World) -> ReadSide {
+    let mut options = Options::in_memory();
+    options.own = Vec::new();
+    let mut views = projections::views();
+    let needed = [ViewName::ModerationQueue, ViewName::Conversation].map(ViewName::as_str);
+    views.retain(|view| needed.contains(&view.name()));
+    let reads = ReadSide::open_with(options, world.log(), views)
+        .await
+        .unwrap();
+    let (view, end) = (ViewName::ModerationQueue, world.position());
+    let long = std::time::Duration::from_mins(5);
+    reads.wait(view, end, long).await.unwrap();
+    reads
+}
+
+/// All pages of what a filter names.
+async fn all(reads: &ReadSide, filter: &QueueFilter) -> Vec<QueueItem> {
+    let (mut cursor, mut found) = (None, Vec::new());
+    loop {
+        let page = PageRequest::new(200, cursor).unwrap();
+        let page = reads.moderation_queue(filter, &page).await.unwrap();
+        found.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+/// However many cases a member has, the pages go through all of them, in the order of the queue.
+#[tokio::test]
+async fn lists_every_case_of_a_member_page_by_page() {
+    let mut world = World::open(&["ann", "cleo"]);
+    reported(&mut world, "cleo", "ann", Category::Violence);
+    flooded(&mut world, "bob", 1_100);
+    let reads = queue_alone(&world).await;
+    for sort in [QueueSort::Priority, QueueSort::Oldest, QueueSort::Newest] {
+        let every = QueueFilter {
+            sort,
+            ..QueueFilter::default()
+        };
+        let mut expected = all(&reads, &every).await;
+        assert_eq!(expected.len(), 1_101);
+        expected.retain(|item| item.member == id("bob"));
+        let of_bob = QueueFilter {
+            member: Some(id("bob")),
+            ..every
+        };
+        assert_eq!(all(&reads, &of_bob).await, expected, "{sort:?}");
+        expected.retain(|item| item.categories == [Category::Hate]);
+        assert_eq!(expected.len(), 367);
+        let hate = QueueFilter {
+            category: Some(Category::Hate),
+            ..of_bob.clone()
+        };
+        assert_eq!(all(&reads, &hate).await, expected, "{sort:?}");
+        let closed = QueueFilter {
+            state: Some(CaseState::Closed),
+            ..of_bob
+        };
+        assert!(all(&reads, &closed).await.is_empty());
+    }
+    reads.stop().await.unwrap();
+}
+
+/// Beyond so many reporters a priority does not rise; what is shown goes on.
+#[tokio::test]
+async fn a_priority_rises_up_to_a_number_of_reporters() {
+    let mut world = World::open(&[]);
+    let most = PriorityInputs::REPORTERS_MAX;
+    flooded(&mut world, "bob", most - 1);
+    flooded(&mut world, "cleo", most + 2);
+    let reads = queue_alone(&world).await;
+    let items = all(&reads, &QueueFilter::default()).await;
+    let number = usize::try_from(most).unwrap();
+    assert_eq!(items.len(), 2 * number + 1);
+    for item in &items {
+        let told = (item.reporters, item.priority.reporters);
+        if item.member == id("bob") {
+            assert_eq!(told, (most - 1, most - 1));
+        } else {
+            assert_eq!(told, (most + 2, most));
+        }
+    }
+    let hateful = items
+        .iter()
+        .filter(|item| item.categories == [Category::Hate]);
+    let first = hateful.take_while(|item| item.member == id("cleo"));
+    assert_eq!(first.count(), (number + 2).div_ceil(3));
+    reads.stop().await.unwrap();
+    world.check();
+}
+
+/// What is decided stays where it was whoever reports its member, and is placed by them once it waits again.
+#[tokio::test]
+async fn moves_what_waits_and_places_what_waits_again() {
+    let mut world = World::open(&["ann", "ben", "cat", "bob"]);
+    let told = async |world: &World| {
+        let case = world.reads().await.case(case_of("bob", "ann")).await;
+        let case = case.unwrap().value.summary;
+        (case.reporters, case.priority.reporters)
+    };
+    reported(&mut world, "bob", "ann", Category::Spam);
+    let made = DecisionId(uuid::Uuid::from_u128(u128::from(world.position().0 + 1)));
+    decide(&mut world, "bob", "ann", Action::Warn);
+    reported(&mut world, "bob", "ben", Category::Spam);
+    assert_eq!(told(&world).await, (2, 1));
+    let appeal = Command::AppealDecision {
+        by: id("bob"),
+        decision: made,
+        text: "It was a joke.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", "ann", &appeal).unwrap();
+    assert_eq!(told(&world).await, (2, 2), "an appeal waits");
+    reported(&mut world, "bob", "cat", Category::Spam);
+    assert_eq!(told(&world).await, (3, 3));
+    decide(&mut world, "bob", "cat", Action::Nothing);
+    let reopen = Command::ReopenCase {
+        by: id("max"),
+        reason: "asked".parse().unwrap(),
+        text: String::new(),
+    };
+    world.on_case("bob", "cat", &reopen).unwrap();
+    let cases = all(&world.reads().await, &QueueFilter::default()).await;
+    let places: Vec<_> = cases.iter().map(|item| item.priority.reporters).collect();
+    assert_eq!(places, [3, 3, 3]);
     world.check();
 }

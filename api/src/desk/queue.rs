@@ -124,11 +124,16 @@ pub(super) const fn state(state: CaseState) -> &'static str {
 
 /// What a case's place in the queue follows from, in words.
 pub(super) fn why(priority: &PriorityInputs) -> Vec<String> {
+    let reporters = if priority.reporters < PriorityInputs::REPORTERS_MAX {
+        count(priority.reporters.into(), "member", "members")
+    } else {
+        format!("{} members or more", PriorityInputs::REPORTERS_MAX)
+    };
     let mut why = vec![
         format!("severity {} of 5", priority.severity),
         format!(
             "reported by {} within {} days",
-            count(priority.reporters.into(), "member", "members"),
+            reporters,
             PriorityInputs::REPORTERS_DAYS
         ),
     ];

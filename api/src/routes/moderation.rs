@@ -179,6 +179,7 @@ struct QueuedCase {
 struct PriorityFrom {
     /// Of the worst category, 0 to 5.
     severity: u8,
+    /// Different members who reported this member, as of the member's last report while the case waited; 250 at most.
     reporters: u32,
     /// Earlier cases of the member that were upheld.
     upheld: u32,

@@ -79,8 +79,8 @@ pub struct ReportJoined {
     pub messages: u32,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
-    /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
-    /// their reporters' daily limit do not count.
+    /// Different members who reported this member within 90 days, this one among them, when it joined; 250 at most. Reports
+    /// over their reporters' daily limit do not count.
     pub reporters: u32,
     /// Earlier cases against this member that were upheld, when it joined.
     pub upheld: u32,

@@ -59,8 +59,8 @@ impl Category {
 pub struct PriorityInputs {
     /// Severity of the worst category reported, 1 to 5.
     pub severity: u8,
-    /// Different members who reported this member within 90 days, in any conversation; reports over their reporters'
-    /// daily limit do not count.
+    /// Different members who reported this member within 90 days, in any conversation, up to
+    /// [`PriorityInputs::REPORTERS_MAX`]; reports over their reporters' daily limit do not count.
     pub reporters: u32,
     /// Earlier cases against this member that were upheld.
     pub upheld: u32,
@@ -71,6 +71,9 @@ pub struct PriorityInputs {
 impl PriorityInputs {
     /// Days within which reporters count.
     pub const REPORTERS_DAYS: u32 = 90;
+    /// Reporters that count at most: beyond it a priority does not rise, so that a member whom thousands report costs no
+    /// more to order than one whom so many do.
+    pub const REPORTERS_MAX: u32 = 250;
 
     /// The inputs once a report joins a case with these inputs, or opens one: they change at reports and at nothing else.
     /// While a report within its reporter's daily limit is there, those over theirs do not make the case graver. Where
@@ -92,7 +95,7 @@ impl PriorityInputs {
         };
         PriorityInputs {
             severity,
-            reporters,
+            reporters: reporters.min(Self::REPORTERS_MAX),
             upheld,
             over_limit: over_limit && before.is_none_or(|before| before.over_limit),
         }
@@ -100,9 +103,9 @@ impl PriorityInputs {
 
     /// Higher comes first; among equals the case opened earlier comes first. Cases within the reporters' daily limits
     /// come before all others; then the severity decides, then how many members complain (no difference above
-    /// 65,535), then how many earlier cases were upheld (above 255 alike).
+    /// [`PriorityInputs::REPORTERS_MAX`]), then how many earlier cases were upheld (above 255 alike).
     pub fn rank(&self) -> u64 {
-        let reporters = u64::from(self.reporters.min(0xffff));
+        let reporters = u64::from(self.reporters.min(Self::REPORTERS_MAX));
         let upheld = u64::from(self.upheld.min(0xff));
         (u64::from(!self.over_limit) << 32)
             | (u64::from(self.severity) << 24)
@@ -143,6 +146,10 @@ mod spec {
         assert!(inputs(3, 1, 0, false) > inputs(2, 100_000, 1_000, false));
         assert!(inputs(3, 2, 0, false) > inputs(3, 1, 255, false));
         assert!(inputs(3, 2, 1, false) > inputs(3, 2, 0, false));
-        assert_eq!(inputs(3, 65_535, 0, false), inputs(3, u32::MAX, 0, false));
+        let most = PriorityInputs::REPORTERS_MAX;
+        assert!(inputs(3, most, 0, false) > inputs(3, most - 1, 255, false));
+        assert_eq!(inputs(3, most, 0, false), inputs(3, u32::MAX, 0, false));
+        let many = PriorityInputs::at_report(None, false, 3, false, u32::MAX, 0);
+        assert_eq!(many.reporters, most);
     }
 }

@@ -5,14 +5,16 @@
 
 use anyhow::Context;
 use domain::act::Step;
-use domain::case::{CaseDecided, DecisionReversed, Event};
+use domain::case::{CaseDecided, CaseReopened, DecisionReversed, Event};
 use domain::ids::{CaseId, DecisionId};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx};
 
-use super::{CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, bulk, place};
+use super::{
+    CASES, CaseRow, CaseState, DECISIONS, MADE, MEMBERS, MemberRow, NOTES, bulk, counting, place,
+};
 use crate::rows::{decode, load, store};
 
 /// Takes an event of a case's own stream into its row.
@@ -71,15 +73,7 @@ pub(super) fn apply(
             reopen(case);
             case.pending += 1;
         }),
-        Event::CaseReopened(reopened) => {
-            if !reopened.text.is_empty() {
-                put(tx, NOTES, recorded)?;
-            }
-            change(tx, recorded, |case| {
-                reopen(case);
-                case.revision += 1;
-            })
-        }
+        Event::CaseReopened(reopened) => open_again(tx, recorded, reopened),
         Event::CaseOpened(_) | Event::ContentDisclosed(_) => Ok(()),
     }
 }
@@ -89,6 +83,39 @@ pub(super) fn reopen(case: &mut CaseRow) {
     if case.is_decided() {
         case.state = CaseState::Open;
     }
+}
+
+/// A moderator opened a decided case again: the reports that its latest decision decided wait once more, and count as decided
+/// and upheld no more. What the decision did stands, and what it counted for the reported member with it.
+fn open_again(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    reopened: &CaseReopened<'_>,
+) -> Result<(), ApplyError> {
+    if !reopened.text.is_empty() {
+        put(tx, NOTES, recorded)?;
+    }
+    let case = case_of(recorded)?;
+    let span = Span::prefix(case.0.as_bytes());
+    let latest = tx.scan(DECISIONS, &span, Order::Descending)?.next();
+    let latest = latest.transpose()?.map(|(key, _)| key.to_vec());
+    let mut given_back = (0, 0);
+    if let Some(key) = latest
+        && let Some(mut ruled) = load::<Ruled>(tx, DECISIONS, &key)?
+    {
+        given_back = ruled.give_back();
+        store(tx, DECISIONS, &key, &ruled)?;
+    }
+    let (decided, upheld) = given_back;
+    change(tx, recorded, |case| {
+        reopen(case);
+        case.revision += 1;
+        case.pending += decided;
+    })?;
+    count(tx, reopened.reporter.as_str(), |reporter| {
+        reporter.reports_decided = reporter.reports_decided.saturating_sub(decided);
+        reporter.reports_upheld = reporter.reports_upheld.saturating_sub(upheld);
+    })
 }
 
 fn decide(
@@ -118,13 +145,12 @@ fn decide(
             cases.saturating_add(1)
         })?;
     }
-    let ruled = Ruled::at(recorded.version(), reports);
+    let upheld = if decided.action.upholds() { reports } else { 0 };
+    let ruled = Ruled::at(recorded.version(), reports, upheld);
     store(tx, DECISIONS, &key, &ruled)?;
     count(tx, decided.reporter.as_str(), |reporter| {
         reporter.reports_decided += reports;
-        if decided.action.upholds() {
-            reporter.reports_upheld += reports;
-        }
+        reporter.reports_upheld += upheld;
     })?;
     match decided.act {
         Some(act) => bulk::done(tx, act, Step::Decision),
@@ -144,16 +170,19 @@ fn count(
 }
 
 /// What a decision changed is taken back: the case is open again where the event says so, and upheld no more where nothing
-/// else that stands upheld it. Its place stays: only reports move it.
+/// else that stands upheld it. What reports made of its place stays.
 fn reverse(
     tx: &mut Tx<'_>,
     recorded: &RecordedEvent,
     reversed: &DecisionReversed<'_>,
 ) -> Result<(), ApplyError> {
-    let mut reports = 0;
+    let (mut decided, mut upheld) = (0, 0);
     rule(tx, recorded, reversed.decision, |ruled, version| {
         ruled.reversed = Some(version);
-        reports = ruled.reports;
+        upheld = std::mem::take(&mut ruled.upheld);
+        if reversed.reopened {
+            (decided, _) = ruled.give_back();
+        }
     })?;
     let mut last_upheld = false;
     change(tx, recorded, |case| {
@@ -161,7 +190,7 @@ fn reverse(
         if reversed.reopened {
             reopen(case);
             case.revision += 1;
-            case.pending += reports;
+            case.pending += decided;
         }
         last_upheld = reversed.action.upholds() && case.upheld_by == 1;
         case.upheld_by = case
@@ -174,12 +203,8 @@ fn reverse(
         })?;
     }
     count(tx, reversed.reporter.as_str(), |reporter| {
-        if reversed.reopened {
-            reporter.reports_decided = reporter.reports_decided.saturating_sub(reports);
-        }
-        if reversed.action.upholds() {
-            reporter.reports_upheld = reporter.reports_upheld.saturating_sub(reports);
-        }
+        reporter.reports_decided = reporter.reports_decided.saturating_sub(decided);
+        reporter.reports_upheld = reporter.reports_upheld.saturating_sub(upheld);
     })?;
     match reversed.act {
         Some(act) => bulk::done(tx, act, Step::Reversal),
@@ -224,6 +249,7 @@ fn unclaim(case: &mut CaseRow) {
     case.claimed_until = None;
 }
 
+/// Changes a case. One that waits by it is placed by the reports that its member had meanwhile.
 fn change(
     tx: &mut Tx<'_>,
     recorded: &RecordedEvent,
@@ -237,6 +263,10 @@ fn change(
     change(&mut after);
     if after == before {
         return Ok(());
+    }
+    if after.waits() && !before.waits() {
+        let member: Option<MemberRow> = load(tx, MEMBERS, after.member.as_str().as_bytes())?;
+        after.reporters = member.as_ref().map_or(after.reporters, counting);
     }
     place(tx, id, Some(&before), &after)
 }
@@ -267,19 +297,28 @@ pub(crate) struct Ruled {
     pub(crate) answered: Option<u64>,
     /// Of its reversal.
     pub(crate) reversed: Option<u64>,
-    /// How many reports it decided.
-    reports: u64,
+    /// How many reports it decided that do not wait for another.
+    decided: u64,
+    /// How many of those it upheld, and is not reversed.
+    upheld: u64,
 }
 
 impl Ruled {
-    fn at(version: u64, reports: u64) -> Self {
+    fn at(version: u64, decided: u64, upheld: u64) -> Self {
         Self {
-            reports,
+            decided,
+            upheld,
             version,
             appealed: None,
             answered: None,
             reversed: None,
         }
+    }
+
+    /// Lets its reports wait for another decision: how many it had decided, and upheld.
+    fn give_back(&mut self) -> (u64, u64) {
+        let decided = std::mem::take(&mut self.decided);
+        (decided, std::mem::take(&mut self.upheld))
     }
 }
 
