@@ -133,6 +133,8 @@ pub(crate) async fn query(reads: &dyn Views, id: ActId) -> Result<Answer<Act>, Q
         };
         if let Some(step) = step {
             step.finished = true;
+            // One reversed by itself before is no doing of this step.
+            step.done = u64::from(told.done);
             step.moved_on = told.passed_over;
         }
     }
