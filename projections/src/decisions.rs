@@ -17,7 +17,7 @@ use tables::{ApplyError, Order, Span, Tx, View, WaitKey};
 
 use crate::case::{appeal, event, reversal};
 use crate::codec::DomainCodec;
-use crate::rows::{Merged, decode, load, store};
+use crate::rows::{decode, load, store};
 use crate::topic::Topic;
 use crate::views::Views;
 use crate::{Page, PageRequest, QueryError, ViewName};
@@ -373,31 +373,19 @@ pub(crate) async fn query(
     member: &MemberId,
     page: &PageRequest,
 ) -> Result<Page<OwnDecision>, QueryError> {
-    let reader = reads.reader(ViewName::Decisions)?;
-    let checkpoint = reader.checkpoint();
+    const VIEW: ViewName = ViewName::Decisions;
     let prefix = Key::new().text(member.as_str());
-    let mut span = Span::prefix(&prefix);
-    if let Some(place) = page.place::<8>(ViewName::Decisions, checkpoint.log_id)? {
-        span = span.after(&prefix.fixed(&place));
-    }
-    let mut rows = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
-    let page = Page::read(&mut rows, page, ViewName::Decisions, checkpoint, |bytes| {
+    let page = Page::below(&reads.reader(VIEW)?, ROWS, &prefix, page, VIEW, |bytes| {
         decode::<Row>(ROWS, bytes)
     })?;
-    drop(rows);
-    let Page {
-        items,
-        next,
-        position,
-    } = page;
-    let mut answers = Vec::with_capacity(items.len());
-    for row in items {
-        answers.push(row.into_decision(reads.log(), member).await?);
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        items.push(row.into_decision(reads.log(), member).await?);
     }
     Ok(Page {
-        items: answers,
-        next,
-        position,
+        items,
+        next: page.next,
+        position: page.position,
     })
 }
 

@@ -15,10 +15,10 @@ use domain::{act, case, member};
 use event_store::{EventStore, Position, RecordedEvent, StreamName};
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Letter, Order, Span, Tx, View, WaitKey};
+use tables::{ApplyError, Letter, Span, Tx, View, WaitKey};
 
 use crate::codec::DomainCodec;
-use crate::rows::{Merged, decode, store};
+use crate::rows::{decode, store};
 use crate::topic::Topic;
 use crate::views::Views;
 use crate::{Page, PageRequest, PastError, QueryError, ViewName};
@@ -221,19 +221,11 @@ pub(crate) async fn query(
         return Err(PastError::set_aside(VIEW.as_str(), letter));
     }
     drop(missing);
-    let checkpoint = reader.checkpoint();
     let prefix = key(member);
-    let mut span = Span::prefix(&prefix).from(&prefix.clone().u64_desc(until.0));
-    if let Some(place) = page.place::<8>(VIEW, checkpoint.log_id)? {
-        span = span.after(&prefix.fixed(&place));
-    }
-    let mut rows =
-        Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending).map_err(QueryError::from)?;
-    let page = Page::read(&mut rows, page, VIEW, checkpoint, |bytes| {
+    let span = Span::prefix(&prefix).from(&prefix.clone().u64_desc(until.0));
+    let page = Page::within(&reader, (ROWS, &prefix, span), page, VIEW, |bytes| {
         decode::<Row>(ROWS, bytes)
-    })
-    .map_err(QueryError::from)?;
-    drop(rows);
+    })?;
     let mut items = Vec::with_capacity(page.items.len());
     for row in page.items {
         let item = row.into_item(reads.log(), member).await;

@@ -14,10 +14,10 @@ use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Order, Span, Tx, View};
+use tables::{ApplyError, Tx, View};
 
 use crate::codec::DomainCodec;
-use crate::rows::{Merged, decode, store};
+use crate::rows::{decode, store};
 use crate::topic::Topic;
 use crate::views::Views;
 use crate::{Page, PageRequest, QueryError, ViewName};
@@ -231,7 +231,7 @@ pub(crate) fn of_moderator(
     listed(
         reads,
         BY_MODERATOR,
-        Key::new().text(moderator.as_str()),
+        &Key::new().text(moderator.as_str()),
         page,
     )
 }
@@ -242,25 +242,17 @@ pub(crate) fn on_case(
     case: CaseId,
     page: &PageRequest,
 ) -> Result<Page<LogItem>, QueryError> {
-    listed(reads, BY_CASE, Key::new().fixed(case.0.as_bytes()), page)
+    listed(reads, BY_CASE, &Key::new().fixed(case.0.as_bytes()), page)
 }
 
 fn listed(
     reads: &dyn Views,
     table: &'static str,
-    of: Key,
+    of: &Key,
     page: &PageRequest,
 ) -> Result<Page<LogItem>, QueryError> {
     const VIEW: ViewName = ViewName::ModerationLog;
-    let reader = reads.reader(VIEW)?;
-    let checkpoint = reader.checkpoint();
-    let mut span = Span::prefix(&of);
-    if let Some(place) = page.place::<8>(VIEW, checkpoint.log_id)? {
-        span = span.after(&of.fixed(&place));
-    }
-    let mut rows = Merged::<8>::of(&reader, table, &[span], Order::Ascending)?;
-    let page = Page::read(&mut rows, page, VIEW, checkpoint, |bytes| {
+    Page::below(&reads.reader(VIEW)?, table, of, page, VIEW, |bytes| {
         decode::<LogItem>(table, bytes)
-    })?;
-    Ok(page)
+    })
 }

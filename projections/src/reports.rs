@@ -18,7 +18,7 @@ use tables::{ApplyError, Order, Span, Tx, View, WaitKey};
 use uuid::Uuid;
 
 use crate::codec::{DomainCodec, conversation_of};
-use crate::rows::{Merged, decode, fetch, load, store};
+use crate::rows::{decode, fetch, load, store};
 use crate::topic::Topic;
 use crate::views::Views;
 use crate::{Answer, Page, PageRequest, QueryError, ViewName, texts};
@@ -334,31 +334,19 @@ pub(crate) async fn query(
     member: &MemberId,
     page: &PageRequest,
 ) -> Result<Page<ReportItem>, QueryError> {
-    let reader = reads.reader(ViewName::Reports)?;
-    let checkpoint = reader.checkpoint();
+    const VIEW: ViewName = ViewName::Reports;
     let prefix = Key::new().text(member.as_str());
-    let mut span = Span::prefix(&prefix);
-    if let Some(place) = page.place::<8>(ViewName::Reports, checkpoint.log_id)? {
-        span = span.after(&prefix.fixed(&place));
-    }
-    let mut rows = Merged::<8>::of(&reader, ROWS, &[span], Order::Ascending)?;
-    let page = Page::read(&mut rows, page, ViewName::Reports, checkpoint, |bytes| {
+    let page = Page::below(&reads.reader(VIEW)?, ROWS, &prefix, page, VIEW, |bytes| {
         decode::<Row>(ROWS, bytes)
     })?;
-    drop(rows);
-    let Page {
-        items,
-        next,
-        position,
-    } = page;
-    let mut answers = Vec::with_capacity(items.len());
-    for row in items {
-        answers.push(row.into_item(reads.log()).await?);
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        items.push(row.into_item(reads.log()).await?);
     }
     Ok(Page {
-        items: answers,
-        next,
-        position,
+        items,
+        next: page.next,
+        position: page.position,
     })
 }
 

@@ -229,13 +229,7 @@ async fn an_act_whose_reactor_was_killed_is_carried_out_once_after_the_start() {
         .position(|record| record.event_type() == "cases-decided.v1")
         .unwrap();
     for end in act + 1..=log.len() {
-        let cut = Desk::open().await;
-        cut.handler.stop().await;
-        tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
+        let cut = Desk::over_twice(&log[..end]).await;
         let after = cut.log().await;
         assert_eq!(decided(&after), streams(&["ann", "cat", "dan"]), "{end}");
         let [told] = &told(&after)[..] else {
@@ -263,11 +257,7 @@ async fn an_act_that_was_gone_through_is_left_alone() {
     desk.handler.stop().await;
     let mut log = desk.log().await;
     log.retain(|record| record.event_type() != "reactor-checkpoint.v1");
-    let again = Desk::open().await;
-    again.handler.stop().await;
-    tests::commands::append_copy(&*again.store, &log[1..]).await;
-    let again = again.reopen().await;
-    again.handler.drain_reactors().await.unwrap();
+    let again = Desk::over(&log).await;
     assert_eq!(decided(&again.log().await), streams(&["ben"]));
     again.handler.stop().await;
 }
@@ -454,13 +444,7 @@ async fn a_reversal_whose_reactor_was_killed_is_carried_out_once_after_the_start
         .position(|record| record.event_type() == "cases-reversed.v1")
         .unwrap();
     for end in act + 1..=log.len() {
-        let cut = Desk::open().await;
-        cut.handler.stop().await;
-        tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
+        let cut = Desk::over_twice(&log[..end]).await;
         let after = cut.log().await;
         assert_eq!(reversed(&after), streams(&all), "cut at {end}");
         let told = told(&after);

@@ -122,13 +122,7 @@ async fn a_reversal_is_carried_out_once_wherever_its_process_was_cut_off() {
         let reversal = reversal.unwrap();
         assert_eq!(log[reversal].event_type(), "decision-reversed.v1");
         for end in reversal + 1..=log.len() {
-            let cut = Desk::open().await;
-            cut.handler.stop().await;
-            tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-            let cut = cut.reopen().await;
-            cut.handler.drain_reactors().await.unwrap();
-            let cut = cut.reopen().await;
-            cut.handler.drain_reactors().await.unwrap();
+            let cut = Desk::over_twice(&log[..end]).await;
             let mut effects = cut.log().await;
             effects.retain(|record| record.event_type() == effect);
             assert_eq!(effects.len(), 1, "{effect} cut at {end}");
@@ -149,7 +143,7 @@ async fn open(dir: &Path, before: Option<&str>) -> (Arc<dyn EventStore>, Command
     let embedded = EmbeddedStore::open(dir, store_options()).unwrap();
     let mut store: Arc<dyn EventStore> = Arc::new(embedded);
     if let Some(before) = before {
-        store = Arc::new(Halting::new(store, before));
+        store = Halting::over(store, before);
     }
     let tables = Some(dir.join("tables"));
     let mut options = Options::new(tables, Mode::Service, Arc::new(Rules::default()));

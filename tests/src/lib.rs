@@ -17,6 +17,7 @@ pub mod commands;
 pub mod counted;
 pub mod desk;
 pub mod eventful;
+pub mod front;
 pub mod halting;
 pub mod json_schema;
 pub mod killed;

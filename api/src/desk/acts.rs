@@ -16,7 +16,7 @@ use super::ruling::{NO_TIME, reason, ruling, until, wrong};
 use super::session::{Posted, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
-use crate::pages::filled::{Filled, command_id};
+use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::see;
 use crate::problem::{ApiError, Code, FieldCode};
@@ -235,16 +235,9 @@ async fn done(
     form: Form,
     command: impl FnOnce(CaseId, &Fields) -> Result<Command, ApiError>,
 ) -> Response {
-    let Posted { seat, fields } = sent;
-    let command_id = match command_id(&fields) {
-        Ok(command_id) => command_id,
-        Err(error) => return seat.failed(error),
-    };
-    let acting = Acting {
-        caller: seat.caller,
-        command_id,
-        id_given: true,
-        at: None,
+    let (acting, shown, fields) = match sent.acting() {
+        Ok(sent) => sent,
+        Err(failed) => return *failed,
     };
     let outcome = match command(query::case(id), &fields) {
         Ok(command) => reached(shared, &acting, command).await,
@@ -256,7 +249,7 @@ async fn done(
             let (case, word) = (query::case(id), form.done());
             see(&format!("/desk/cases/{case}?done={word}&at={at}"))
         }
-        Err(error) if error.code() == Code::NotFound => failed(error, seat.shown),
+        Err(error) if error.code() == Code::NotFound => failed(error, shown),
         Err(error) => {
             let status = error.status();
             // Why it was refused may have happened just now. Where the view does not come there, it is shown as it is.
@@ -271,7 +264,7 @@ async fn done(
                 done: None,
             };
             let forms = form.refused(fields, error);
-            answer(shared, acting.caller, seat.shown, &looked, forms, status).await
+            answer(shared, acting.caller, shown, &looked, forms, status).await
         }
     }
 }

@@ -15,7 +15,7 @@ use super::ruling::{action, reason};
 use super::session::{Posted, Seat, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
-use crate::pages::filled::{Filled, command_id};
+use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::shown::When;
 use crate::pages::{Frame, SeatShown, html, see};
@@ -128,27 +128,20 @@ pub(super) async fn reverse(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let Posted { seat, fields } = sent;
-    let command_id = match command_id(&fields) {
-        Ok(command_id) => command_id,
-        Err(error) => return seat.failed(error),
-    };
-    let acting = Acting {
-        caller: seat.caller,
-        command_id,
-        id_given: true,
-        at: None,
+    let (acting, shown, fields) = match sent.acting() {
+        Ok(sent) => sent,
+        Err(failed) => return *failed,
     };
     match reversed(&shared, &acting, &id, &fields).await {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, seat.shown),
+        Err(error) if error.code() == Code::NotFound => failed(error, shown),
         Err(error) => {
             let status = error.status();
             let form = Filled::refused(fields, error);
             let asked = Fields::default();
-            match made(&shared, &acting.caller, &seat.shown, &id, &asked, form).await {
+            match made(&shared, &acting.caller, &shown, &id, &asked, form).await {
                 Ok(page) => html(status, &page),
-                Err(error) => failed(error, seat.shown),
+                Err(error) => failed(error, shown),
             }
         }
     }

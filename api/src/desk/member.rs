@@ -18,7 +18,7 @@ use super::ruling::{self, Choice, ruling, wrong};
 use super::session::{Posted, Seat, failed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
-use crate::pages::filled::{Filled, command_id};
+use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{When, category, count};
 use crate::pages::{Frame, SeatShown, html, see};
@@ -116,24 +116,17 @@ pub(super) async fn decide(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let Posted { seat, fields } = sent;
-    let command_id = match command_id(&fields) {
-        Ok(command_id) => command_id,
-        Err(error) => return seat.failed(error),
-    };
-    let acting = Acting {
-        caller: seat.caller,
-        command_id,
-        id_given: true,
-        at: None,
+    let (acting, shown, fields) = match sent.acting() {
+        Ok(sent) => sent,
+        Err(failed) => return *failed,
     };
     match decided(&shared, &acting, &id, &fields).await {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, seat.shown),
+        Err(error) if error.code() == Code::NotFound => failed(error, shown),
         Err(error) => {
             let status = error.status();
             let form = Filled::refused(fields, error);
-            answer(&shared, &acting.caller, seat.shown, &id, form, status).await
+            answer(&shared, &acting.caller, shown, &id, form, status).await
         }
     }
 }

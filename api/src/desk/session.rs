@@ -13,7 +13,8 @@ use domain::time::Timestamp;
 
 use super::sign_in;
 use crate::app::{Shared, State};
-use crate::caller::{Access, AsAuditor, AsModerator, Caller};
+use crate::caller::{Access, Acting, AsAuditor, AsModerator, Caller};
+use crate::pages::filled::command_id;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::guard::{Cookie, from_elsewhere};
 use crate::pages::shown::When;
@@ -176,6 +177,24 @@ pub(super) struct Posted<A> {
     pub(super) seat: Seat<A>,
     /// What it says.
     pub(super) fields: Fields,
+}
+
+impl<A> Posted<A> {
+    /// Whom its command comes from, with what it says and how the seat is shown; the page instead where it has no key.
+    pub(super) fn acting(self) -> Result<(Acting<A>, SeatShown, Fields), Box<Response>> {
+        let Posted { seat, fields } = self;
+        let command_id = match command_id(&fields) {
+            Ok(command_id) => command_id,
+            Err(error) => return Err(Box::new(seat.failed(error))),
+        };
+        let acting = Acting {
+            caller: seat.caller,
+            command_id,
+            id_given: true,
+            at: None,
+        };
+        Ok((acting, seat.shown, fields))
+    }
 }
 
 impl<A: Access> FromRequest<State> for Posted<A> {
