@@ -190,7 +190,7 @@ operations! {
         "A case with its reports, the reported messages as they were sent, five messages on either side, and the history of both members. Reading it is itself recorded before anything is shown: by whom, for what purpose, and which messages.",
         "",
         r#"{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "conversation_id": "a071f665-05ff-593e-83dd-604f7673af7a", "member": "cat", "reporter": "ann", "state": "open", "priority": 4311744768, "priority_inputs": {"severity": 1, "reporters": 1, "upheld": 0, "over_limit": false}, "categories": ["spam"], "opened_at": "2026-11-23T07:25:21.874Z", "claimed_by": null, "claimed_until": null, "escalated_by": null, "revision": 1, "notes": [], "decisions": [], "reports": [{"report_id": "5b11f1cb-5d71-5eee-8db4-54ab985f4af5", "reporter": "ann", "category": "spam", "comment": "", "reported_at": "2026-11-23T07:25:21.874Z", "over_limit": false, "evidence": [{"number": 1, "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z"}]}], "messages": [{"number": 1, "from": "cat", "text": "Buy now", "sent_at": "2026-11-23T07:25:21.715Z", "unsent_at": null, "removed_at": null, "reported": true}], "history": [{"member": "cat", "registered_at": "2026-11-23T07:25:21.473Z", "reports_made": 0, "reports_decided": 0, "reports_upheld": 0, "report_limit": null, "members_reported": 0, "reports_received": 1, "reporters": 1, "cases": 1, "cases_upheld": 0, "suspensions": 0, "suspended": false}]}"#,
-        [NotFound, Damaged];
+        [OwnCase, NotFound, Damaged];
     "post_moderation_cases_id_claim",
         "One moderator at a time works on a case. A claim lapses 30 minutes after its holder's last act (claiming again, a note), by an event, and then the case is open again. Claiming a case that one holds makes the claim last longer. Who escalated a case cannot claim it.",
         "", r#"{"claimed_until": "2026-11-23T07:55:21.874Z", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
@@ -200,7 +200,7 @@ operations! {
         "", REACHED, [NotClaimed, NotFound];
     "post_moderation_cases_id_notes",
         "Notes are shown with the case to moderators and auditors, never to a member. Any moderator may write one; by the case's holder it makes the claim last longer.",
-        r#"{"text": "The same text went to six others."}"#, REACHED, [InvalidNote, NotFound];
+        r#"{"text": "The same text went to six others."}"#, REACHED, [OwnCase, InvalidNote, NotFound];
     "post_moderation_cases_id_escalate",
         "The case is open again, and only another moderator can claim it. What is said with it is shown among the notes. The body may be left out.",
         r#"{"text": "A threat; please look today."}"#, REACHED, [NotClaimed, InvalidNote, NotFound];
@@ -214,9 +214,9 @@ operations! {
         r#"{"outcome": "reversed", "text": "We looked again: it was a joke among friends."}"#,
         REACHED, [NotAppealed, SameModerator, OwnCase, InvalidDecision, NotFound];
     "post_moderation_decisions_id_reverse",
-        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it. Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
+        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it, and so the one who decided may not while one waits (`same_moderator`). Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
         r#"{"reason": "mistake", "text": "The message was not yours."}"#,
-        REACHED, [OwnCase, InvalidDecision, NotFound];
+        REACHED, [SameModerator, OwnCase, InvalidDecision, NotFound];
     "post_moderation_cases_id_reopen",
         "Opens a decided or closed case again, because somebody asks, so that it is claimed and decided once more; what was decided before goes on as it is. Messages that were judged harmless do not come back by being reported again: the report is answered as before, with the earliest one's id, and the case stays closed until a message is newly reported or a moderator does this. A `text` is shown among the notes.",
         r#"{"reason": "asked", "text": "The member who reported it wrote to us."}"#, REACHED, [OwnCase, InvalidNote, NotFound];
@@ -231,16 +231,16 @@ operations! {
         r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "member": "cat", "by": "mia", "action": "suspend", "until": null, "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour.", "decided_at": "2026-11-23T07:25:21.874Z", "total": 2, "decided": 1, "moved_on": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "why": "claimed"}], "finished": true, "reversal": null}"#,
         [NotFound, Damaged];
     "post_moderation_acts_id_reverse",
-        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted. Decisions that were reversed before, and those on cases of the caller's own conversation, are told in `moved_on` of the reversal. Answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come.",
+        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted with the last. Decisions that were reversed before, those on cases of the caller's own conversation, and the caller's own whose appeal waits are told in `moved_on` of the reversal; the latter two stand, and are left to another moderator. Answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come.",
         r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
-        REACHED, [InvalidDecision, NotFound];
+        REACHED, [OwnCase, InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,
         REACHED, [InvalidMember, InvalidSuspension, NotFound];
     "delete_moderation_members_id_suspension",
-        "Ends the suspension before its time. Where there is none nothing changes.",
-        "", REACHED, [InvalidMember, NotFound];
+        "Ends the suspension before its time. Where there is none nothing changes. Nobody ends their own.",
+        "", REACHED, [InvalidMember, OwnCase, NotFound];
     "get_moderation_transparency",
         "The figures of a report on moderation over days in UTC, both included, each by the day it happened on: notices (reports) by category, cases opened, decisions by action and ground (the reason's code), the median time from the first report that waited for it to a decision, appeals and what became of them, reversals, and what restricts members at the end of the last day. A suspension without a case is a decision on own initiative. No human is left out of a decision: what is automated is 0. The same log gives the same report. For the roles moderator and auditor; nobody is named. What `as_of` would tell is not there: a report over earlier days is as the log has them now.",
         "",
@@ -251,8 +251,8 @@ operations! {
         r#"{"until": "2999-01-01T00:00:00Z", "reason": "flooding"}"#,
         REACHED, [InvalidMember, InvalidReportLimit, NotFound];
     "delete_moderation_members_id_report_limit",
-        "Lets all of the member's reports count again that the policy lets count; those made meanwhile stay as they are. Where there is no limit nothing changes.",
-        "", REACHED, [InvalidMember, NotFound];
+        "Lets all of the member's reports count again that the policy lets count; those made meanwhile stay as they are. Where there is no limit nothing changes. Nobody lifts their own.",
+        "", REACHED, [InvalidMember, OwnCase, NotFound];
     "get_audit_members_id_inbox",
         "The inbox that the member was shown at a moment. Shown as of `as_of`, in the shape of the live answer; the look is recorded before it is answered, once for all pages of a list.",
         "", r#"{"items": [{"conversation_id": "14d1d27c-98f6-50b4-a228-93c749ff66dc", "with": "bob", "last_message": {"number": 1, "from": "bob", "text": "Hi Ann, do you play chess?", "sent_at": "2026-11-23T07:25:21.638Z"}, "unread": 1, "muted": false}], "next_cursor": null}"#, [];

@@ -268,6 +268,9 @@ async fn an_act_is_reversed_by_one_act() {
         let reply = desk.door.post(&path, &token, body).await;
         assert_eq!(reply.failure(), (400, "invalid_body".to_owned()));
     }
+    let bob = desk.moderator("bob");
+    let reply = desk.door.post(&path, &bob, body("x")).await;
+    assert_eq!(reply.failure(), (409, "own_case".to_owned()));
     let nowhere = format!("/v1/moderation/acts/{}/reverse", uuid::Uuid::nil());
     let reply = desk.door.post(&nowhere, &token, body("x")).await;
     assert_eq!(reply.failure(), (404, "not_found".to_owned()));

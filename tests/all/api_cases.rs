@@ -220,6 +220,46 @@ async fn a_claim_under_a_repeated_key_is_answered_as_at_first() {
 }
 
 #[tokio::test]
+async fn nobody_judges_reads_or_lifts_what_concerns_themself() {
+    let desk = Desk::open().await;
+    let refuses = |reply: Reply, code: &str| assert_eq!(reply.failure(), (409, code.to_owned()));
+    let case = format!("/v1/moderation/cases/{}", desk.case);
+    for member in ["bob", "ann"] {
+        let token = desk.moderator(member);
+        refuses(desk.door.get(&case, &token).await, "own_case");
+        let note = desk.act(member, "notes", json!({"text": "x"})).await;
+        refuses(note, "own_case");
+        refuses(desk.plain(member, "claim").await, "own_case");
+    }
+    let bob = desk.moderator("bob");
+    let lifted = |what: &str| format!("/v1/moderation/members/bob/{what}");
+    let ends = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
+    for what in ["suspension", "report-limit"] {
+        let (path, mia) = (lifted(what), desk.moderator("mia"));
+        let _ = desk.door.put(&path, &mia, ends.clone()).await.expect(200);
+        refuses(desk.door.delete(&path, &bob).await, "own_case");
+        let _ = desk.door.delete(&path, &mia).await.expect(200);
+    }
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let decided = desk.act("mia", "decision", warning()).await.expect(200);
+    let decision = decided.json()["decision_id"].as_str().unwrap().to_owned();
+    let appeal = format!("/v1/decisions/{decision}/appeal");
+    let member = desk.door.member("bob");
+    let appealed = desk.door.post(&appeal, &member, json!({"text": "No."}));
+    let _ = appealed.await.expect(200);
+    // To reverse it would answer the appeal.
+    let path = format!("/v1/moderation/decisions/{decision}/reverse");
+    let why = json!({"reason": "mistake", "text": "We were wrong."});
+    let by = async |sub: &str| {
+        desk.door
+            .post(&path, &desk.moderator(sub), why.clone())
+            .await
+    };
+    refuses(by("mia").await, "same_moderator");
+    let _ = by("max").await.expect(200);
+}
+
+#[tokio::test]
 async fn nobody_but_moderators_acts_on_a_case_and_no_other_case_is_there() {
     let desk = Desk::open().await;
     let nowhere = uuid::Uuid::nil();

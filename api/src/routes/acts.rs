@@ -124,7 +124,7 @@ struct MovedOn {
     case_id: String,
     /// `not_found` (no such case of the member), `own_case` (the moderator is one of its two members), `claimed` (by
     /// another), `decided`, `escalated` (by this moderator, or since it was seen), `reported` or `reopened` since, `reversed`
-    /// already.
+    /// already, `appealed` (the decision is the moderator's own, and its appeal waits for another).
     why: &'static str,
 }
 

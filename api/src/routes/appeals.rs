@@ -107,7 +107,7 @@ struct NewReversal {
 /// Takes back what a decision changed. *Unchanged* where that was done.
 #[utoipa::path(post, path = "/v1/moderation/decisions/{id}/reverse", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = NewReversal,
-    responses((status = 200, body = Reached), (status = 409, description = "`own_case`", body = Problem),
+    responses((status = 200, body = Reached), (status = 409, description = "`same_moderator`, `own_case`", body = Problem),
         (status = 422, description = "`invalid_decision`", body = Problem)))]
 async fn reverse(
     Extract(shared): Extract<State>,

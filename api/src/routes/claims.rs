@@ -35,7 +35,7 @@ struct Held {
 
 /// Takes a case, or takes it for longer.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/claim", tag = "moderator", params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Held), (status = 409, description = "`already_claimed`, `same_moderator`", body = Problem)))]
+    responses((status = 200, body = Held), (status = 409, description = "`already_claimed`, `already_decided`, `same_moderator`, `own_case`", body = Problem)))]
 async fn claim(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
