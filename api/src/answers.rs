@@ -35,6 +35,16 @@ impl<T> Answered<T> {
         }
     }
 
+    /// What is answered.
+    pub(crate) fn body(&self) -> &T {
+        &self.body
+    }
+
+    /// The same, for a page that shows it.
+    pub(crate) fn into_body(self) -> T {
+        self.body
+    }
+
     /// 201.
     pub(crate) fn created(position: ShownPosition, body: T) -> Self {
         Answered {

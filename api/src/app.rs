@@ -25,6 +25,7 @@ use crate::keys::KeySet;
 use crate::limits::{Limiter, RateLimits};
 use crate::problem::{ApiError, Code, Suspended};
 use crate::tokens::{Principal, Tokens};
+use crate::trial::Trial;
 
 /// More refused commands than this are not recorded of one who is not registered.
 const REFUSALS_BEFORE_REGISTRATION_MAX: usize = 256;
@@ -46,6 +47,8 @@ pub struct Options {
     pub past: Bounds,
     /// The bounds of streams that go on.
     pub follow: FollowOptions,
+    /// The demo's sample, to be tried at `/try`; without it there is no such place.
+    pub trial: Option<Arc<Trial>>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             lag_events_max: 100_000,
             past: Bounds::default(),
             follow: FollowOptions::default(),
+            trial: None,
         }
     }
 }

@@ -7,7 +7,8 @@
 
 use commands::{Command, Look};
 use domain::act::Looked;
-use domain::ids::{ConversationId, MemberId, ReasonCode};
+use domain::case::ShownMessages;
+use domain::ids::{CaseId, ConversationId, MemberId, ReasonCode};
 use domain::time::Timestamp;
 use event_store::Position;
 use projections::{Cursor, Moment, Page, PageRequest, Past, When};
@@ -79,6 +80,8 @@ pub(crate) struct Subject {
     pub(crate) member: MemberId,
     pub(crate) other: Option<MemberId>,
     pub(crate) conversation: Option<ConversationId>,
+    /// The moderators' file, and which messages it shows.
+    pub(crate) case: Option<(CaseId, ShownMessages)>,
 }
 
 impl Subject {
@@ -89,6 +92,7 @@ impl Subject {
             member: member.clone(),
             other: None,
             conversation: None,
+            case: None,
         }
     }
 
@@ -99,6 +103,7 @@ impl Subject {
             member: one,
             other: Some(other),
             conversation: Some(id),
+            case: None,
         }
     }
 
@@ -279,12 +284,15 @@ impl Question<'_> {
     ) -> Result<Caller<AsAuditor>, ApiError> {
         let acting = Acting::unasked(caller)?;
         let time = |moment: Option<Moment>| moment.map(|moment| moment.now);
+        let (case, shown) = subject.case.unzip();
         let look = Look {
             looked: subject.looked,
             purpose,
             member: subject.member,
             other: subject.other,
             conversation: subject.conversation,
+            case,
+            shown,
             from: time(from),
             as_of: time(as_of),
         };

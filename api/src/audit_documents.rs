@@ -3,15 +3,20 @@
 //! The items have the shapes of `/v1/audit/…`, and the names of its routes; lists are whole. For a log at rest the
 //! documents are made here; of a running service the program puts the same together from the answers.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use domain::ids::{ConversationId, MemberId};
 use domain::time::Timestamp;
-use event_store::Position;
+use event_store::{EventStore, Position};
 use projections::{
-    AsOf, Cursor, LIMIT_MAX, Moment, PageRequest, Past, PastError, Subject, ViewName, When,
+    AsOf, Cursor, LIMIT_MAX, Moment, Options, PageRequest, Past, PastError, ReadSide, Subject,
+    ViewName, When,
 };
 use serde_json::{Value, json};
 
 use crate::caller::ShownPosition;
+use crate::routes::audit::disclosures::Disclosure;
 use crate::routes::audit::shapes::{Changes, Pair};
 use crate::routes::blocks::Block;
 use crate::routes::dm_setting::DmSetting;
@@ -19,6 +24,9 @@ use crate::routes::inbox::InboxEntry;
 use crate::routes::messages::ShownMessage;
 use crate::routes::requests::Request;
 use crate::routes::unread::Unread;
+
+/// How long views of a log at rest may take to come to its end.
+const AT_REST: Duration = Duration::from_hours(1);
 
 /// The moment that a text names: a position, or a time of RFC 3339; none where it is neither.
 pub fn when(text: &str) -> Option<When> {
@@ -72,6 +80,26 @@ pub async fn member(past: &Past, member: &MemberId, moment: Moment) -> Result<Va
         "requests": whole!(Request, page => rows.requests(member, &page).await),
         "blocks": whole!(Block, page => rows.blocks(member, &page).await),
     }))
+}
+
+/// Who was shown what is a member's, by a log at rest.
+pub async fn disclosures(log: Arc<dyn EventStore>, member: &MemberId) -> Result<Value, PastError> {
+    let needed = [ViewName::Members, ViewName::Disclosures];
+    let mut views = projections::views();
+    views.retain(|view| needed.iter().any(|it| it.as_str() == view.name()));
+    let options = Options {
+        own: Vec::new(),
+        ..Options::in_memory()
+    };
+    let end = log.durable_position();
+    let reads = ReadSide::open_with(options, log, views).await?;
+    for view in needed {
+        reads.wait(view, end, AT_REST).await?;
+    }
+    reads.member(member).await?;
+    let items = whole!(Disclosure, page => reads.disclosures(member, end, &page).await);
+    reads.stop().await?;
+    Ok(json!({ "member": member.as_str(), "position": end.0, "disclosures": items }))
 }
 
 /// What was said and known in a conversation.

@@ -155,7 +155,7 @@ fn whole(what: FieldCode, message: impl Into<String>) -> ApiError {
 }
 
 /// A request without a `Content-Type` is taken at its word; one with another is refused.
-fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), ApiError> {
+pub(crate) fn media_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };
@@ -197,7 +197,11 @@ pub(crate) async fn nothing(body: Body, timeout: Duration) -> Result<(), ApiErro
     }
 }
 
-async fn read(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, ApiError> {
+pub(crate) async fn read(
+    body: Body,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, ApiError> {
     let too_large = || {
         ApiError::with_detail(
             Code::BodyTooLarge,

@@ -67,6 +67,8 @@ access! {
     AsModerator: [Moderator];
     /// Who audits what stood when.
     AsAuditor: [Auditor];
+    /// Who answers for moderation, and who looks over it.
+    AsOverseer: [Moderator, Auditor];
     /// Who reads the log.
     AsReader: [Auditor, Service];
     /// Who runs the service.
@@ -113,11 +115,12 @@ impl<A> Caller<A> {
     }
 }
 
-impl<A: Access> FromRequestParts<State> for Caller<A> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, ApiError> {
-        let principal = shared.tokens.check(bearer(&parts.headers)?)?;
+impl<A: Access> Caller<A> {
+    /// Who may use what asks for this access; a refusal is counted and told the same however the token came.
+    pub(crate) async fn admitted(
+        shared: &Shared,
+        principal: Arc<Principal>,
+    ) -> Result<Self, ApiError> {
         if !principal.roles.meet(A::ROLES) {
             return Err(ApiError::with_detail(
                 Code::Forbidden,
@@ -148,11 +151,21 @@ impl<A: Access> FromRequestParts<State> for Caller<A> {
                 "The token's `sub` is not a registered member; the host registers members first.",
             ));
         }
-        unasked::refuse(parts).await?;
         Ok(Caller {
             principal,
             access: PhantomData,
         })
+    }
+}
+
+impl<A: Access> FromRequestParts<State> for Caller<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, ApiError> {
+        let principal = shared.tokens.check(bearer(&parts.headers)?)?;
+        let caller = Caller::admitted(shared, principal).await?;
+        unasked::refuse(parts).await?;
+        Ok(caller)
     }
 }
 
@@ -327,6 +340,16 @@ impl ShownPosition {
             ShownPosition::Opaque(text) => {
                 HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
             }
+        }
+    }
+}
+
+impl ShownPosition {
+    /// As it stands in a query; it has no letter that means something there.
+    pub(crate) fn to_query(&self) -> String {
+        match self {
+            ShownPosition::Number(number) => number.to_string(),
+            ShownPosition::Opaque(text) => text.clone(),
         }
     }
 }

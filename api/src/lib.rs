@@ -3,6 +3,7 @@
 //! A request comes in at `server`, through `middleware` (ids, counts, the bodies of errors), to its file in `routes`.
 //! There `caller` says who asks and in which role, `body` and `query` what is asked, strictly; one command or one query
 //! answers; `problem` names every failure. Nothing here decides what may happen, and nothing here appends.
+//! `desk` has pages for the browser over the same functions, in the frame of `pages`.
 //! Opaque positions and cursors are made in `seals`, tokens are checked in `tokens` against the set in `keys`.
 
 mod answers;
@@ -12,6 +13,7 @@ pub mod audit_documents;
 mod body;
 mod caller;
 mod damage;
+mod desk;
 pub mod event_filter;
 pub mod event_json;
 pub mod fields;
@@ -23,6 +25,7 @@ mod middleware;
 pub mod near;
 mod openapi;
 mod operations;
+mod pages;
 pub mod problem;
 mod query;
 mod readiness;
@@ -32,6 +35,7 @@ mod server;
 mod tar;
 mod time;
 pub mod tokens;
+mod trial;
 mod unasked;
 mod unread;
 mod words;
@@ -53,6 +57,7 @@ pub use following::FollowOptions;
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};
 pub use tokens::Role;
+pub use trial::{Trial, TrialMember};
 
 use app::{Shared, State};
 use middleware::Outermost;
@@ -77,7 +82,10 @@ fn routed(app: App) -> (Router, State) {
     metering::install();
     let document = document();
     let (routes, documented) = routes::all().split_for_parts();
-    let undocumented = [openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
+    let mut undocumented = vec![openapi::DOCUMENT_PATH, "/docs", "/docs/", "/docs/{*rest}"];
+    undocumented.extend(pages::assets::paths());
+    undocumented.extend(desk::PATHS);
+    undocumented.extend(trial::PATHS);
     let body_timeout = app.options.body_timeout;
     let shared = Shared::new(app, Bytes::from(document));
     let damage = Arc::clone(&shared.damage);
@@ -86,6 +94,9 @@ fn routed(app: App) -> (Router, State) {
     let router = routes
         .route(openapi::DOCUMENT_PATH, get(served_document))
         .merge(openapi::page())
+        .merge(pages::assets::router())
+        .merge(desk::router())
+        .merge(trial::router(&shared))
         .fallback(|| async {
             ApiError::with_detail(
                 Code::NotFound,

@@ -23,6 +23,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 
 use crate::damage::Found;
+use crate::pages::TellsItself;
 use crate::problem::{ApiError, Code};
 use crate::unasked::{self, Takes};
 use crate::unread;
@@ -218,11 +219,14 @@ pub(crate) async fn outermost(
         if error.code() == Code::Internal {
             tracing::error!(request_id = id_text, %method, route, detail = error.detail(), "a request failed");
         }
-        let mut rendered = error.render(id_text);
-        if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
-            rendered.headers_mut().insert(header::ALLOW, allow);
+        // A page tells of its failure itself.
+        if response.extensions_mut().remove::<TellsItself>().is_none() {
+            let mut rendered = error.render(id_text);
+            if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+                rendered.headers_mut().insert(header::ALLOW, allow);
+            }
+            response = rendered;
         }
-        response = rendered;
     }
     if let Some(unread) = unread {
         unread.settle(&mut response).await;

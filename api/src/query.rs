@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
+use domain::ids::{ActId, CaseId, ConversationId, MemberId, ReportId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -214,6 +214,11 @@ pub(crate) fn conversation(text: &str) -> ConversationId {
 /// The case that a path names, or one that does not exist.
 pub(crate) fn case(text: &str) -> CaseId {
     CaseId(uuid(text))
+}
+
+/// The act on many cases that a path names, or one that does not exist.
+pub(crate) fn act(text: &str) -> ActId {
+    ActId(uuid(text))
 }
 
 /// The report that a path names, or one that does not exist.

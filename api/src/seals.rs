@@ -1,9 +1,9 @@
-//! What members hold of the log without being able to read it: opaque positions and opaque cursors.
+//! What is held outside without being readable there: opaque positions, opaque cursors, and the mark of a form.
 //!
 //! A position is one AES-128 block over the position and a check of the log it belongs to, so the same position is the
 //! same string and nobody counts the events between two of them. A cursor is sealed under a synthetic initialization
 //! vector, a MAC over its view, its member and its content, so that one that was made for another view or member is none.
-//! Both keys come from the signing key by HMAC-SHA256. With another log's id they answer [`Unsealed::OtherLog`].
+//! A form's mark is a MAC over the cookie of who was given it. All keys come from the signing key by HMAC-SHA256. With another log's id they answer [`Unsealed::OtherLog`].
 //! Who is shown numbers instead is decided in `caller`.
 
 use aes::Aes128;
@@ -25,6 +25,7 @@ pub(crate) struct Seal {
     positions: Aes128,
     cursors: Aes128,
     cursor_mac: Hmac<Sha256>,
+    forms: Hmac<Sha256>,
 }
 
 /// The outcome of opening a string that a client gave.
@@ -46,6 +47,7 @@ impl Seal {
             positions: Aes128::new(&half(&subkey(secret, b"doorstep position v1"))),
             cursors: Aes128::new(&half(&subkey(secret, b"doorstep cursor v1"))),
             cursor_mac: keyed(&mac_key),
+            forms: keyed(&subkey(secret, b"doorstep forms v1")),
         }
     }
 
@@ -121,6 +123,28 @@ impl Seal {
         } else {
             Unsealed::OtherLog
         }
+    }
+
+    /// What a form of these pages carries that was made for who has this cookie.
+    pub(crate) fn form(&self, pages: &str, cookie: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.form_mac(pages, cookie).finalize().into_bytes())
+    }
+
+    /// Whether a form carries what was made for this cookie; takes as long whatever it carries.
+    pub(crate) fn is_form(&self, pages: &str, cookie: &str, text: &str) -> bool {
+        let mut given = [0_u8; 32];
+        text.len() == 43
+            && URL_SAFE_NO_PAD.decode_slice(text, &mut given) == Ok(32)
+            && self.form_mac(pages, cookie).verify_slice(&given).is_ok()
+    }
+
+    fn form_mac(&self, pages: &str, cookie: &str) -> Hmac<Sha256> {
+        let mut mac = self.forms.clone();
+        for part in [pages, cookie] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
     }
 
     fn cursor_iv(&self, view: &str, reader: &str, body: &[u8]) -> [u8; 16] {

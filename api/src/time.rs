@@ -2,7 +2,7 @@
 //!
 //! Inside, a time is an integer of milliseconds since the Unix epoch; this is the only place where it is text.
 
-use chrono::{DateTime, SecondsFormat, TimeZone as _, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeZone as _, Utc};
 
 /// The milliseconds since the Unix epoch of an RFC 3339 time; anything finer is cut off.
 pub(crate) fn parse(text: &str) -> Option<i64> {
@@ -21,6 +21,24 @@ pub(crate) fn format(at_ms: i64) -> String {
         .unwrap_or_default()
 }
 
+/// The day of `2004-01-02`, by its number since 1 January 1970; days are written in this one way alone.
+pub(crate) fn parse_day(text: &str) -> Option<i64> {
+    let day = NaiveDate::parse_from_str(text, DAY_FORM).ok()?;
+    let written = day.format(DAY_FORM).to_string() == text;
+    let since = day.signed_duration_since(NaiveDate::default());
+    written.then(|| since.num_days())
+}
+
+/// The day as `2004-01-02`.
+pub(crate) fn format_day(day: i64) -> String {
+    let day = chrono::TimeDelta::try_days(day)
+        .and_then(|since| NaiveDate::default().checked_add_signed(since));
+    day.map(|day| day.format(DAY_FORM).to_string())
+        .unwrap_or_default()
+}
+
+const DAY_FORM: &str = "%Y-%m-%d";
+
 /// The time in RFC 3339 now, by the wall clock, in milliseconds.
 pub(crate) fn now_ms() -> i64 {
     Utc::now().timestamp_millis()
@@ -28,7 +46,7 @@ pub(crate) fn now_ms() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{format, parse};
+    use super::{format, format_day, parse, parse_day};
 
     #[test]
     fn reads_any_offset_and_writes_utc_with_milliseconds() {
@@ -42,6 +60,30 @@ mod tests {
         );
         assert_eq!(parse("2004-01-02"), None);
         assert_eq!(parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_day_is_written_in_one_way() {
+        for (text, day) in [
+            ("1970-01-01", 0),
+            ("1969-12-31", -1),
+            ("2004-02-29", 12_477),
+            ("9999-12-31", 2_932_896),
+        ] {
+            assert_eq!(parse_day(text), Some(day));
+            assert_eq!(format_day(day), text);
+        }
+        for none in [
+            "2004-1-2",
+            "2004-02-30",
+            "02004-01-02",
+            "+2004-01-02",
+            "2004-01-02T00:00:00Z",
+            "today",
+            "",
+        ] {
+            assert_eq!(parse_day(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -119,6 +119,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The second from which the token does not count any more.
+    pub(crate) fn expires_s(&self) -> i64 {
+        self.exp_s
+    }
+
     /// Whether the `sub` was found to be a registered member; once it is, it stays one.
     pub(crate) fn known_registered(&self) -> bool {
         self.registered.load(Ordering::Relaxed)
@@ -126,6 +131,16 @@ impl Principal {
 
     pub(crate) fn set_registered(&self) {
         self.registered.store(true, Ordering::Relaxed);
+    }
+
+    /// A member of the demo's sample, as whom anyone acts there: without a token, and with no other role.
+    pub(crate) fn of_the_sample(sub: MemberId) -> Arc<Self> {
+        Arc::new(Principal {
+            sub,
+            roles: Roles::of(&[Role::Member]),
+            exp_s: i64::MAX,
+            registered: AtomicBool::new(false),
+        })
     }
 }
 

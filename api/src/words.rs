@@ -82,6 +82,12 @@ words! {
         Suspend = "suspend",
     }
 
+    /// What becomes of an appeal: the decision stays, or is reversed.
+    AppealOutcome => domain::case::AppealOutcome {
+        Upheld = "upheld",
+        Reversed = "reversed",
+    }
+
     /// What a report does besides, in the same append.
     Also => domain::conversation::Also {
         None = "none",

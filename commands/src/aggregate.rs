@@ -74,7 +74,7 @@ impl Aggregate {
             "case" => State::Case(Box::default()),
             "policy" => State::Policy(policy::State::default()),
             "reactor" => State::Reactor(reactor::State::default()),
-            "act" => State::Act(act::State),
+            "act" => State::Act(act::State::default()),
             _ => return None,
         };
         Some(Self {
@@ -182,15 +182,17 @@ impl Aggregate {
     ) -> Result<(), LoadError> {
         if let (State::Reactor(_) | State::Act(_), None, None) = (&self.state, self.version, until)
         {
-            // Its state is its last event, or nothing, however many there were.
-            for record in store
+            let last = store
                 .read_stream(stream, StreamFrom::End, Direction::Backward, 1)
-                .await?
-            {
-                self.fold(&record)?;
-                seen(&record);
+                .await?;
+            // Its state is its last event, or nothing, however many there were; but of an act on many cases.
+            if last.iter().all(is_the_whole_state) {
+                for record in &last {
+                    self.fold(record)?;
+                    seen(record);
+                }
+                return Ok(());
             }
-            return Ok(());
         }
         loop {
             let from = StreamFrom::Version(self.expected().next());
@@ -210,6 +212,15 @@ impl Aggregate {
             // A store may read without ever waiting: let others pass between two pages.
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Whether nothing before this last event of a reactor's or an act's stream is needed for its state.
+fn is_the_whole_state(last: &RecordedEvent) -> bool {
+    match codec::decode(last.event_type(), last.data()) {
+        Ok(Event::Act(event)) => event.leaves_nothing(),
+        // What cannot be decoded is told by the fold.
+        Ok(_) | Err(_) => true,
     }
 }
 

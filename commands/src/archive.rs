@@ -20,7 +20,11 @@ const PAGE_BYTES: usize = 8 << 20;
 pub(crate) fn is_timed(event_type: &str) -> bool {
     matches!(
         codec::name(event_type),
-        "suspension-ended" | "claim-lapsed" | "restriction-ended" | "case-closed"
+        "suspension-ended"
+            | "claim-lapsed"
+            | "restriction-ended"
+            | "case-closed"
+            | "report-limit-ended"
     )
 }
 
@@ -66,14 +70,14 @@ impl Archive {
             }
             for record in &page {
                 let id = record.correlation_id();
-                if is_clients(record.event_type()) {
+                if is_clients(record) {
                     if id != last {
                         ids.push((mark_of(id), before.0));
                         ways.extend(way.map(|way: Position| (before.0, way.0)));
                     }
                     last = id;
                     way = None;
-                } else if comes_before(record.event_type()) {
+                } else if comes_before(record) {
                     way.get_or_insert(before);
                 } else {
                     way = None;
@@ -133,10 +137,11 @@ impl Archive {
 }
 
 /// Whether events of this type lead to the command after them: what time ended, or a step.
-fn comes_before(event_type: &str) -> bool {
-    is_timed(event_type)
+fn comes_before(record: &RecordedEvent) -> bool {
+    // An appeal's decision closes its case by itself.
+    is_timed(record.event_type()) && record.actor().starts_with("timer/")
         || matches!(
-            codec::name(event_type),
+            codec::name(record.event_type()),
             "request-slot-taken" | "report-counted"
         )
 }

@@ -1,21 +1,32 @@
-//! How far a decision on a case reaches: up to what it did.
+//! How far a decision on a case, or the reversal of one, reaches: up to what it did.
 //!
 //! The effect's id follows from the decision's event, so that it is found again whenever it is asked for: the same
 //! position each time.
 
-use domain::ids::reactor_event_id;
-use domain::{Event, case, codec};
+use domain::ids::{CaseId, DecisionId, reactor_event_id};
+use domain::{Event, codec};
 use event_store::{Direction, Position, StreamFrom};
 
-use crate::CommandError;
 use crate::aggregate::stream_name;
 use crate::reactors::{CASES, effect_of};
 use crate::shared::Shared;
+use crate::{CommandError, index};
+
+/// The case that a decision is on, up to where the write side's view has come.
+pub(crate) fn case_of(
+    shared: &Shared,
+    decision: DecisionId,
+) -> Result<Option<CaseId>, CommandError> {
+    let unreadable = |error: String| CommandError::Unreadable(error);
+    let reader = shared.view.reader();
+    let reader = reader.map_err(|error| unreadable(error.to_string()))?;
+    index::case_of_decision(&reader, decision).map_err(|error| unreadable(error.to_string()))
+}
 
 /// Events read at once.
 const PAGE_EVENTS: usize = 64;
 
-/// The position of what the decision that stands at a position did; its own where it did nothing, or
+/// The position of what the decision or reversal that stands at a position did; its own where it did nothing, or
 /// nothing yet.
 pub(crate) async fn position(
     shared: &Shared,
@@ -28,10 +39,10 @@ pub(crate) async fn position(
     };
     let decoded = codec::decode(record.event_type(), record.data())
         .map_err(|error| CommandError::Unreadable(error.to_string()))?;
-    let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
+    let Event::Case(event) = decoded else {
         return Ok(decision);
     };
-    let Some((stream, _)) = effect_of(&decided, record.version()) else {
+    let Some((stream, _)) = effect_of(&event, record.version()) else {
         return Ok(decision);
     };
     let stream = stream_name(stream);

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
-use domain::case::{Category, Ruling, ShownMessages};
+use domain::act::{Looked, SeenCase};
+use domain::case::{AppealOutcome, Category, Ruling, ShownMessages};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
 use domain::ids::{
-    CaseId, CommandId, ConversationId, MemberId, ReasonCode, ViewId, causation_id, correlation_id,
+    ActId, CaseId, CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ViewId,
+    causation_id, correlation_id,
 };
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
@@ -78,6 +79,10 @@ pub struct Look {
     pub other: Option<MemberId>,
     /// The conversation, where one is looked at.
     pub conversation: Option<ConversationId>,
+    /// The moderators' file, where one is looked at.
+    pub case: Option<CaseId>,
+    /// Which messages that file shows.
+    pub shown: Option<ShownMessages>,
     /// The time of the earlier moment that it is compared with.
     pub from: Option<Timestamp>,
     /// The time of the moment it is shown as of; none for the present one.
@@ -115,6 +120,22 @@ pub enum Command {
         reason: ReasonCode,
         /// What the member is told.
         text: String,
+    },
+    /// A moderator sets how many of a member's reports a day count.
+    LimitReports {
+        /// Whose.
+        member: MemberId,
+        /// How many within 24 hours.
+        per_day: u32,
+        /// Until when.
+        until: Timestamp,
+        /// Why, as a code.
+        reason: ReasonCode,
+    },
+    /// A moderator lets all of them count again.
+    LiftReportLimit {
+        /// Whose.
+        member: MemberId,
     },
     /// A moderator ends a suspension.
     ReinstateMember {
@@ -165,6 +186,64 @@ pub enum Command {
         case: CaseId,
         /// What is decided.
         ruling: Ruling,
+    },
+    /// A moderator opens a decided case again.
+    ReopenCase {
+        /// Which.
+        case: CaseId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
+    },
+    /// A moderator decides many cases of one member as one act.
+    DecideCases {
+        /// Whose.
+        member: MemberId,
+        /// Which, and as what they were seen.
+        cases: Vec<SeenCase>,
+        /// What is decided.
+        ruling: Ruling,
+    },
+    /// A moderator takes back what an act on many cases changed.
+    ReverseCases {
+        /// Which act.
+        act: ActId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+    },
+    /// The actor appeals a decision on them.
+    AppealDecision {
+        /// On which case.
+        case: CaseId,
+        /// Which.
+        decision: DecisionId,
+        /// What they say.
+        text: String,
+    },
+    /// A moderator decides an appeal.
+    DecideAppeal {
+        /// On which case.
+        case: CaseId,
+        /// Of which decision; the one whose appeal has waited longest when absent.
+        decision: Option<DecisionId>,
+        /// Whether the decision stays.
+        outcome: AppealOutcome,
+        /// What the member is told.
+        text: String,
+    },
+    /// A moderator takes back what a decision changed.
+    ReverseDecision {
+        /// On which case.
+        case: CaseId,
+        /// Which.
+        decision: DecisionId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
     },
     /// An auditor is about to be shown content of others.
     DiscloseToAuditor {
@@ -286,6 +365,14 @@ impl Command {
             Self::NoteOnCase { .. } => "NoteOnCase",
             Self::EscalateCase { .. } => "EscalateCase",
             Self::DecideCase { .. } => "DecideCase",
+            Self::LimitReports { .. } => "LimitReports",
+            Self::LiftReportLimit { .. } => "LiftReportLimit",
+            Self::ReopenCase { .. } => "ReopenCase",
+            Self::DecideCases { .. } => "DecideCases",
+            Self::ReverseCases { .. } => "ReverseCases",
+            Self::AppealDecision { .. } => "AppealDecision",
+            Self::DecideAppeal { .. } => "DecideAppeal",
+            Self::ReverseDecision { .. } => "ReverseDecision",
             Self::DiscloseToAuditor { .. } => "DiscloseToAuditor",
             Self::SkipEvent { .. } => "SkipEvent",
             Self::ChangeDmSetting { .. } => "ChangeDmSetting",

@@ -49,7 +49,23 @@ impl Command {
                     .text(reason.as_str())
                     .text(text);
             }
-            Self::ReinstateMember { member } => {
+            Self::LimitReports {
+                member,
+                per_day,
+                until,
+                reason,
+            } => {
+                content
+                    .text(member.as_str())
+                    .value(per_day)
+                    .value(until)
+                    .text(reason.as_str());
+            }
+            Self::ReopenCase { case, reason, text } => {
+                let id = case.0.as_bytes();
+                content.bytes(id).text(reason.as_str()).text(text);
+            }
+            Self::LiftReportLimit { member } | Self::ReinstateMember { member } => {
                 content.text(member.as_str());
             }
             Self::ChangePolicy { rules } => {
@@ -73,22 +89,52 @@ impl Command {
                 content.bytes(case.0.as_bytes()).text(text);
             }
             Self::DecideCase { case, ruling } => {
-                let Ruling {
-                    action,
-                    until,
-                    messages,
-                    reason,
-                    text,
-                    facts,
-                } = ruling;
+                content.bytes(case.0.as_bytes()).ruling(ruling);
+            }
+            Self::ReverseCases { act, reason, text } => {
+                let id = act.0.as_bytes();
+                content.bytes(id).text(reason.as_str()).text(text);
+            }
+            Self::DecideCases {
+                member,
+                cases,
+                ruling,
+            } => {
+                content.text(member.as_str()).value(cases).ruling(ruling);
+            }
+            Self::AppealDecision {
+                case,
+                decision,
+                text,
+            } => {
                 content
                     .bytes(case.0.as_bytes())
-                    .value(action)
-                    .value(until)
-                    .value(messages)
+                    .bytes(decision.0.as_bytes())
+                    .text(text);
+            }
+            Self::DecideAppeal {
+                case,
+                decision,
+                outcome,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .value(decision)
+                    .value(outcome)
+                    .text(text);
+            }
+            Self::ReverseDecision {
+                case,
+                decision,
+                reason,
+                text,
+            } => {
+                content
+                    .bytes(case.0.as_bytes())
+                    .bytes(decision.0.as_bytes())
                     .text(reason.as_str())
-                    .text(text)
-                    .text(facts);
+                    .text(text);
             }
             Self::DiscloseToAuditor { look } => {
                 content
@@ -99,6 +145,10 @@ impl Command {
                     .value(&look.conversation)
                     .value(&look.from)
                     .value(&look.as_of);
+                // As it was before files were looked at.
+                if look.case.is_some() {
+                    content.value(&look.case).value(&look.shown);
+                }
             }
             Self::SkipEvent {
                 view,
@@ -201,6 +251,23 @@ impl Content {
 
     fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
+    }
+
+    fn ruling(&mut self, ruling: &Ruling) -> &mut Self {
+        let Ruling {
+            action,
+            until,
+            messages,
+            reason,
+            text,
+            facts,
+        } = ruling;
+        self.value(action)
+            .value(until)
+            .value(messages)
+            .text(reason.as_str())
+            .text(text)
+            .text(facts)
     }
 
     fn target(&mut self, target: &Target, actor: &MemberId) -> &mut Self {

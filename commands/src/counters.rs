@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use domain::rejection::CommandName;
-use domain::{act, case, member};
+use domain::{act, case, conversation, member};
 use metrics::{Counter, counter};
 
 use crate::task::Task;
@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 51] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -50,14 +50,27 @@ const COMMANDS: [&str; 38] = [
     "NoteOnCase",
     "EscalateCase",
     "DecideCase",
+    "AppealDecision",
+    "DecideAppeal",
+    "ReverseDecision",
+    "ReopenCase",
+    "LimitReports",
+    "LiftReportLimit",
+    "EndReportLimit",
+    "DecideCases",
+    "ReverseCases",
+    "DecideByAct",
+    "CarryOut",
     "DiscloseCase",
     "DiscloseToAuditor",
     "SkipEvent",
     "EndSuspension",
     "LapseClaim",
     "RemoveMessages",
+    "RestoreMessages",
     "RestrictMember",
     "EndRestriction",
+    "LiftRestriction",
     "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
@@ -180,6 +193,10 @@ fn index_of(name: &Named) -> usize {
             CommandName::NoteOnCase => 20,
             CommandName::EscalateCase => 21,
             CommandName::DecideCase => 22,
+            CommandName::AppealDecision => 23,
+            CommandName::DecideAppeal => 24,
+            CommandName::ReverseDecision => 25,
+            CommandName::ReopenCase => 26,
         },
         Named::Other(name) => COMMANDS
             .iter()
@@ -195,17 +212,29 @@ enum Named {
 
 fn name_of(task: &Task) -> Named {
     match task {
-        Task::Conversation(command) => command
-            .name()
-            .map_or(Named::Other("RemoveMessages"), Named::Client),
+        Task::Conversation(command) => command.name().map_or_else(
+            || {
+                let restores = matches!(command, conversation::Command::RestoreMessages(_));
+                Named::Other(if restores {
+                    "RestoreMessages"
+                } else {
+                    "RemoveMessages"
+                })
+            },
+            Named::Client,
+        ),
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
             member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
             member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
+            member::Command::LimitReports { .. } => Named::Other("LimitReports"),
+            member::Command::LiftReportLimit { .. } => Named::Other("LiftReportLimit"),
+            member::Command::EndReportLimit { .. } => Named::Other("EndReportLimit"),
             member::Command::EndSuspension { .. } => Named::Other("EndSuspension"),
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
+            member::Command::LiftRestriction { .. } => Named::Other("LiftRestriction"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
@@ -215,7 +244,12 @@ fn name_of(task: &Task) -> Named {
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),
+            case::Command::ReopenCase { .. } => Named::Client(CommandName::ReopenCase),
+            case::Command::DecideByAct(_) => Named::Other("DecideByAct"),
             case::Command::DecideCase { .. } => Named::Client(CommandName::DecideCase),
+            case::Command::AppealDecision { .. } => Named::Client(CommandName::AppealDecision),
+            case::Command::DecideAppeal { .. } => Named::Client(CommandName::DecideAppeal),
+            case::Command::ReverseDecision { .. } => Named::Client(CommandName::ReverseDecision),
             case::Command::ClaimCase { .. } => Named::Client(CommandName::ClaimCase),
             case::Command::ReleaseCase { .. } => Named::Client(CommandName::ReleaseCase),
             case::Command::NoteOnCase { .. } => Named::Client(CommandName::NoteOnCase),
@@ -225,5 +259,8 @@ fn name_of(task: &Task) -> Named {
         Task::Reactor(_) => Named::Other("Checkpoint"),
         Task::Act(act::Command::Disclose(_)) => Named::Other("DiscloseToAuditor"),
         Task::Act(act::Command::SkipEvent(_)) => Named::Other("SkipEvent"),
+        Task::Act(act::Command::DecideCases(_)) => Named::Other("DecideCases"),
+        Task::Act(act::Command::ReverseCases(_)) => Named::Other("ReverseCases"),
+        Task::Act(act::Command::CarryOut(_)) => Named::Other("CarryOut"),
     }
 }

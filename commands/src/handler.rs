@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use domain::ids::{CommandId, MemberId, correlation_id};
+use domain::ids::{CaseId, CommandId, DecisionId, MemberId, correlation_id};
 use domain::time::Timestamp;
 use event_store::{EventStore, Position, StreamName};
 use futures::FutureExt;
@@ -197,7 +197,12 @@ impl CommandHandler {
         let at = envelope.at;
         let goes_on = matches!(
             envelope.command,
-            Command::ReportMessage { .. } | Command::DecideCase { .. }
+            Command::ReportMessage { .. }
+                | Command::DecideCase { .. }
+                | Command::DecideCases { .. }
+                | Command::ReverseCases { .. }
+                | Command::DecideAppeal { .. }
+                | Command::ReverseDecision { .. }
         );
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
@@ -286,6 +291,12 @@ impl CommandHandler {
     pub async fn carried_out(&self, decision: Position) -> Result<Position, CommandError> {
         self.drain_reactors().await?;
         carried::position(&self.inner.shared, decision).await
+    }
+
+    /// The case that a decision is on, once the reactors have come to all that is durable now; none where there is none.
+    pub async fn case_of(&self, decision: DecisionId) -> Result<Option<CaseId>, CommandError> {
+        self.drain_reactors().await?;
+        carried::case_of(&self.inner.shared, decision)
     }
 
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service

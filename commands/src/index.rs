@@ -1,14 +1,14 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, every case of theirs that was upheld, everything that time will end, every slot that opened no request so far is
-//! found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
+//! reported, every report against a member, every decision on a case and the case it is on, every decision that upheld reports, everything that time will end, every slot
+//! that opened no request so far is found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{CommandId, MemberId, ReportId};
+use domain::ids::{ActId, CaseId, CommandId, DecisionId, MemberId, ReportId};
 use domain::time::Timestamp;
 use domain::{case, codec, conversation, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
@@ -31,7 +31,9 @@ const REPORTS: &str = "reports";
 const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
 const UPHELD: &str = "upheld";
+const REVERSED: &str = "reversed";
 const SLOTS: &str = "slots";
+const DECISIONS: &str = "decisions";
 
 // Types are told by their names, of whatever version.
 
@@ -43,6 +45,9 @@ const SLOT_RETURNED: &str = "request-slot-returned";
 /// What the reactor `cases` is there for.
 const REPORT: &str = "messages-reported";
 const CASE_DECIDED: &str = "case-decided";
+const CASES_DECIDED: &str = "cases-decided";
+const CASES_REVERSED: &str = "cases-reversed";
+const DECISION_REVERSED: &str = "decision-reversed";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -72,22 +77,35 @@ fn matters(event_type: &str) -> bool {
             | "member-suspended"
             | "member-reinstated"
             | "suspension-ended"
+            | "report-limit-set"
+            | "report-limit-lifted"
+            | "report-limit-ended"
             | "case-claimed"
             | "case-released"
             | "claim-lapsed"
             | "case-noted"
             | "case-escalated"
             | "case-closed"
+            | "case-reopened"
             | CASE_DECIDED
+            | DECISION_REVERSED
             | "member-restricted"
             | "restriction-ended"
+            | "restriction-lifted"
             | "reactor-checkpoint"
             | SLOT_RETURNED
     )
 }
 
-/// Whether events of this type are a client's command's own: not a step on its way, nor what follows from it.
-pub(crate) fn is_clients(event_type: &str) -> bool {
+/// Whether an event is a client's command's own: not a step on its way, nor what follows from it. What happens to a case
+/// may be either, of one type: who acts in what follows is no member, and told by a `/`.
+pub(crate) fn is_clients(event: &RecordedEvent) -> bool {
+    let follows = event.stream().starts_with("case-") && event.actor().contains('/');
+    is_of_clients(event.event_type()) && !follows
+}
+
+/// Whether clients' commands write events of this type.
+fn is_of_clients(event_type: &str) -> bool {
     !matches!(
         codec::name(event_type),
         "request-slot-taken"
@@ -96,11 +114,15 @@ pub(crate) fn is_clients(event_type: &str) -> bool {
             | "case-opened"
             | "report-joined"
             | "suspension-ended"
+            | "report-limit-ended"
             | "claim-lapsed"
             | "case-closed"
             | "member-restricted"
             | "restriction-ended"
+            | "restriction-lifted"
             | "messages-removed"
+            | "act-carried-out"
+            | "messages-restored"
             | "reactor-checkpoint"
     )
 }
@@ -121,7 +143,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -135,12 +157,14 @@ impl View<WriteSideCodec> for WriteSide {
             TIMERS,
             CAUSES,
             UPHELD,
+            REVERSED,
             SLOTS,
+            DECISIONS,
         ]
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        is_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
+        is_of_clients(event_type) || matters(event_type) || codec::name(event_type) == SLOT_TAKEN
     }
 
     /// What it does not know, decisions would be wrong about.
@@ -154,13 +178,16 @@ impl View<WriteSideCodec> for WriteSide {
         event: &RecordedEvent,
         decoded: &Option<Event<'_>>,
     ) -> Result<(), ApplyError> {
-        if is_clients(event.event_type()) {
+        if is_clients(event) {
             self.filter
                 .add(ids::mark_of(event.correlation_id()), event.recorded_at_ms());
             ids::add(tx, event)?;
         }
         let name = codec::name(event.event_type());
-        if name == REPORT || name == CASE_DECIDED {
+        if matches!(
+            name,
+            REPORT | CASE_DECIDED | DECISION_REVERSED | CASES_DECIDED | CASES_REVERSED
+        ) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
@@ -215,11 +242,29 @@ impl View<WriteSideCodec> for WriteSide {
                     tx.put(REPORTS, &key, &[])?;
                 }
             }
-            Some(Event::Case(case::Event::CaseDecided(decided))) if decided.action.upholds() => {
-                let key = Key::new().text(decided.reported.as_str());
-                let key = key.text(event.stream());
-                if !tx.contains(UPHELD, &key)? {
-                    tx.put(UPHELD, &key, &event.position().0.to_be_bytes())?;
+            Some(Event::Case(case::Event::CaseDecided(decided))) => {
+                if let Some(case) = case_of(event.stream()) {
+                    tx.put(DECISIONS, decided.decision.0.as_bytes(), case.0.as_bytes())?;
+                }
+                if decided.action.upholds() {
+                    let key = upheld_key(&decided.reported, event.stream(), decided.decision);
+                    let row = Upheld {
+                        at: event.position().0,
+                        until: u64::MAX,
+                    };
+                    tx.put(UPHELD, &key, &row.encode())?;
+                }
+            }
+            Some(Event::Case(case::Event::DecisionReversed(reversed))) => {
+                if let Some(act) = reversed.act {
+                    let key = Key::new().fixed(act.0.as_bytes());
+                    tx.put(REVERSED, &key.fixed(reversed.decision.0.as_bytes()), &[])?;
+                }
+                let key = upheld_key(&reversed.reported, event.stream(), reversed.decision);
+                let row = tx.get(UPHELD, &key)?.and_then(|row| Upheld::decode(&row));
+                if let Some(row) = row {
+                    let until = event.position().0;
+                    tx.put(UPHELD, &key, &Upheld { until, ..row }.encode())?;
                 }
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
@@ -253,6 +298,45 @@ impl View<WriteSideCodec> for WriteSide {
         }
         Ok(())
     }
+}
+
+/// Between which positions reports of a case were upheld by a decision: from its own to that of its reversal.
+#[derive(Clone, Copy)]
+struct Upheld {
+    at: u64,
+    until: u64,
+}
+
+impl Upheld {
+    fn encode(self) -> Vec<u8> {
+        Key::new().u64(self.at).u64(self.until).into_bytes()
+    }
+
+    fn decode(row: &[u8]) -> Option<Self> {
+        let mut parts = Parts::of(row);
+        Some(Self {
+            at: parts.u64()?,
+            until: parts.u64()?,
+        })
+    }
+}
+
+fn upheld_key(reported: &MemberId, case: &str, decision: DecisionId) -> Key {
+    let key = Key::new().text(reported.as_str()).text(case);
+    key.fixed(decision.0.as_bytes())
+}
+
+fn case_of(stream: &str) -> Option<CaseId> {
+    stream.strip_prefix("case-")?.parse().ok()
+}
+
+/// The case that a decision is on.
+pub(crate) fn case_of_decision(
+    reader: &Reader,
+    decision: DecisionId,
+) -> Result<Option<CaseId>, TableError> {
+    let row = reader.get(DECISIONS, decision.0.as_bytes())?;
+    Ok(row.and_then(|row| Some(CaseId(Uuid::from_slice(&row).ok()?))))
 }
 
 /// Notes a slot until its command opens a request or it is returned; of its member those that no longer count go.
@@ -412,7 +496,7 @@ pub(crate) fn reporters(
     Ok(u32::try_from(reporters.len()).unwrap_or(u32::MAX))
 }
 
-/// How many cases about this member were upheld before a position; at most `max`.
+/// How many cases about this member stood upheld before a position; at most `max`.
 pub(crate) fn upheld(
     reader: &Reader,
     reported: &MemberId,
@@ -420,16 +504,34 @@ pub(crate) fn upheld(
     max: usize,
 ) -> Result<u32, TableError> {
     let prefix = Key::new().text(reported.as_str());
-    let mut upheld = 0;
-    for row in reader
-        .scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)?
-        .take(max)
-    {
-        let (_, at) = row?;
-        let at = at.first_chunk().copied().map(u64::from_be_bytes);
-        upheld += u32::from(at.is_some_and(|at| at < before.0));
+    let (mut upheld, mut last) = (0, Vec::new());
+    for row in reader.scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)? {
+        let (key, row) = row?;
+        let stood = Upheld::decode(&row).is_some_and(|it| it.at < before.0 && before.0 <= it.until);
+        // The decisions of one case follow one another.
+        let case = key
+            .split_last_chunk::<16>()
+            .map_or(&[][..], |(case, _)| case);
+        if !stood || last == case {
+            continue;
+        }
+        last = case.to_vec();
+        upheld += 1;
+        if upheld >= max {
+            break;
+        }
     }
-    Ok(upheld)
+    Ok(u32::try_from(upheld).unwrap_or(u32::MAX))
+}
+
+/// How many decisions of an act on many cases are reversed.
+pub(crate) fn reversed_of(reader: &Reader, act: ActId) -> Result<u32, TableError> {
+    let mut reversed = 0;
+    for row in reader.scan(REVERSED, &Span::prefix(act.0.as_bytes()), Order::Ascending)? {
+        row?;
+        reversed += 1;
+    }
+    Ok(reversed)
 }
 
 /// Where the causes of the `cases` reactor after a position stand, in the order of the log; at most `max`.

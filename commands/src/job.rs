@@ -375,6 +375,7 @@ pub(crate) fn number_of(event: &ConversationEvent<'_>) -> Option<u64> {
         | ConversationEvent::MemberBlocked(_)
         | ConversationEvent::MemberUnblocked(_)
         | ConversationEvent::MessagesRemoved(_)
+        | ConversationEvent::MessagesRestored(_)
         | ConversationEvent::RelationshipRecorded(_)
         | ConversationEvent::MessagesReported(_) => None,
     }

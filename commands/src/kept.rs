@@ -108,7 +108,9 @@ impl Unchanged {
             Answer::Policy { version } => KeptAnswer::Policy(version),
             Answer::Claimed { until } => KeptAnswer::Claimed(until),
             // A message and a decision always write.
-            Answer::Sent { .. } | Answer::Decided { .. } => return None,
+            Answer::Sent { .. } | Answer::Decided { .. } | Answer::DecidedMany { .. } => {
+                return None;
+            }
         };
         Some(Self {
             causation,

@@ -7,6 +7,7 @@
 //! here serve no query.
 
 mod acks;
+mod acts;
 mod aggregate;
 mod archive;
 mod as_of;

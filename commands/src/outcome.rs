@@ -5,7 +5,7 @@
 
 use domain::codec::AboveLevel;
 use domain::conversation::AlsoOutcome;
-use domain::ids::{CaseId, ConversationId, DecisionId, ReportId};
+use domain::ids::{ActId, CaseId, ConversationId, DecisionId, ReportId};
 use domain::policy::Audience;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
@@ -75,6 +75,11 @@ pub enum Answer {
     Decided {
         /// By which decision.
         decision: DecisionId,
+    },
+    /// Many cases are decided as one act, which is being carried out.
+    DecidedMany {
+        /// Which.
+        act: ActId,
     },
     /// The policy in force.
     Policy {

@@ -8,7 +8,7 @@ use domain::event::Event;
 use domain::ids::CaseId;
 use domain::rejection::{CommandRefused, Rejection};
 use domain::time::Timestamp;
-use domain::{case, member, policy};
+use domain::{act, case, member, policy};
 use event_store::{Position, StreamName};
 
 use crate::task::conversation_of;
@@ -50,6 +50,9 @@ impl<'a> Told<'a> {
                 self.answer = Answer::Decided {
                     decision: decided.decision,
                 };
+            }
+            Event::Act(act::Event::CasesDecided(decided)) => {
+                self.answer = Answer::DecidedMany { act: decided.act };
             }
             Event::Policy(policy::Event::PolicySet(_)) => self.answer = Answer::Policy { version },
             Event::Refused(refused) => self.refused(refused),

@@ -1,5 +1,5 @@
 //! What follows in another stream: the reactor `cases` brings each report into its case, and carries out what is decided
-//! there on the streams of the member and the conversation.
+//! there, or taken back, on the streams of the member and the conversation.
 //!
 //! Promise: at least once, its effect once. Causes are found through the write side's view, in the order of the log;
 //! the target itself decides whether a report has joined or a decision was carried out already, and the event ids follow
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use domain::case::{self, Action, JoinReport};
 use domain::conversation::{self, Event as ConversationEvent, MessagesReported};
-use domain::ids::{CaseId, ConversationId};
+use domain::ids::{CaseId, ConversationId, DecisionId};
 use domain::member::{self, RestrictMember, Restriction};
 use domain::time::Timestamp;
-use domain::{Event, codec, reactor};
+use domain::{Event, act, codec, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::aggregate::{Aggregate, State, stream_name};
 use crate::job::{At, Job, Origin};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
-use crate::{CommandError, ReactorStatus, StartError, index};
+use crate::{CommandError, Outcome, ReactorStatus, Refusal, StartError, index};
 
 /// The reactor's name.
 pub(crate) const CASES: &str = "cases";
@@ -45,13 +45,13 @@ const VIEW_WITHIN: Duration = Duration::from_secs(30);
 /// After a failure that may pass, and between two tries of what is parked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Different reporters counted at most: beyond it a priority does not rise.
-const REPORTERS_MAX: usize = 65_535;
+const REPORTERS_MAX: usize = case::PriorityInputs::REPORTERS_MAX as usize;
 /// Upheld cases counted at most: beyond it a priority does not rise.
 const UPHELD_MAX: usize = 255;
 
 /// The reactor.
 pub(crate) struct Cases {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     causes: watch::Receiver<Position>,
     state: tokio::sync::Mutex<Progress>,
     status: Mutex<ReactorStatus>,
@@ -68,11 +68,45 @@ struct Progress {
 }
 
 /// A cause that was not handled.
-enum Trouble {
+pub(crate) enum Trouble {
     /// It may be later.
     Passing(CommandError),
+    /// The target refuses it.
+    Refused(Box<Refusal>),
+    /// The target does not know what it is about.
+    NotFound,
     /// It is not, as it stands.
     Lasting(String),
+}
+
+impl Trouble {
+    /// What a decision that failed means for its cause.
+    fn of(error: CommandError) -> Self {
+        match error {
+            CommandError::Unreadable(what) => Trouble::Lasting(what),
+            CommandError::Refused(refusal) => Trouble::Refused(refusal),
+            CommandError::NotFound => Trouble::NotFound,
+            error @ (CommandError::TooLarge | CommandError::AboveLevel(_)) => {
+                Trouble::Lasting(error.to_string())
+            }
+            error @ (CommandError::Busy
+            | CommandError::StorageFull
+            | CommandError::OutcomeUnknown
+            | CommandError::InvalidTime(_)
+            | CommandError::RateLimited
+            | CommandError::CommandIdReused) => Trouble::Passing(error),
+        }
+    }
+
+    /// It as what passes, or else why it does not.
+    fn passing(self) -> Result<CommandError, String> {
+        match self {
+            Trouble::Passing(error) => Ok(error),
+            Trouble::Lasting(what) => Err(what),
+            Trouble::NotFound => Err(CommandError::NotFound.to_string()),
+            Trouble::Refused(refusal) => Err(CommandError::Refused(refusal).to_string()),
+        }
+    }
 }
 
 impl Cases {
@@ -238,14 +272,16 @@ impl Cases {
                 state.effects = state.effects.max(position);
                 self.checkpoint(state, &record).await
             }
-            Err(Trouble::Passing(error)) => Err(error),
-            Err(Trouble::Lasting(what)) => {
-                tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
-                state
-                    .parked
-                    .insert(stream.clone(), VecDeque::from([record]));
-                Ok(())
-            }
+            Err(trouble) => match trouble.passing() {
+                Ok(error) => Err(error),
+                Err(what) => {
+                    tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
+                    state
+                        .parked
+                        .insert(stream.clone(), VecDeque::from([record]));
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -260,8 +296,10 @@ impl Cases {
                             waiting.pop_front();
                         }
                     }
-                    Err(Trouble::Passing(error)) => return Err(error),
-                    Err(Trouble::Lasting(_)) => break,
+                    Err(trouble) => match trouble.passing() {
+                        Ok(error) => return Err(error),
+                        Err(_) => break,
+                    },
                 }
             }
             state.parked.retain(|_, waiting| !waiting.is_empty());
@@ -275,7 +313,6 @@ impl Cases {
         let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
         let event =
             codec::decode(record.event_type(), record.data()).map_err(|error| lasting(&error))?;
-        let at = At::NotBefore(Timestamp(record.at_ms()));
         let (stream, task) =
             if let Event::Conversation(ConversationEvent::MessagesReported(reported)) = event {
                 let conversation = conversation_of(&stream)
@@ -283,36 +320,55 @@ impl Cases {
                 let (case, join) = self.join(record, conversation, reported)?;
                 let command = case::Command::JoinReport(join);
                 (case::stream(case), Task::Case(command))
-            } else if let Event::Case(case::Event::CaseDecided(decided)) = event {
-                match effect_of(&decided, record.version()) {
+            } else if let Event::Case(event) = &event
+                && follows_from(event)
+            {
+                if let case::Event::DecisionReversed(reversed) = event
+                    && self.act_stands(reversed).await?
+                {
+                    return Ok(record.position());
+                }
+                match effect_of(event, record.version()) {
                     Some(effect) => effect,
                     None => return Ok(record.position()),
                 }
+            } else if let Event::Act(act::Event::CasesDecided(decided)) = event {
+                return self.decide_cases(record, &decided).await;
+            } else if let Event::Act(act::Event::CasesReversed(reversed)) = event {
+                return self.reverse_cases(record, &reversed).await;
             } else {
                 return Err(Trouble::Lasting("nothing follows from it".to_owned()));
             };
+        self.effect(record, stream, task).await
+    }
+
+    /// Does on a stream what follows from a cause, and says up to where it was done.
+    pub(crate) async fn effect(
+        &self,
+        record: &RecordedEvent,
+        stream: String,
+        task: Task,
+    ) -> Result<Position, Trouble> {
+        let (_, position) = self.outcome(record, stream, task).await?;
+        Ok(position)
+    }
+
+    /// The same, and what came of it.
+    pub(crate) async fn outcome(
+        &self,
+        record: &RecordedEvent,
+        stream: String,
+        task: Task,
+    ) -> Result<(Outcome, Position), Trouble> {
         let origin = origin(record);
+        let at = At::NotBefore(Timestamp(record.at_ms()));
         let decided = self
             .shared
             .decide(|reply, place| Job::new(stream_name(stream), task, origin, at, reply, place))
             .await;
         match decided.result {
-            Ok(_) => Ok(decided.position),
-            Err(CommandError::Unreadable(what)) => Err(Trouble::Lasting(what)),
-            Err(
-                error @ (CommandError::TooLarge
-                | CommandError::AboveLevel(_)
-                | CommandError::NotFound
-                | CommandError::Refused(_)),
-            ) => Err(lasting(&error)),
-            Err(
-                error @ (CommandError::Busy
-                | CommandError::StorageFull
-                | CommandError::OutcomeUnknown
-                | CommandError::InvalidTime(_)
-                | CommandError::RateLimited
-                | CommandError::CommandIdReused),
-            ) => Err(Trouble::Passing(error)),
+            Ok(outcome) => Ok((outcome, decided.position)),
+            Err(error) => Err(Trouble::of(error)),
         }
     }
 
@@ -342,7 +398,7 @@ impl Cases {
         Ok((CaseId::of(conversation, &join.reported), join))
     }
 
-    fn reader(&self) -> Result<tables::Reader, Trouble> {
+    pub(crate) fn reader(&self) -> Result<tables::Reader, Trouble> {
         let reader = self.shared.view.reader();
         reader.map_err(|error| unreadable(&error))
     }
@@ -393,18 +449,81 @@ impl Cases {
     }
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
+pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
     Trouble::Passing(CommandError::Unreadable(error.to_string()))
 }
 
-/// What a decision that stands at this version of its case's stream does, and on which stream; none where it does
+/// Whether an event of a case is there to be carried out.
+fn follows_from(event: &case::Event<'_>) -> bool {
+    use case::Event as C;
+    match event {
+        C::CaseDecided(_) | C::DecisionReversed(_) => true,
+        C::CaseOpened(_)
+        | C::ReportJoined(_)
+        | C::ContentDisclosed(_)
+        | C::CaseClaimed(_)
+        | C::CaseReleased(_)
+        | C::ClaimLapsed(_)
+        | C::CaseNoted(_)
+        | C::CaseEscalated(_)
+        | C::CaseClosed(_)
+        | C::CaseReopened(_)
+        | C::DecisionAppealed(_)
+        | C::AppealDecided(_) => false,
+    }
+}
+
+/// What an event that stands at this version of its case's stream does, and on which stream; none where it does
 /// nothing.
-pub(crate) fn effect_of(
-    decided: &case::CaseDecided<'_>,
-    case_version: u64,
-) -> Option<(String, Task)> {
+pub(crate) fn effect_of(event: &case::Event<'_>, case_version: u64) -> Option<(String, Task)> {
+    if let case::Event::CaseDecided(decided) = event {
+        carried_out(decided, case_version)
+    } else if let case::Event::DecisionReversed(reversed) = event {
+        taken_back(reversed, case_version)
+    } else {
+        None
+    }
+}
+
+/// What a reversal does: the opposite of what its decision did.
+fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Option<(String, Task)> {
+    match reversed.action {
+        Action::Nothing | Action::Warn => None,
+        Action::RemoveMessages if reversed.messages.is_empty() => None,
+        Action::RemoveMessages => {
+            let (from, to) = (reversed.reported.clone(), reversed.reporter.clone());
+            let stream = conversation::stream(ConversationId::of(&from, &to));
+            let restore = conversation::RestoreMessages {
+                decision: reversed.decision,
+                case_version,
+                by: reversed.by.clone(),
+                from,
+                to,
+                numbers: reversed.messages.clone(),
+            };
+            let command = conversation::Command::RestoreMessages(restore);
+            Some((stream, Task::Conversation(command)))
+        }
+        Action::Limit | Action::Suspend => {
+            let member = reversed.reported.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::LiftRestriction {
+                member,
+                // What an act did was done once for all of its cases.
+                decision: reversed.act.map_or(reversed.decision, DecisionId::of_act),
+                by: reversed.by.clone(),
+                at: Timestamp::EPOCH,
+            };
+            Some((stream, Task::Member(command)))
+        }
+    }
+}
+
+fn carried_out(decided: &case::CaseDecided<'_>, case_version: u64) -> Option<(String, Task)> {
     let restriction = match decided.action {
         Action::Nothing | Action::Warn => return None,
+        // The act does it once for all of its cases.
+        Action::Limit | Action::Suspend if decided.act.is_some() => return None,
         Action::RemoveMessages => {
             let (from, to) = (decided.reported.clone(), decided.reporter.clone());
             let stream = conversation::stream(ConversationId::of(&from, &to));

@@ -3,7 +3,7 @@
 //! Facts and times are placeholders here: `task.rs` puts them in before every decision.
 
 use domain::conversation::{Count, NamedMessage, Slot, Standing};
-use domain::ids::{CommandId, ConversationId, DecisionId, MemberId, ReportId};
+use domain::ids::{ActId, CommandId, ConversationId, DecisionId, MemberId, ReportId};
 use domain::policy::InForce;
 use domain::time::Timestamp;
 use domain::{act, case, conversation, member, policy};
@@ -80,6 +80,28 @@ pub(crate) fn of_command(
             };
             return (stream, Task::Member(command));
         }
+        Command::LimitReports {
+            member,
+            per_day,
+            until,
+            reason,
+        } => {
+            let stream = stream_name(member::stream(&member));
+            let command = member::Command::LimitReports {
+                member,
+                by,
+                per_day,
+                until,
+                reason,
+                at,
+            };
+            return (stream, Task::Member(command));
+        }
+        Command::LiftReportLimit { member } => {
+            let stream = stream_name(member::stream(&member));
+            let command = member::Command::LiftReportLimit { member, by, at };
+            return (stream, Task::Member(command));
+        }
         Command::ReinstateMember { member } => {
             let stream = stream_name(member::stream(&member));
             return (
@@ -124,7 +146,7 @@ pub(crate) fn of_command(
         }
         Command::DecideCase { case, ruling } => {
             let stream = stream_name(case::stream(case));
-            let decision = DecisionId::of(actor, command_id);
+            let decision = DecisionId::on_case(case, actor, command_id);
             let named = ruling.messages.iter().map(|number| NamedMessage {
                 number: *number,
                 facts: None,
@@ -138,6 +160,88 @@ pub(crate) fn of_command(
             };
             return (stream, Task::Case(command));
         }
+        Command::ReopenCase { case, reason, text } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::ReopenCase { by, reason, text };
+            return (stream, Task::Case(command));
+        }
+        Command::DecideCases {
+            member,
+            cases,
+            ruling,
+        } => {
+            let act = ActId::of(actor, command_id);
+            let command = act::DecideCases {
+                act,
+                by,
+                member,
+                cases,
+                ruling,
+                at,
+            };
+            return (
+                stream_name(act::stream_of_act(act)),
+                Task::Act(act::Command::DecideCases(command)),
+            );
+        }
+        Command::ReverseCases { act, reason, text } => {
+            let command = act::ReverseCases {
+                by,
+                act,
+                reason,
+                text,
+            };
+            return (
+                stream_name(act::stream_of_act(act)),
+                Task::Act(act::Command::ReverseCases(command)),
+            );
+        }
+        Command::AppealDecision {
+            case,
+            decision,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::AppealDecision {
+                by,
+                decision,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::DecideAppeal {
+            case,
+            decision,
+            outcome,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::DecideAppeal {
+                by,
+                decision,
+                outcome,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
+        Command::ReverseDecision {
+            case,
+            decision,
+            reason,
+            text,
+        } => {
+            let stream = stream_name(case::stream(case));
+            let command = case::Command::ReverseDecision {
+                by,
+                decision,
+                reason,
+                text,
+                at,
+            };
+            return (stream, Task::Case(command));
+        }
         Command::DiscloseToAuditor { look } => {
             let Look {
                 looked,
@@ -145,6 +249,8 @@ pub(crate) fn of_command(
                 member,
                 other,
                 conversation,
+                case,
+                shown,
                 from,
                 as_of,
             } = look;
@@ -155,6 +261,8 @@ pub(crate) fn of_command(
                 member,
                 other,
                 conversation,
+                case,
+                shown,
                 from,
                 as_of,
             };

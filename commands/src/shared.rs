@@ -92,7 +92,7 @@ impl Shared {
     /// Notes a stored event's command where the index may not have it yet.
     pub(crate) fn note(&self, stream: &StreamName, record: &RecordedEvent) {
         if self.others_write()
-            && index::is_clients(record.event_type())
+            && index::is_clients(record)
             && record.position() > self.view.applied()
         {
             let seen = Seen {

@@ -94,7 +94,8 @@ impl Task {
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
             | conversation::Command::RecordRelationship(_)
-            | conversation::Command::RemoveMessages(_) => [None, None],
+            | conversation::Command::RemoveMessages(_)
+            | conversation::Command::RestoreMessages(_) => [None, None],
         }
     }
 
@@ -115,7 +116,8 @@ impl Task {
                 | conversation::Command::BlockMember(_)
                 | conversation::Command::UnblockMember(_)
                 | conversation::Command::RecordRelationship(_)
-                | conversation::Command::RemoveMessages(_) => false,
+                | conversation::Command::RemoveMessages(_)
+                | conversation::Command::RestoreMessages(_) => false,
             },
             Task::Member(command) => match command {
                 member::Command::TakeRequestSlot { .. } | member::Command::CountReport { .. } => {
@@ -125,9 +127,13 @@ impl Task {
                 | member::Command::ChangeDmSetting { .. }
                 | member::Command::SuspendMember { .. }
                 | member::Command::ReinstateMember { .. }
+                | member::Command::LimitReports { .. }
+                | member::Command::LiftReportLimit { .. }
+                | member::Command::EndReportLimit { .. }
                 | member::Command::EndSuspension { .. }
                 | member::Command::RestrictMember(_)
                 | member::Command::EndRestriction { .. }
+                | member::Command::LiftRestriction { .. }
                 | member::Command::ReturnRequestSlot { .. } => false,
             },
             Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => false,
@@ -166,7 +172,8 @@ impl Task {
             | conversation::Command::BlockMember(_)
             | conversation::Command::UnblockMember(_)
             | conversation::Command::RecordRelationship(_)
-            | conversation::Command::RemoveMessages(_) => None,
+            | conversation::Command::RemoveMessages(_)
+            | conversation::Command::RestoreMessages(_) => None,
         }
     }
 
@@ -201,6 +208,7 @@ impl Task {
             Task::Conversation(command) => put_conversation_facts(command, facts, at, command_id),
             Task::Member(command) => put_member_facts(command, facts, at),
             Task::Case(command) => put_case_time(command, at),
+            Task::Act(act::Command::DecideCases(command)) => command.at = at,
             Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {}
         }
     }
@@ -230,7 +238,7 @@ impl Task {
                 .into_iter()
                 .map(Event::Reactor)
                 .collect()),
-            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)
+            (Task::Act(command), State::Act(state)) => Ok(act::decide(state, command)?
                 .into_iter()
                 .map(Event::Act)
                 .collect()),
@@ -269,6 +277,7 @@ impl Task {
             (Task::Member(command), State::Member(state)) => member::already(state, command),
             (Task::Case(command), State::Case(state)) => case::already(state, command),
             (Task::Policy(command), State::Policy(state)) => policy::already(state, command),
+            (Task::Act(command), State::Act(state)) => act::already(state, command),
             (
                 Task::Conversation(_)
                 | Task::Member(_)
@@ -305,7 +314,8 @@ impl Task {
                 | C::UnmuteConversation(_)
                 | C::UnblockMember(_)
                 | C::RecordRelationship(_)
-                | C::RemoveMessages(_) => false,
+                | C::RemoveMessages(_)
+                | C::RestoreMessages(_) => false,
             },
             Task::Member(_) | Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => {
                 false
@@ -334,7 +344,8 @@ impl Task {
                     | conversation::Command::MuteConversation(_)
                     | conversation::Command::UnmuteConversation(_)
                     | conversation::Command::ReportMessage(_)
-                    | conversation::Command::RemoveMessages(_) => None,
+                    | conversation::Command::RemoveMessages(_)
+                    | conversation::Command::RestoreMessages(_) => None,
                 };
                 Some((command.name()?, command.by().clone(), other))
             }
@@ -406,16 +417,20 @@ impl Task {
 }
 
 fn put_case_time(command: &mut case::Command, now: Timestamp) {
-    use case::Command as C;
+    use case::{Command as C, DecideByAct};
     match command {
         C::ClaimCase { at, .. }
         | C::ReleaseCase { at, .. }
         | C::NoteOnCase { at, .. }
         | C::EscalateCase { at, .. }
         | C::DecideCase { at, .. }
+        | C::DecideByAct(DecideByAct { at, .. })
+        | C::AppealDecision { at, .. }
+        | C::DecideAppeal { at, .. }
+        | C::ReverseDecision { at, .. }
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
-        C::JoinReport(_) | C::DiscloseCase { .. } => {}
+        C::JoinReport(_) | C::DiscloseCase { .. } | C::ReopenCase { .. } => {}
     }
 }
 
@@ -482,7 +497,7 @@ fn put_conversation_facts(
                 Some(true) => Count::Over,
             };
         }
-        C::RemoveMessages(_) => {}
+        C::RemoveMessages(_) | C::RestoreMessages(_) => {}
         C::MoveToRequests(command) => command.at = at,
         C::UnsendMessage(command) => command.at = at,
         C::MarkRead(command) => command.at = at,
@@ -508,8 +523,12 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::ChangeDmSetting { at, .. }
         | member::Command::SuspendMember { at, .. }
         | member::Command::ReinstateMember { at, .. }
+        | member::Command::LimitReports { at, .. }
+        | member::Command::LiftReportLimit { at, .. }
+        | member::Command::EndReportLimit { at, .. }
         | member::Command::EndSuspension { at, .. }
-        | member::Command::EndRestriction { at, .. } => *at = time,
+        | member::Command::EndRestriction { at, .. }
+        | member::Command::LiftRestriction { at, .. } => *at = time,
         member::Command::TakeRequestSlot { at, policy, .. }
         | member::Command::CountReport { at, policy, .. } => {
             *at = time;

@@ -29,6 +29,7 @@ const fn timer(of: &Ending) -> (&'static str, &'static str) {
         Ending::Claim(_) => ("claims", "timer/claims"),
         Ending::Restriction(..) => ("restrictions", "timer/restrictions"),
         Ending::Appeal(_) => ("appeals", "timer/appeals"),
+        Ending::ReportLimit(_) => ("report_limits", "timer/report_limits"),
     }
 }
 
@@ -90,6 +91,12 @@ async fn end(shared: &Shared, of: &Ending, due: Due) -> Result<(), CommandError>
             let member = member.clone();
             let stream = member::stream(&member);
             let command = member::Command::EndSuspension { member, at };
+            (stream, Task::Member(command))
+        }
+        Ending::ReportLimit(member) => {
+            let member = member.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::EndReportLimit { member, at };
             (stream, Task::Member(command))
         }
         Ending::Claim(case) => {

@@ -1,7 +1,7 @@
 //! What time ends: suspensions, what decisions restrict, moderators' claims and decided cases, by when it comes.
 //!
-//! Promise: at its due time the event that ends it (`suspension-ended`, `restriction-ended`, `claim-lapsed`, `case-closed`)
-//! is appended, once. The due times are rebuilt from the log (they are rows of the write side's view, and what is appended here is noted at once), so a
+//! Promise: at its due time the event that ends it (`suspension-ended`, `restriction-ended`, `report-limit-ended`, `claim-lapsed`,
+//! `case-closed`) is appended, once. The due times are rebuilt from the log (they are rows of the write side's view, and what is appended here is noted at once), so a
 //! stop loses none; the aggregate's own state decides whether there is still something to end, so firing twice does
 //! nothing. Which clock says that a time has come is the caller's: the clock in service, the log's own time during
 //! import. An event comes here twice, from who appended it and later from the view: of one thing the newest counts, in
@@ -29,6 +29,8 @@ pub(crate) enum Ending {
     Restriction(MemberId, DecisionId),
     /// The time in which a case's last decision can be appealed.
     Appeal(CaseId),
+    /// How many of a member's reports count.
+    ReportLimit(MemberId),
 }
 
 impl Ending {
@@ -42,6 +44,7 @@ impl Ending {
                 .text(member.as_str())
                 .fixed(decision.0.as_bytes()),
             Self::Appeal(case) => Key::new().u8(3).fixed(case.0.as_bytes()),
+            Self::ReportLimit(member) => Key::new().u8(4).text(member.as_str()),
         }
     }
 
@@ -61,6 +64,10 @@ impl Ending {
                 Some(Self::Restriction(member, decision))
             }
             3 => Some(Self::Appeal(CaseId(Uuid::from_slice(rest).ok()?))),
+            4 => {
+                let member = Parts::of(rest).text()?;
+                MemberId::new(&member).ok().map(Self::ReportLimit)
+            }
             _ => None,
         }
     }
@@ -108,6 +115,13 @@ impl Said {
             member::Event::RestrictionEnded(ended) => {
                 (Ending::Restriction(member, ended.decision), None)
             }
+            member::Event::RestrictionLifted(lifted) => {
+                (Ending::Restriction(member, lifted.decision), None)
+            }
+            member::Event::ReportLimitSet(set) => (Ending::ReportLimit(member), Some(set.until)),
+            member::Event::ReportLimitLifted(_) | member::Event::ReportLimitEnded(_) => {
+                (Ending::ReportLimit(member), None)
+            }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
             | member::Event::DmSettingChanged(_)
@@ -139,8 +153,17 @@ impl Said {
                 said(Ending::Claim(case), None),
                 said(Ending::Appeal(case), decided.appealable_until),
             ],
-            case::Event::CaseClosed(_) => [said(Ending::Appeal(case), None), None],
-            case::Event::CaseOpened(_)
+            case::Event::CaseClosed(_) | case::Event::CaseReopened(_) => {
+                [said(Ending::Appeal(case), None), None]
+            }
+            // The case is open again: what ends is the next decision's.
+            case::Event::DecisionReversed(reversed) if reversed.reopened => {
+                [said(Ending::Appeal(case), None), None]
+            }
+            case::Event::DecisionReversed(_)
+            | case::Event::DecisionAppealed(_)
+            | case::Event::AppealDecided(_)
+            | case::Event::CaseOpened(_)
             | case::Event::ReportJoined(_)
             | case::Event::ContentDisclosed(_) => [None, None],
         }
@@ -373,6 +396,7 @@ mod spec {
         let eve = MemberId::new("eve").unwrap();
         for of in [
             bob(),
+            Ending::ReportLimit(eve.clone()),
             Ending::Claim(case),
             Ending::Restriction(eve, DecisionId(decision)),
             Ending::Appeal(case),

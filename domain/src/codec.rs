@@ -88,7 +88,7 @@ macro_rules! stream {
         "case-{uuid}"
     };
     (Act) => {
-        "act-{member}; what a view does without on act-view/{name}"
+        "act-{member}; what a view does without on act-view/{name}; what is decided on many cases on act-{uuid}"
     };
     (Policy) => {
         "policy"
@@ -228,12 +228,24 @@ types! {
         "messages-removed.v1" since 2 => conversation::MessagesRemoved in Conversation,
         "case-decided.v1" since 2 => case::CaseDecided in Case,
         "case-closed.v1" since 2 => case::CaseClosed in Case,
+        "decision-appealed.v1" since 2 => case::DecisionAppealed in Case,
+        "appeal-decided.v1" since 2 => case::AppealDecided in Case,
+        "decision-reversed.v1" since 2 => case::DecisionReversed in Case,
+        "messages-restored.v1" since 2 => conversation::MessagesRestored in Conversation,
+        "restriction-lifted.v1" since 2 => member::RestrictionLifted in Member,
         "member-restricted.v1" since 2 => member::MemberRestricted in Member,
         "restriction-ended.v1" since 2 => member::RestrictionEnded in Member,
+        "report-limit-set.v1" since 2 => member::ReportLimitSet in Member,
+        "report-limit-lifted.v1" since 2 => member::ReportLimitLifted in Member,
+        "report-limit-ended.v1" since 2 => member::ReportLimitEnded in Member,
+        "case-reopened.v1" since 2 => case::CaseReopened in Case,
         "content-disclosed.v1" since 1 => case::ContentDisclosed in Case,
         "policy-set.v1" since 1 => policy::PolicySet in Policy,
         "act-content-disclosed.v1" since 2 => act::ContentDisclosed in Act,
         "act-event-skipped.v1" since 2 => act::EventSkipped in Act,
+        "cases-decided.v1" since 2 => act::CasesDecided in Act,
+        "cases-reversed.v1" since 2 => act::CasesReversed in Act,
+        "act-carried-out.v1" since 2 => act::ActCarriedOut in Act,
         "reactor-checkpoint.v1" since 1 => reactor::ReactorCheckpoint in Reactor,
     }
     superseded {

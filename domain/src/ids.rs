@@ -26,6 +26,9 @@ pub const COMMAND_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c05"
 /// Namespace of decision ids: moderator, NUL, command id.
 pub const DECISION_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c06");
 
+/// Namespace of the ids of acts on many cases: moderator, NUL, command id.
+pub const ACT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c07");
+
 /// Most bytes of a member id.
 pub const MEMBER_ID_BYTES_MAX: usize = 128;
 /// Most bytes of a client's command id; an item of a bulk call adds its own few to it.
@@ -140,6 +143,11 @@ impl ReasonCode {
         Ok(ReasonCode(Arc::from(code)))
     }
 
+    /// Why a decision is reversed whose appeal was granted.
+    pub fn appeal_granted() -> ReasonCode {
+        ReasonCode(Arc::from("appeal_granted"))
+    }
+
     /// The code as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -244,6 +252,10 @@ uuid_id!(
     /// Names one decision of a moderator on a case.
     DecisionId
 );
+uuid_id!(
+    /// Names one act of a moderator on many cases.
+    ActId
+);
 
 impl ConversationId {
     /// The conversation of two members, in either order.
@@ -280,10 +292,39 @@ impl ReportId {
 }
 
 impl DecisionId {
-    /// The decision that a command of `moderator` makes.
+    /// The decision that a command of `moderator` makes on a member by hand.
     pub fn of(moderator: &MemberId, command: &CommandId) -> DecisionId {
         DecisionId(derive(
             &DECISION_NAMESPACE,
+            &[moderator.as_str(), command.as_str()],
+        ))
+    }
+
+    /// The decision that a command of `moderator` makes on a case: of the case, too, since a key is one command's for as long
+    /// as it is remembered and no longer.
+    pub fn on_case(case: CaseId, moderator: &MemberId, command: &CommandId) -> DecisionId {
+        DecisionId(derive(
+            &DECISION_NAMESPACE,
+            &[&case.to_string(), moderator.as_str(), command.as_str()],
+        ))
+    }
+
+    /// The decision that an act makes on one of its cases.
+    pub fn by_act(act: ActId, case: CaseId) -> DecisionId {
+        DecisionId(Uuid::new_v5(&act.0, case.0.as_bytes()))
+    }
+
+    /// What an act does to its member, once for all of its cases.
+    pub fn of_act(act: ActId) -> DecisionId {
+        DecisionId(act.0)
+    }
+}
+
+impl ActId {
+    /// The act on many cases that a command of `moderator` makes.
+    pub fn of(moderator: &MemberId, command: &CommandId) -> ActId {
+        ActId(derive(
+            &ACT_NAMESPACE,
             &[moderator.as_str(), command.as_str()],
         ))
     }

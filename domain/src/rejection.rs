@@ -8,6 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::act::MovedOn;
 use crate::evidence::{Cause, Evidence};
 use crate::ids::MemberId;
 use crate::text::TextProblem;
@@ -59,15 +60,31 @@ pub enum Code {
     SameModerator,
     /// The case was decided, and nothing was reported since.
     AlreadyDecided,
+    /// A limit of a member's reports that is over before it begins, or no limit.
+    InvalidReportLimit,
     /// A note that says nothing or too much.
     InvalidNote,
     /// A decision without what every decision has, or with an end that cannot be.
     InvalidDecision,
+    /// Who asks is one of the two members of the case.
+    OwnCase,
+    /// The decision was appealed before.
+    AlreadyAppealed,
+    /// The time in which the decision can be appealed is over.
+    AppealWindowOver,
+    /// The decision was reversed: there is nothing to appeal.
+    AlreadyReversed,
+    /// No appeal waits for a decision.
+    NotAppealed,
+    /// An appeal that says nothing or too much.
+    InvalidAppeal,
     /// The message would open a request: take a slot of the sender's first, then decide again. Never leaves the write
     /// side.
     SlotNeeded,
     /// The report is new: count it on the reporter's stream first, then decide again. Never leaves the write side.
     CountNeeded,
+    /// An act on many cases passes the case over. Never leaves the write side.
+    MovedOn,
 }
 
 impl Code {
@@ -95,10 +112,18 @@ impl Code {
             Code::NotClaimed => "not_claimed",
             Code::SameModerator => "same_moderator",
             Code::AlreadyDecided => "already_decided",
+            Code::InvalidReportLimit => "invalid_report_limit",
             Code::InvalidNote => "invalid_note",
             Code::InvalidDecision => "invalid_decision",
+            Code::OwnCase => "own_case",
+            Code::AlreadyAppealed => "already_appealed",
+            Code::AppealWindowOver => "appeal_window_over",
+            Code::AlreadyReversed => "already_reversed",
+            Code::NotAppealed => "not_appealed",
+            Code::InvalidAppeal => "invalid_appeal",
             Code::SlotNeeded => "slot_needed",
             Code::CountNeeded => "count_needed",
+            Code::MovedOn => "moved_on",
         }
     }
 }
@@ -114,6 +139,7 @@ pub struct Rejection {
     field: Option<&'static str>,
     range: Option<(u64, u64)>,
     problem: Option<TextProblem>,
+    moved_on: Option<MovedOn>,
 }
 
 impl Rejection {
@@ -128,6 +154,7 @@ impl Rejection {
             field: None,
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 
@@ -186,6 +213,14 @@ impl Rejection {
         self
     }
 
+    /// Why an act on many cases passes a case over.
+    pub fn passes_over(why: MovedOn) -> Rejection {
+        Rejection {
+            moved_on: Some(why),
+            ..Rejection::of_command(Code::MovedOn)
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.code
@@ -233,6 +268,11 @@ impl Rejection {
         self.problem
     }
 
+    /// Why an act on many cases passes the case over, where it does.
+    pub fn moved_on(&self) -> Option<MovedOn> {
+        self.moved_on
+    }
+
     /// The event that records this refusal of `by`'s command, which concerned `other`.
     pub fn to_event(
         &self,
@@ -262,6 +302,7 @@ impl Rejection {
             field: recorded_field(event.code),
             range: None,
             problem: None,
+            moved_on: None,
         }
     }
 }
@@ -306,6 +347,10 @@ pub enum CommandName {
     NoteOnCase,
     EscalateCase,
     DecideCase,
+    AppealDecision,
+    DecideAppeal,
+    ReverseDecision,
+    ReopenCase,
 }
 
 /// `command-refused.v2`: a command was refused for what was so then.

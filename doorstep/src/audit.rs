@@ -51,18 +51,26 @@ impl<'a> Asked<'a> {
             AuditWhat::Diff if args.as_of.is_some() => Err(Failure::usage(
                 "audit diff takes --from and --to, not --as-of",
             )),
-            AuditWhat::Member | AuditWhat::Conversation if spans => {
+            AuditWhat::Member | AuditWhat::Conversation | AuditWhat::Disclosures if spans => {
                 Err(Failure::usage("--from and --to are for audit diff"))
             }
+            AuditWhat::Disclosures if args.as_of.is_some() => Err(Failure::usage(
+                "audit disclosures takes no --as-of: it tells all looks, each with its time",
+            )),
             AuditWhat::Conversation if conversation.is_none() => Err(Failure::usage(
                 "the id of a conversation is a UUID, as `conversation_id` tells it",
             )),
-            AuditWhat::Member | AuditWhat::Diff if MemberId::new(&args.id).is_err() => Err(
-                Failure::usage("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ : -"),
-            ),
-            AuditWhat::Member | AuditWhat::Conversation | AuditWhat::Diff => {
-                Ok(Self { args, conversation })
+            AuditWhat::Member | AuditWhat::Diff | AuditWhat::Disclosures
+                if MemberId::new(&args.id).is_err() =>
+            {
+                Err(Failure::usage(
+                    "an id is 1 to 128 of the characters A-Z a-z 0-9 . _ : -",
+                ))
             }
+            AuditWhat::Member
+            | AuditWhat::Conversation
+            | AuditWhat::Diff
+            | AuditWhat::Disclosures => Ok(Self { args, conversation }),
         }
     }
 
@@ -75,7 +83,7 @@ impl<'a> Asked<'a> {
 async fn at_rest(folder: &DataFolder, asked: &Asked<'_>) -> Result<Value, Failure> {
     let log: Arc<dyn EventStore> = Arc::new(compose::open_at_rest(folder)?);
     eprintln!("doorstep: read at rest: that it was looked at is not recorded");
-    let past = Past::at_rest(log).await?;
+    let past = Past::at_rest(Arc::clone(&log)).await?;
     let clock = Timestamp(chrono::Utc::now().timestamp_millis());
     let moment = async |flag: &str, text: Option<&str>| -> Result<Moment, Failure> {
         let when = match text {
@@ -105,6 +113,10 @@ async fn at_rest(folder: &DataFolder, asked: &Asked<'_>) -> Result<Value, Failur
             (documents::conversation(&past, id, moment).await, moment)
         }
         (AuditWhat::Conversation, None) => return Err(Failure::usage("no conversation's id")),
+        (AuditWhat::Disclosures, _) => {
+            let moment = moment("as-of", None).await?;
+            (documents::disclosures(log, &member()?).await, moment)
+        }
         (AuditWhat::Diff, conversation) => {
             let from = moment("from", args.from.as_deref()).await?;
             let to = moment("to", args.to.as_deref()).await?;
@@ -181,6 +193,12 @@ async fn remote(service: &Service, asked: &Asked<'_>) -> Result<Value, Failure> 
                 "messages": messages,
             }))
         }
+        (AuditWhat::Disclosures, _) => {
+            let of = Of::new(service, format!("/v1/audit/members/{}", asked.id()), args);
+            let first = vec![("limit", "200".to_owned())];
+            let (items, at) = of.pages("disclosures", first).await?;
+            Ok(json!({ "member": asked.id(), "position": at, "disclosures": items }))
+        }
         (AuditWhat::Diff, conversation) => {
             let span = [("from", args.from.clone()), ("to", args.to.clone())];
             let span: Vec<(&str, String)> = span
@@ -254,9 +272,18 @@ impl<'a> Of<'a> {
     /// A list whole.
     async fn list(&self, what: &str, as_of: &str) -> Result<Vec<Value>, Failure> {
         let first = vec![("limit", "200".to_owned()), ("as_of", as_of.to_owned())];
+        Ok(self.pages(what, first).await?.0)
+    }
+
+    /// The items of all pages from this first one on, and the position they stand at.
+    async fn pages(
+        &self,
+        what: &str,
+        first: Vec<(&str, String)>,
+    ) -> Result<(Vec<Value>, u64), Failure> {
         let (mut items, mut query) = (Vec::new(), first);
         loop {
-            let (mut page, _) = self.ask(what, &query).await?;
+            let (mut page, at) = self.ask(what, &query).await?;
             if let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) {
                 items.extend(found);
             }
@@ -264,7 +291,7 @@ impl<'a> Of<'a> {
                 Some(cursor) => {
                     query = vec![("limit", "200".to_owned()), ("cursor", cursor.to_owned())];
                 }
-                None => return Ok(items),
+                None => return Ok((items, at)),
             }
         }
     }

@@ -281,6 +281,8 @@ pub(crate) enum AuditWhat {
     Conversation,
     /// What changed for a member, or in a conversation.
     Diff,
+    /// Who was shown what is a member's, the latest look first.
+    Disclosures,
 }
 
 /// `audit`.

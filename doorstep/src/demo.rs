@@ -3,9 +3,13 @@
 //! Its sources and licences are named in `demo/SOURCE.md`. It is loaded into an empty data folder by the same path as
 //! any import; where it was begun before, it goes on.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
-use api::{KeySet, Role};
+use api::{KeySet, Role, Trial, TrialMember};
 use commands::{CommandHandler, Mode};
+use domain::ids::MemberId;
 use event_store::{EventStore as _, Position};
 
 use crate::compose::{self, DataFolder, Store};
@@ -22,6 +26,8 @@ const BUSY: [(&str, &str); 2] = [
     ("58", "a member of the sample with a full request folder"),
     ("72", "a member of the sample who answered some"),
 ];
+/// The two that a newcomer begins with: one who knows nobody, and one whom many wrote to.
+const FIRST: [&str; 2] = ["bob", BUSY[0].0];
 /// The first event of the sample is among so many first events of its log.
 const FIRST_EVENTS: usize = 8;
 /// How long the printed tokens are good for.
@@ -75,6 +81,37 @@ pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<(
     Ok(())
 }
 
+/// The sample as `/try` offers it, on a service that listens there.
+pub(crate) fn trial(listens: SocketAddr) -> anyhow::Result<Trial> {
+    let member = |id: &str, about: &str| {
+        Ok::<_, anyhow::Error>(TrialMember {
+            id: MemberId::new(id)?,
+            about: about.to_owned(),
+        })
+    };
+    let mut members = Vec::new();
+    for name in NAMED {
+        members.push(member(name, "begins with nothing")?);
+    }
+    for (id, about) in BUSY {
+        members.push(member(id, about)?);
+    }
+    let sample = sample()?;
+    let contacts = sample.contacts.iter();
+    let others: BTreeSet<u32> = contacts.flat_map(|one| [one.from, one.to]).collect();
+    for id in others.iter().map(u32::to_string) {
+        if BUSY.iter().all(|(busy, _)| *busy != id) {
+            members.push(member(&id, "")?);
+        }
+    }
+    let [left, right] = FIRST.map(MemberId::new);
+    Ok(Trial {
+        members,
+        first: [left?, right?],
+        listens,
+    })
+}
+
 /// Prints the tokens of the sample's users, and three lines to try.
 pub(crate) fn print(keys: &KeySet, url: &str) -> anyhow::Result<()> {
     let token = |sub: &str, role: Role| keys.sign(sub, &[role], TOKEN_SECONDS);
@@ -98,7 +135,7 @@ pub(crate) fn print(keys: &KeySet, url: &str) -> anyhow::Result<()> {
     }
     let (bob, busy) = (token("bob", Role::Member)?, token("58", Role::Member)?);
     let moderator = token("mia", Role::Moderator)?;
-    println!("\ntry:");
+    println!("\nlook at {url}/try in a browser, and at {url}/desk with the token of mia; or try:");
     println!("curl -sS '{url}/v1/requests?limit=3' -H 'Authorization: Bearer {busy}'");
     println!(
         "curl -sS {url}/v1/messages -H 'Authorization: Bearer {bob}' -H 'Content-Type: application/json' -d '{{\"to\": \"ann\", \"text\": \"hi\"}}'"

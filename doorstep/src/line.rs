@@ -3,22 +3,25 @@
 //! A line is read whole or not at all: unknown fields, fields told twice, missing ones and wrong types make it invalid.
 //! Here is only its form, and how it becomes a command of the write side, which decides what it means to the rules.
 
+mod fields;
+mod moderation;
 mod words;
 
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use commands::{Command, Envelope, Target};
-use domain::case::{Action, Category, Ruling};
+use domain::case::{Action, AppealOutcome, Category, Ruling};
 use domain::conversation::{Also, DeleteMode, GivenRelationship, RelationshipKind};
-use domain::ids::{CaseId, CommandId, MemberId, ReasonCode};
+use domain::ids::{CaseId, CommandId, DecisionId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use self::fields::Fields;
 
 /// What is said of a time that is none.
 const NO_TIME: &str = "not an RFC 3339 time";
@@ -265,6 +268,33 @@ pub enum LineCommand {
         #[serde(default)]
         facts: String,
     },
+    AppealDecision {
+        member: MemberId,
+        case: CaseId,
+        decision: DecisionId,
+        text: String,
+    },
+    DecideAppeal {
+        member: MemberId,
+        case: CaseId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<DecisionId>,
+        outcome: AppealOutcome,
+        text: String,
+    },
+    ReverseDecision {
+        member: MemberId,
+        case: CaseId,
+        decision: DecisionId,
+        reason: ReasonCode,
+        #[serde(default)]
+        text: String,
+    },
+    DecideCases(moderation::DecideCases),
+    ReverseCases(moderation::ReverseCases),
+    ReopenCase(moderation::ReopenCase),
+    LimitReports(moderation::LimitReports),
+    LiftReportLimit(moderation::LiftReportLimit),
     #[serde(skip_deserializing)]
     ChangePolicy {
         member: MemberId,
@@ -465,6 +495,54 @@ impl LineCommand {
                 };
                 (member, Command::DecideCase { case, ruling })
             }
+            Self::AppealDecision {
+                member,
+                case,
+                decision,
+                text,
+            } => {
+                let command = Command::AppealDecision {
+                    case,
+                    decision,
+                    text,
+                };
+                (member, command)
+            }
+            Self::DecideAppeal {
+                member,
+                case,
+                decision,
+                outcome,
+                text,
+            } => {
+                let command = Command::DecideAppeal {
+                    case,
+                    decision,
+                    outcome,
+                    text,
+                };
+                (member, command)
+            }
+            Self::ReverseDecision {
+                member,
+                case,
+                decision,
+                reason,
+                text,
+            } => {
+                let command = Command::ReverseDecision {
+                    case,
+                    decision,
+                    reason,
+                    text,
+                };
+                (member, command)
+            }
+            Self::DecideCases(line) => line.into(),
+            Self::ReverseCases(line) => line.into(),
+            Self::ReopenCase(line) => line.into(),
+            Self::LimitReports(line) => line.into(),
+            Self::LiftReportLimit(line) => line.into(),
             Self::ChangePolicy { member, rules } => (member, Command::ChangePolicy { rules }),
         }
     }
@@ -510,64 +588,5 @@ fn lacking(one: &Value, other: &Value) -> Option<String> {
         })
 }
 
-/// The fields of an object, each once.
-struct Fields(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, value)) = object.next_entry::<String, Value>()? {
-                    if fields.contains_key(&name) {
-                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
-                    }
-                    fields.insert(name, value);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
 #[cfg(test)]
-mod spec {
-    use super::*;
-
-    fn command(fields: &str) -> Option<Command> {
-        let line = format!(
-            r#"{{"id": "c1", "at": "2004-01-02T10:00:00Z", "command": "SendMessage", "member": "bob", "to": "ann", "text": "hi"{fields}}}"#
-        );
-        let line = Line::parse(line.as_bytes()).ok()?;
-        Some(line.envelope().command)
-    }
-
-    fn said(fields: &str) -> Option<GivenRelationship> {
-        if let Command::SendMessage { relationship, .. } = command(fields)? {
-            Some(relationship)
-        } else {
-            None
-        }
-    }
-
-    #[test]
-    fn a_message_may_say_what_the_host_knows_of_the_two() {
-        assert_eq!(said(""), Some(GivenRelationship::default()));
-        let both = r#", "relationship": {"recipient_follows": true, "suggested": false}"#;
-        let expected = GivenRelationship {
-            recipient_follows: Some(true),
-            sender_follows: None,
-            suggested: Some(false),
-        };
-        assert_eq!(said(both), Some(expected));
-        assert_eq!(said(r#", "relationship": {"follows": true}"#), None);
-    }
-}
+mod spec;

@@ -70,13 +70,21 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
         let near = near.clone();
         async move { near.room().await }
     });
+    let trial = if args.demo {
+        Some(demo::trial(listener.local_addr()?)?)
+    } else {
+        None
+    };
     let app = api::App {
         commands: commands.clone(),
         reads: reads.clone(),
         store: Arc::clone(&store) as Arc<dyn EventStore>,
         care: Arc::new(Care::new(Arc::clone(&store), args.store.reserve_bytes)),
         keys: Arc::clone(&keys),
-        options: api::Options::default(),
+        options: api::Options {
+            trial: trial.map(Arc::new),
+            ..api::Options::default()
+        },
     };
     let url = format!("http://{}", listener.local_addr()?);
     say_listening(&folder, &url, json);

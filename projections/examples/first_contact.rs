@@ -139,6 +139,7 @@ impl View<DomainCodec> for FirstContact {
             | Conversation::MemberBlocked(_)
             | Conversation::MemberUnblocked(_)
             | Conversation::MessagesRemoved(_)
+            | Conversation::MessagesRestored(_)
             | Conversation::RelationshipRecorded(_) => Ok(()),
         }
     }

@@ -9,10 +9,10 @@ use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
-use tables::{ApplyError, Order, Reader, Span, Tx, View};
+use tables::{ApplyError, Reader, Tx, View};
 
 use crate::codec::{DomainCodec, conversation_of};
-use crate::rows::{Merged, decode, load, store};
+use crate::rows::{decode, load, store};
 use crate::thread::{Existence, Pair, Side, Thread};
 use crate::topic::Topic;
 use crate::{Page, PageRequest, QueryError, ViewName};
@@ -144,20 +144,13 @@ pub(crate) fn query(
     page: &PageRequest,
     now: Timestamp,
 ) -> Result<Page<BlockItem>, QueryError> {
-    let checkpoint = reader.checkpoint();
     let prefix = Key::new().text(member.as_str());
-    let mut span = Span::prefix(&prefix);
-    if let Some(place) = page.place::<8>(ViewName::Blocked, checkpoint.log_id)? {
-        span = span.after(&prefix.fixed(&place));
-    }
-    let mut rows = Merged::<8>::of(reader, ROWS, &[span], Order::Ascending)?;
-    let page = Page::read(&mut rows, page, ViewName::Blocked, checkpoint, |bytes| {
+    Page::below(reader, ROWS, &prefix, page, ViewName::Blocked, |bytes| {
         let row: Row = decode(ROWS, bytes)?;
         Ok(BlockItem {
             member: row.member,
             conversation_id: row.exists.at(now).then_some(row.conversation),
             since: Timestamp(row.since),
         })
-    })?;
-    Ok(page)
+    })
 }

@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use domain::case::{self, Action, Category};
+use domain::case::{self, Action, AppealOutcome, Category};
 use domain::conversation as events;
 use domain::event::Event;
-use domain::ids::{CaseId, DecisionId, MemberId, ReasonCode, ReportId};
+use domain::ids::{ActId, CaseId, DecisionId, MemberId, ReasonCode, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent, StreamName};
 
 use crate::conversation::{self, Row};
-use crate::moderation_queue::{self, Filed, Placed, QueueItem};
+use crate::moderation_queue::{self, Filed, Placed, QueueItem, Ruled};
 use crate::views::Views;
 use crate::{Answer, QueryError, ViewName, texts};
 
@@ -101,7 +101,7 @@ pub struct CaseMessage {
     pub reported: bool,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseNote {
     /// Who wrote it.
@@ -133,8 +133,51 @@ pub struct CaseDecision {
     pub facts: String,
     /// When.
     pub decided_at: Timestamp,
-    /// The last moment at which the member can appeal; none where there is nothing to appeal.
+    /// From when on the member can appeal no more; none where there is nothing to appeal.
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of, where it is.
+    pub act: Option<ActId>,
+    /// The member's appeal.
+    pub appeal: Option<CaseAppeal>,
+    /// That it was reversed.
+    pub reversal: Option<CaseReversal>,
+}
+
+/// A member's appeal of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseAppeal {
+    /// What they say.
+    pub text: String,
+    /// When.
+    pub appealed_at: Timestamp,
+    /// What a moderator answered; none while it waits, and where a reversal without it answered it.
+    pub answer: Option<CaseAnswer>,
+}
+
+/// How a moderator decided an appeal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseAnswer {
+    /// Which moderator.
+    pub by: MemberId,
+    /// Whether the decision stays.
+    pub outcome: AppealOutcome,
+    /// What the member is told.
+    pub text: String,
+    /// When.
+    pub decided_at: Timestamp,
+}
+
+/// That a decision was reversed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseReversal {
+    /// Which moderator.
+    pub by: MemberId,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    pub text: String,
+    /// When.
+    pub reversed_at: Timestamp,
 }
 
 /// What moderators know of a member.
@@ -146,8 +189,18 @@ pub struct MemberHistory {
     pub registered_at: Option<Timestamp>,
     /// Reports they made.
     pub reports_made: u64,
+    /// Of those the ones that were decided.
+    pub reports_decided: u64,
+    /// Of those the ones that were upheld.
+    pub reports_upheld: u64,
+    /// How many of their reports a day count by a moderator, and until when; none where no moderator says so.
+    pub report_limit: Option<(u32, Timestamp)>,
+    /// Different members whom they reported within 90 days, as of their last report.
+    pub members_reported: u32,
     /// Reports about them.
     pub reports_received: u64,
+    /// Different members who reported them within 90 days, as of the last report about them.
+    pub reporters: u32,
     /// Cases about them.
     pub cases: u64,
     /// Cases about them that were upheld.
@@ -251,16 +304,32 @@ async fn report(
     })
 }
 
-/// The event of a case that stands here.
-async fn event(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<RecordedEvent> {
+/// The event of a case at this version.
+pub(crate) async fn event(
+    store: &dyn EventStore,
+    id: CaseId,
+    version: u64,
+) -> anyhow::Result<RecordedEvent> {
     let stream = StreamName::new(case::stream(id))?;
-    let event = store.read_one(&stream, at.version).await?;
+    let event = store.read_one(&stream, version).await?;
     event.context("an event of a case is gone")
 }
 
 /// A decision as its event has it.
-async fn decision(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<CaseDecision> {
-    let event = event(store, id, at).await?;
+async fn decision(
+    store: &dyn EventStore,
+    id: CaseId,
+    ruled: Ruled,
+) -> anyhow::Result<CaseDecision> {
+    let appeal = match ruled.appealed {
+        Some(version) => Some(appeal(store, id, version, ruled.answered).await?),
+        None => None,
+    };
+    let reversal = match ruled.reversed {
+        Some(version) => Some(reversal(store, id, version).await?),
+        None => None,
+    };
+    let event = event(store, id, ruled.version).await?;
     let decoded = domain::codec::decode(event.event_type(), event.data())?;
     let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
         anyhow::bail!("the event of a decision is none");
@@ -276,17 +345,78 @@ async fn decision(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Res
         facts: decided.facts.as_str().to_owned(),
         decided_at: Timestamp(event.at_ms()),
         appealable_until: decided.appealable_until,
+        act: decided.act,
+        appeal,
+        reversal,
+    })
+}
+
+/// An appeal as its event has it, with its answer.
+pub(crate) async fn appeal(
+    store: &dyn EventStore,
+    id: CaseId,
+    version: u64,
+    answered: Option<u64>,
+) -> anyhow::Result<CaseAppeal> {
+    let answer = match answered {
+        Some(version) => Some(answer(store, id, version).await?),
+        None => None,
+    };
+    let event = event(store, id, version).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Case(case::Event::DecisionAppealed(appealed)) = decoded else {
+        anyhow::bail!("the event of an appeal is none");
+    };
+    Ok(CaseAppeal {
+        text: appealed.text.as_str().to_owned(),
+        appealed_at: Timestamp(event.at_ms()),
+        answer,
+    })
+}
+
+async fn answer(store: &dyn EventStore, id: CaseId, version: u64) -> anyhow::Result<CaseAnswer> {
+    let event = event(store, id, version).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Case(case::Event::AppealDecided(answered)) = decoded else {
+        anyhow::bail!("the event of a decided appeal is none");
+    };
+    Ok(CaseAnswer {
+        by: answered.by,
+        outcome: answered.outcome,
+        text: answered.text.as_str().to_owned(),
+        decided_at: Timestamp(event.at_ms()),
+    })
+}
+
+/// A reversal as its event has it.
+pub(crate) async fn reversal(
+    store: &dyn EventStore,
+    id: CaseId,
+    version: u64,
+) -> anyhow::Result<CaseReversal> {
+    let event = event(store, id, version).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Case(case::Event::DecisionReversed(reversed)) = decoded else {
+        anyhow::bail!("the event of a reversal is none");
+    };
+    Ok(CaseReversal {
+        by: reversed.by,
+        reason: reversed.reason,
+        text: reversed.text.as_str().to_owned(),
+        reversed_at: Timestamp(event.at_ms()),
     })
 }
 
 /// A note as its event has it.
 async fn note(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<CaseNote> {
-    let event = event(store, id, at).await?;
+    let event = event(store, id, at.version).await?;
     let decoded = domain::codec::decode(event.event_type(), event.data())?;
     let (by, text) = if let Event::Case(case::Event::CaseNoted(noted)) = decoded {
         (noted.by, noted.text)
     } else if let Event::Case(case::Event::CaseEscalated(escalated)) = decoded {
         (escalated.by, escalated.text)
+    } else if let Event::Case(case::Event::CaseReopened(reopened)) = decoded {
+        (reopened.by, reopened.text)
     } else {
         anyhow::bail!("the event of a note is none");
     };

@@ -81,6 +81,7 @@ pub(crate) fn message_of<'e, 'a>(event: &'e conversation::Event<'a>) -> Option<M
         | Event::MemberBlocked(_)
         | Event::MemberUnblocked(_)
         | Event::MessagesRemoved(_)
+        | Event::MessagesRestored(_)
         | Event::RelationshipRecorded(_)
         | Event::MessagesReported(_) => None,
     }

@@ -185,16 +185,11 @@ impl View<DomainCodec> for Conversation {
                 }
             }
             conversation::Event::MessagesRemoved(removed) => {
-                for number in &removed.numbers {
-                    for seers in [Seers::Both, Seers::Only(author)] {
-                        let key = key(id, seers, *number);
-                        if let Some(row) = load::<Row>(tx, MESSAGES, &key)? {
-                            let removed_at = Some(recorded.at_ms());
-                            store(tx, MESSAGES, &key, &Row { removed_at, ..row })?;
-                        }
-                    }
-                }
-                Ok(())
+                let removed_at = Some(recorded.at_ms());
+                set_removed(tx, id, author, &removed.numbers, removed_at)
+            }
+            conversation::Event::MessagesRestored(restored) => {
+                set_removed(tx, id, author, &restored.numbers, None)
             }
             conversation::Event::RequestOpened(_)
             | conversation::Event::RequestAccepted(_)
@@ -211,6 +206,25 @@ impl View<DomainCodec> for Conversation {
             | conversation::Event::MessagesReported(_) => Ok(()),
         }
     }
+}
+
+/// Sets when moderators removed these messages of one author; none once they are shown again.
+fn set_removed(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    author: Side,
+    numbers: &[u64],
+    removed_at: Option<i64>,
+) -> Result<(), ApplyError> {
+    for number in numbers {
+        for seers in [Seers::Both, Seers::Only(author)] {
+            let key = key(id, seers, *number);
+            if let Some(row) = load::<Row>(tx, MESSAGES, &key)? {
+                store(tx, MESSAGES, &key, &Row { removed_at, ..row })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A page of a conversation as `member` sees it at the time `now`.

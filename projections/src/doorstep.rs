@@ -413,8 +413,18 @@ fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option
             suspended: ended.suspended,
             ..known()
         }),
+        member::Event::RestrictionLifted(lifted) => match lifted.restriction {
+            Restriction::Suspension => Some(Standing {
+                suspended: lifted.suspended,
+                ..known()
+            }),
+            Restriction::Limit => None,
+        },
         member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => None,
     }
 }

@@ -16,6 +16,9 @@ pub enum QueryError {
     /// The limit is not 1 to [`crate::LIMIT_MAX`].
     #[error("a page has 1 to 200 items")]
     BadLimit,
+    /// A report over more days, or more rows, than one report adds up.
+    #[error("the report is over too many days")]
+    TooWide,
     /// The cursor is none of this list.
     #[error("the cursor is none of this list")]
     BadCursor,

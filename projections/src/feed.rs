@@ -15,6 +15,7 @@
 //! The events of one command are one change: it is told at the last of them, whichever of them made it, lest the place
 //! tell a message that is delivered from one that is not. That place is found in the log when the feed is asked for (`query`).
 
+use domain::case;
 use domain::conversation;
 use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
@@ -66,11 +67,13 @@ pub enum Changed {
     DmSetting,
     /// What they reported.
     Reports,
+    /// What was decided about them.
+    Decisions,
 }
 
 impl Changed {
     /// All there are, in the order in which they are told.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Inbox,
         Self::Requests,
         Self::Conversation,
@@ -78,6 +81,7 @@ impl Changed {
         Self::Blocked,
         Self::DmSetting,
         Self::Reports,
+        Self::Decisions,
     ];
 
     /// The word for it.
@@ -90,6 +94,7 @@ impl Changed {
             Self::Blocked => "blocked",
             Self::DmSetting => "dm_setting",
             Self::Reports => "reports",
+            Self::Decisions => "decisions",
         }
     }
 
@@ -142,13 +147,22 @@ struct Stand {
     blocks: bool,
 }
 
+/// A message as a list tells it: what was unsent and what was removed say nothing alike.
+fn told(mark: Mark) -> Mark {
+    Mark {
+        unsent: mark.unsent || mark.removed,
+        removed: false,
+        ..mark
+    }
+}
+
 impl Stand {
     fn of(kept: &Kept, side: Side, at: Timestamp) -> Self {
         let seen = kept.thread.seen(side);
         let last = seen.last().filter(|_| seen.place() == Place::Inbox);
         let above = seen.readable_above(at).unwrap_or(u64::MAX);
         Self {
-            inbox: last.map(|last| (last, seen.order(), seen.muted, seen.read)),
+            inbox: last.map(|last| (told(last), seen.order(), seen.muted, seen.read)),
             doorstep: kept.stand(side),
             readable: seen.exists(at).then_some(above),
             blocks: seen.blocks,
@@ -196,7 +210,7 @@ impl View<DomainCodec> for Feed {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -221,6 +235,7 @@ impl View<DomainCodec> for Feed {
             Topic::Relationship,
             Topic::Report,
             Topic::Member,
+            Topic::Case,
             Topic::Policy,
         ])
     }
@@ -266,7 +281,7 @@ impl View<DomainCodec> for Feed {
                 let member = event.member();
                 let before = DOORSTEP.open_groups_now(tx, member)?;
                 doorstep(tx)?;
-                let mut views = setting_of(tx, event)?;
+                let mut views = setting_of(tx, event)? | decisions_of(event);
                 if before != DOORSTEP.open_groups_now(tx, member)? {
                     views |= Changed::Requests.bit() | Changed::Unread.bit();
                 }
@@ -286,9 +301,68 @@ impl View<DomainCodec> for Feed {
                 };
                 store(tx, RULES, &Key::new().u64(recorded.position().0), &row)
             }
-            Event::Act(_) | Event::Case(_) | Event::Reactor(_) | Event::Refused(_) => Ok(()),
+            Event::Case(event) => of_case(tx, recorded, event),
+            Event::Act(_) | Event::Reactor(_) | Event::Refused(_) => Ok(()),
         }
     }
+}
+
+/// What moderators do with a case changes for the two members: the reporter's report, and what was decided about the other,
+/// who is told of no conversation.
+fn of_case(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    event: &case::Event<'_>,
+) -> Result<(), ApplyError> {
+    use case::Event as C;
+    let (reported, reporter, action) = match event {
+        C::CaseDecided(it) => (&it.reported, Some(&it.reporter), it.action),
+        C::DecisionReversed(it) => (&it.reported, Some(&it.reporter), it.action),
+        // Only of what does something there are appeals.
+        C::DecisionAppealed(it) => (&it.reported, None, case::Action::Warn),
+        C::AppealDecided(it) => (&it.reported, None, case::Action::Warn),
+        C::CaseOpened(_)
+        | C::ReportJoined(_)
+        | C::ContentDisclosed(_)
+        | C::CaseClaimed(_)
+        | C::CaseReleased(_)
+        | C::ClaimLapsed(_)
+        | C::CaseNoted(_)
+        | C::CaseEscalated(_)
+        | C::CaseClosed(_)
+        | C::CaseReopened(_) => return Ok(()),
+    };
+    if action.upholds() {
+        note(tx, recorded, reported, None, Changed::Decisions.bit())?;
+    }
+    let Some(reporter) = reporter else {
+        return Ok(());
+    };
+    let id = ConversationId::of(reported, reporter);
+    note(tx, recorded, reporter, Some(id), Changed::Reports.bit())
+}
+
+/// Whether a member's event changes what they are told of decisions about them.
+fn decisions_of(event: &member::Event<'_>) -> u8 {
+    let changes = match event {
+        member::Event::MemberSuspended(_)
+        | member::Event::MemberReinstated(_)
+        | member::Event::SuspensionEnded(_)
+        | member::Event::RestrictionEnded(_)
+        | member::Event::RestrictionLifted(_) => true,
+        // The decision itself told of it.
+        member::Event::MemberRestricted(_)
+        | member::Event::MemberRegistered(_)
+        | member::Event::DmSettingChanged(_)
+        | member::Event::AgeBandChanged(_)
+        | member::Event::RequestSlotTaken(_)
+        | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
+        | member::Event::ReportCounted(_) => false,
+    };
+    if changes { Changed::Decisions.bit() } else { 0 }
 }
 
 /// What an event of a conversation changes whether or not anything was written in it.
@@ -325,7 +399,8 @@ fn of_nobodys_messages(
         | Event::ConversationMuted(_)
         | Event::ConversationUnmuted(_)
         | Event::RelationshipRecorded(_)
-        | Event::MessagesRemoved(_) => Ok(()),
+        | Event::MessagesRemoved(_)
+        | Event::MessagesRestored(_) => Ok(()),
     }
 }
 
@@ -354,8 +429,12 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::SuspensionEnded(_)
         | member::Event::MemberRestricted(_)
         | member::Event::RestrictionEnded(_)
+        | member::Event::RestrictionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => false,
     };
     Ok(if sets { Changed::DmSetting.bit() } else { 0 })
@@ -412,8 +491,13 @@ fn shows(
         return false;
     };
     let (_, author) = Pair::acting(event);
+    let by_moderators =
+        |numbers: &[u64]| side == author || numbers.iter().any(|number| *number > above);
     if let conversation::Event::MessagesRemoved(removed) = event {
-        return side == author || removed.numbers.iter().any(|number| *number > above);
+        return by_moderators(&removed.numbers);
+    }
+    if let conversation::Event::MessagesRestored(restored) = event {
+        return by_moderators(&restored.numbers);
     }
     let told = if let conversation::Event::MessageUnsent(unsent) = event {
         Some((unsent.number, unsent.withheld))

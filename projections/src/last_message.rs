@@ -109,8 +109,11 @@ impl<'a> Shown<'a> {
     pub(crate) fn new(mark: Mark, side: Side, content: Content<'a>) -> Self {
         let content = if mark.unsent || mark.removed {
             content.unsent()
-        } else {
+        } else if matches!(content, Content::Here { .. }) {
             content
+        } else {
+            // It may have been removed, and is shown again.
+            Content::in_log(mark)
         };
         Self {
             number: mark.number,

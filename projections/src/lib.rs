@@ -14,6 +14,8 @@ mod care;
 mod case;
 mod codec;
 mod conversation;
+mod decisions;
+mod disclosures;
 mod doorstep;
 mod error;
 mod feed;
@@ -21,6 +23,7 @@ mod inbox;
 mod iso_week;
 mod last_message;
 mod members;
+mod moderation_log;
 mod moderation_queue;
 mod own;
 mod own_rows;
@@ -39,6 +42,7 @@ mod texts;
 mod thread;
 mod times;
 mod topic;
+mod transparency;
 mod unread;
 mod views;
 
@@ -49,17 +53,23 @@ pub use as_of::{
 pub use blocked::BlockItem;
 pub use care::{Beginning, CareError, Last};
 pub use case::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, EvidenceItem, MemberHistory,
+    Case, CaseAnswer, CaseAppeal, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseReversal,
+    EvidenceItem, MemberHistory,
 };
 pub use codec::DomainCodec;
 pub use conversation::MessageItem;
+pub use decisions::{OwnAppeal, OwnDecision, OwnReversal};
+pub use disclosures::{DisclosureItem, LookedAs};
 pub use error::{QueryError, WaitError};
 pub use feed::{Change, Changed, Changes};
 pub use inbox::InboxItem;
 pub use iso_week::{IsoWeek, NoWeek};
 pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};
-pub use moderation_queue::{CaseState, QueueFilter, QueueItem, QueueSort};
+pub use moderation_log::{Done, LogItem};
+pub use moderation_queue::{
+    Act, ActStep, CaseState, QueueCounts, QueueFilter, QueueItem, QueueSort,
+};
 pub use own::{names, own_views};
 pub use own_rows::{Narrowed, Why, WrongParameter};
 pub use own_view::{List, OWN_NAME_BYTES_MAX, OwnView, Part, Staff};
@@ -67,9 +77,10 @@ pub use page::{Answer, Cursor, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest};
 pub use pairs::PairItem;
 pub use read_side::{Options, ReadSide};
 pub use registry::{ViewName, views};
-pub use reports::{ReportItem, ReportState};
+pub use reports::{ReportItem, ReportOutcome, ReportState};
 pub use requests::{Relationship, RequestItem};
 pub use tables::{
     Letter, Order, Reconsidered as Tried, Retry, SetAside, Status, Verified, ViewState, Work,
 };
+pub use transparency::{Day, DecisionFigure, MedianTime, Source, Transparency};
 pub use unread::Unread;

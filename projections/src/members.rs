@@ -209,9 +209,21 @@ fn row_after(
             }
             Some(row)
         }
+        member::Event::RestrictionLifted(lifted) => {
+            let mut row = row;
+            row.suspended_by
+                .retain(|(decision, ..)| *decision != lifted.decision);
+            if !lifted.suspended {
+                row.suspension = None;
+            }
+            Some(row)
+        }
         member::Event::MemberRegistered(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
+        | member::Event::ReportLimitSet(_)
+        | member::Event::ReportLimitLifted(_)
+        | member::Event::ReportLimitEnded(_)
         | member::Event::ReportCounted(_) => None,
     }
 }

@@ -1,43 +1,68 @@
 //! `moderation_queue`: which cases wait for a moderator, and what is their evidence?
 //!
 //! A case is made from the report itself, so that it is in the queue with the report's position; the case's own events
-//! only tell what moderators do with it (`acts.rs`). Key of the queue: state, then the rank by the domain's rule
-//! (`PriorityInputs::rank`), then the position at which the case was opened. The rule's inputs are kept with the case,
-//! and worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and no
-//! passing of time, moves it. Bound: a row per case, per report, note and decision (its place in the log, no text), per pair of
-//! reporter and reported until a report 90 days later, per member.
+//! only tell what moderators do with it (`acts.rs`). Key of the queue: state (and once more under a number beside the states
+//! while an appeal waits), then the rank by the domain's rule
+//! (`PriorityInputs::rank`), then the position at which the case was opened; and the same within each member. The rule's inputs are kept with the case,
+//! and while it waits worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and
+//! no passing of time, moves it. What was decided stays where it was; where it waits again, its place is by the last report. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
+//! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
+//! per count of the queue (`counts.rs`).
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
 use domain::event::Event;
-use domain::ids::{CaseId, ConversationId, MemberId};
-use domain::member::{self, Restriction};
-use domain::time::{DAY_MS, Timestamp};
+use domain::ids::{CaseId, ConversationId, DecisionId, MemberId};
+use domain::member;
+use domain::time::Timestamp;
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
-use tables::key::{Key, Parts};
+use tables::key::Key;
 use tables::{ApplyError, Order, Reader, Span, Tx, View, WaitKey};
 
 use crate::ViewName;
-use crate::case::MemberHistory;
 use crate::codec::{DomainCodec, conversation_of};
 use crate::rows::{fetch, load, store};
 use crate::topic::Topic;
 
 const CASES: &str = "cases";
-const QUEUE: &str = "queue";
-const AGES: &str = "ages";
-const BY_MEMBER: &str = "by_member";
 const REPORTS: &str = "reports";
 const MEMBERS: &str = "members";
-const REPORTERS: &str = "reporters";
-const EXPIRIES: &str = "expiries";
 const NOTES: &str = "notes";
 const DECISIONS: &str = "decisions";
+const MADE: &str = "made";
+
+/// The cases in one order, list by list: all of them, and each member's.
+struct Lists {
+    all: &'static str,
+    of_member: &'static str,
+}
+
+/// By rank, the highest first.
+const RANKS: Lists = Lists {
+    all: "queue",
+    of_member: "queue_of_member",
+};
+
+/// By when they were opened.
+const AGES: Lists = Lists {
+    all: "ages",
+    of_member: "ages_of_member",
+};
 
 mod acts;
+mod bulk;
+mod counts;
+mod members;
 mod query;
-pub(crate) use acts::{Placed, decided, noted};
+mod windows;
+pub(crate) use acts::{Placed, Ruled, decided, noted};
+pub(crate) use bulk::query as act;
+pub use bulk::{Act, ActStep};
+pub use counts::QueueCounts;
+pub(crate) use counts::query as counts;
+use members::MemberRow;
+pub(crate) use members::history;
 pub(crate) use query::query;
 
 /// What a case is going through.
@@ -82,17 +107,34 @@ impl CaseState {
     }
 }
 
+/// The list of the cases with an appeal that waits, beside those of the states.
+const APPEALED: u8 = 4;
+
+/// The lists of the cases that wait.
+const WAITING: [u8; 3] = [
+    CaseState::Open.number(),
+    CaseState::Claimed.number(),
+    APPEALED,
+];
+
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueFilter {
-    /// In this state; all but closed ones if none is named.
+    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
+    /// closed ones; all of the appealed.
     pub state: Option<CaseState>,
+    /// With an appeal that waits.
+    pub appealed: bool,
     /// With a report of this category.
     pub category: Option<Category>,
     /// About this member.
     pub member: Option<MemberId>,
     /// Held by this moderator.
     pub claimed_by: Option<MemberId>,
+    /// Opened before this time.
+    pub opened_before: Option<Timestamp>,
+    /// Opened at this time or later.
+    pub opened_after: Option<Timestamp>,
     /// In this order.
     pub sort: QueueSort,
 }
@@ -136,6 +178,11 @@ pub struct QueueItem {
     pub claimed_until: Option<Timestamp>,
     /// Who left it to another moderator.
     pub escalated_by: Option<MemberId>,
+    /// How often what is to be decided changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another. Equal to that of the case itself once its reports have joined it.
+    pub revision: u64,
+    /// When the member made the appeal that has waited longest; none where none waits.
+    pub appealed_at: Option<Timestamp>,
 }
 
 /// A case as it is kept.
@@ -161,9 +208,25 @@ struct CaseRow {
     escalated_by: Option<MemberId>,
     /// Whether it was ever upheld.
     was_upheld: bool,
+    revision: u64,
+    /// Reports that joined it and are yet to be decided.
+    pending: u64,
+    /// How many decisions that stand upheld its reports.
+    upheld_by: u32,
+    /// The decisions with an appeal that waits, and since when, in the order of the appeals.
+    appeals: Vec<(DecisionId, i64)>,
 }
 
 impl CaseRow {
+    fn is_decided(&self) -> bool {
+        matches!(self.state, CaseState::Decided | CaseState::Closed)
+    }
+
+    /// Whether something about it is to be decided: then reports of its member move it.
+    fn waits(&self) -> bool {
+        !self.is_decided() || !self.appeals.is_empty()
+    }
+
     fn priority(&self) -> PriorityInputs {
         PriorityInputs {
             severity: self.severity,
@@ -173,21 +236,28 @@ impl CaseRow {
         }
     }
 
-    fn queue_key(&self) -> Key {
-        Key::new()
-            .u8(self.state.number())
-            .u64_desc(self.priority().rank())
-            .u64(self.opened_position)
+    /// The lists that it is in: that of its state, and while an appeal waits that of the appealed.
+    fn lists(&self) -> impl Iterator<Item = u8> + use<> {
+        let appealed = (!self.appeals.is_empty()).then_some(APPEALED);
+        std::iter::once(self.state.number()).chain(appealed)
     }
 
-    fn age_key(&self) -> Key {
-        Key::new().u8(self.state.number()).u64(self.opened_position)
+    /// Where it stands in a list of each order: the order's tables, and its key there.
+    fn places(&self, list: u8) -> [(&'static Lists, Key); 2] {
+        let begin = Key::new().u8(list);
+        let ranked = begin.clone().u64_desc(self.priority().rank());
+        [
+            (&RANKS, ranked.u64(self.opened_position)),
+            (&AGES, begin.u64(self.opened_position)),
+        ]
     }
 
-    fn into_item(self, case_id: CaseId) -> QueueItem {
+    /// The case as the queue shows it. The reporters shown are all there are, counted with the member.
+    fn into_item(self, reader: &Reader, case_id: CaseId) -> anyhow::Result<QueueItem> {
+        let member: Option<MemberRow> = fetch(reader, MEMBERS, self.member.as_str().as_bytes())?;
         let mut categories: Vec<Category> = categories_of(self.categories).collect();
         categories.sort_by_key(|category| (std::cmp::Reverse(category.severity()), *category));
-        QueueItem {
+        Ok(QueueItem {
             case_id,
             conversation_id: self.conversation,
             priority: self.priority(),
@@ -195,12 +265,14 @@ impl CaseRow {
             state: self.state,
             categories,
             reports: self.reports,
-            reporters: self.reporters,
+            reporters: member.map_or(self.reporters, |member| member.reporters),
             opened_at: Timestamp(self.opened_at),
             claimed_by: self.claimed_by,
             claimed_until: self.claimed_until.map(Timestamp),
             escalated_by: self.escalated_by,
-        }
+            revision: self.revision,
+            appealed_at: self.appeals.first().map(|(_, at)| Timestamp(*at)),
+        })
     }
 }
 
@@ -217,20 +289,6 @@ fn categories_of(bits: u16) -> impl Iterator<Item = Category> {
         .filter(move |category| bits & bit_of(*category) != 0)
 }
 
-/// What moderators know of a member, as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct MemberRow {
-    registered_at: Option<i64>,
-    reports_made: u64,
-    reports_received: u64,
-    cases: u64,
-    cases_upheld: u32,
-    suspensions: u64,
-    suspended: bool,
-    /// Different members who reported this one within 90 days.
-    reporters: u32,
-}
-
 /// The view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModerationQueue;
@@ -241,12 +299,27 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [&'static str] {
         &[
-            CASES, QUEUE, AGES, BY_MEMBER, REPORTS, MEMBERS, REPORTERS, EXPIRIES, NOTES, DECISIONS,
+            CASES,
+            RANKS.all,
+            RANKS.of_member,
+            AGES.all,
+            AGES.of_member,
+            REPORTS,
+            MEMBERS,
+            windows::REPORTERS.until,
+            windows::REPORTERS.expiries,
+            windows::REPORTED.until,
+            windows::REPORTED.expiries,
+            NOTES,
+            DECISIONS,
+            MADE,
+            counts::COUNTS,
+            bulk::ACTS,
         ]
     }
 
@@ -259,13 +332,38 @@ impl View<DomainCodec> for ModerationQueue {
         ])
     }
 
-    /// A report ranks all cases of its member by those before it; what moderators do with a case needs its reports.
+    /// A report ranks all cases of its member by those before it and counts for its reporter; what moderators do with a
+    /// case needs its reports, and what decides it may be an act.
     fn keys(&self, event: &RecordedEvent, decoded: Option<&Event<'_>>) -> Vec<WaitKey> {
         let mut keys = vec![WaitKey::Writes(event.stream().to_owned())];
         match decoded {
             Some(Event::Conversation(conversation::Event::MessagesReported(reported))) => {
                 keys.push(WaitKey::Writes(member::stream(&reported.reported)));
+                keys.push(WaitKey::Writes(member::stream(&reported.reporter)));
                 keys.extend(case_key(event, &reported.reported));
+            }
+            Some(Event::Case(domain::case::Event::CaseDecided(decided))) => {
+                let members = [&decided.reported, &decided.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+                let act = decided.act.map(domain::act::stream_of_act);
+                keys.extend(act.map(WaitKey::Writes));
+            }
+            Some(Event::Case(domain::case::Event::DecisionReversed(reversed))) => {
+                let members = [&reversed.reported, &reversed.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+                let act = reversed.act.map(domain::act::stream_of_act);
+                keys.extend(act.map(WaitKey::Writes));
+            }
+            Some(Event::Case(domain::case::Event::CaseReopened(reopened))) => {
+                let members = [&reopened.reported, &reopened.reporter];
+                keys.extend(members.map(|member| WaitKey::Writes(member::stream(member))));
+            }
+            // Where by it a decided case waits again, it is placed by the reports of its member.
+            Some(Event::Case(domain::case::Event::ReportJoined(joined))) => {
+                keys.push(WaitKey::Writes(member::stream(&joined.reported)));
+            }
+            Some(Event::Case(domain::case::Event::DecisionAppealed(appealed))) => {
+                keys.push(WaitKey::Writes(member::stream(&appealed.reported)));
             }
             Some(_) => {}
             None => {
@@ -288,13 +386,12 @@ impl View<DomainCodec> for ModerationQueue {
             Event::Conversation(conversation::Event::MessagesReported(reported)) => {
                 report(tx, recorded, reported)
             }
-            Event::Member(event) => member(tx, event),
+            Event::Member(event) => members::apply(tx, event),
             Event::Case(event) => acts::apply(tx, recorded, event),
-            Event::Conversation(_)
-            | Event::Policy(_)
-            | Event::Reactor(_)
-            | Event::Act(_)
-            | Event::Refused(_) => Ok(()),
+            Event::Act(event) => bulk::apply(tx, recorded, event),
+            Event::Conversation(_) | Event::Policy(_) | Event::Reactor(_) | Event::Refused(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -317,6 +414,13 @@ fn report(
     let reporter_key = reported.reporter.as_str().as_bytes();
     let mut reporter: MemberRow = load(tx, MEMBERS, reporter_key)?.unwrap_or_default();
     reporter.reports_made += 1;
+    reporter.reported = windows::REPORTED.count(
+        tx,
+        reported.reporter.as_str(),
+        recorded.at_ms(),
+        reporter.reported,
+        Some(reported.reported.as_str()),
+    )?;
     store(tx, MEMBERS, reporter_key, &reporter)?;
 
     let member_key = reported.reported.as_str().as_bytes();
@@ -340,15 +444,21 @@ fn report(
         claimed_until: None,
         escalated_by: None,
         was_upheld: false,
+        revision: 0,
+        pending: 0,
+        upheld_by: 0,
+        appeals: Vec::new(),
     });
     if before.is_none() {
         member.cases += 1;
     }
     acts::reopen(&mut case);
     case.reports += 1;
+    case.revision += 1;
     case.categories |= bit_of(reported.category);
     let priority = PriorityInputs::at_report(
         before.as_ref().map(CaseRow::priority),
+        before.as_ref().is_some_and(CaseRow::is_decided),
         reported.category.severity(),
         reported.over_limit,
         member.reporters,
@@ -379,24 +489,31 @@ fn place(
     after: &CaseRow,
 ) -> Result<(), ApplyError> {
     store(tx, CASES, id.0.as_bytes(), after)?;
-    if let Some(before) = before {
-        tx.delete(QUEUE, &before.queue_key())?;
-        tx.delete(AGES, &before.age_key())?;
-    } else {
+    counts::moved(tx, before, after)?;
+    let member = Key::new().text(after.member.as_str());
+    let places = |case: &CaseRow| -> Vec<_> {
+        let lists = case.lists();
+        lists.flat_map(|list| case.places(list)).collect()
+    };
+    let (left, taken) = (before.map_or_else(Vec::new, places), places(after));
+    for (lists, key) in left {
+        tx.delete(lists.all, &key)?;
+        tx.delete(lists.of_member, &member.clone().fixed(&key))?;
+    }
+    for (lists, key) in taken {
+        tx.put(lists.all, &key, id.0.as_bytes())?;
         tx.put(
-            BY_MEMBER,
-            &Key::new()
-                .text(after.member.as_str())
-                .fixed(id.0.as_bytes()),
-            &[],
+            lists.of_member,
+            &member.clone().fixed(&key),
+            id.0.as_bytes(),
         )?;
     }
-    tx.put(QUEUE, &after.queue_key(), id.0.as_bytes())?;
-    Ok(tx.put(AGES, &after.age_key(), id.0.as_bytes())?)
+    Ok(())
 }
 
-/// Counts who reported a member within 90 days of this report, over all conversations, and puts all cases of that member
-/// where they belong by it. A report over its reporter's daily limit does not count.
+/// Counts who reported a member within 90 days of this report, over all conversations, and puts the cases of that member
+/// that wait where they belong by it; none where the count is beyond what a priority rises by. A report over its reporter's
+/// daily limit does not count.
 fn recount(
     tx: &mut Tx<'_>,
     at: i64,
@@ -406,45 +523,34 @@ fn recount(
     let key = reported.reported.as_str().as_bytes();
     let mut member: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
     let before = member.reporters;
-    for reporter in over(tx, &of_member, at)? {
-        tx.delete(REPORTERS, &of_member.clone().text(&reporter))?;
-        member.reporters = member.reporters.saturating_sub(1);
-    }
-    if !reported.over_limit {
-        let expires = at.saturating_add(i64::from(PriorityInputs::REPORTERS_DAYS) * DAY_MS);
-        let reporter = reported.reporter.as_str();
-        let pair = of_member.clone().text(reporter);
-        let known: Option<i64> = load(tx, REPORTERS, &pair)?;
-        if known.is_none() {
-            member.reporters = member.reporters.saturating_add(1);
-        }
-        if known.is_none_or(|known| known < expires) {
-            if let Some(known) = known {
-                tx.delete(EXPIRIES, &of_member.clone().i64(known).text(reporter))?;
-            }
-            store(tx, REPORTERS, &pair, &expires)?;
-            tx.put(
-                EXPIRIES,
-                &of_member.clone().i64(expires).text(reporter),
-                &[],
-            )?;
-        }
-    }
+    let reporter = Some(reported.reporter.as_str()).filter(|_| !reported.over_limit);
+    member.reporters =
+        windows::REPORTERS.count(tx, reported.reported.as_str(), at, before, reporter)?;
     if member.reporters == before {
         return Ok(());
     }
     store(tx, MEMBERS, key, &member)?;
+    let counted = counting(&member);
+    if counted == before.min(PriorityInputs::REPORTERS_MAX) {
+        return Ok(());
+    }
     let mut ids = Vec::new();
-    for row in tx.scan(BY_MEMBER, &Span::prefix(&of_member), Order::Ascending)? {
-        let (key, _) = row?;
-        ids.extend(key.last_chunk::<16>().copied());
+    for list in WAITING {
+        let list = Span::prefix(&of_member.clone().u8(list));
+        for row in tx.scan(RANKS.of_member, &list, Order::Ascending)? {
+            ids.extend(row?.1.first_chunk::<16>().copied());
+        }
     }
     for id in ids {
         let Some(before) = load::<CaseRow>(tx, CASES, &id)? else {
             continue;
         };
+        // Open or claimed with an appeal that waits, it is in two lists.
+        if before.reporters == counted {
+            continue;
+        }
         let after = CaseRow {
-            reporters: member.reporters,
+            reporters: counted,
             ..before.clone()
         };
         let id = CaseId(uuid::Uuid::from_bytes(id));
@@ -453,61 +559,9 @@ fn recount(
     Ok(())
 }
 
-/// Takes out the expiries of a member that are over, and names their reporters.
-fn over(tx: &mut Tx<'_>, of_member: &Key, at: i64) -> Result<Vec<String>, ApplyError> {
-    let mut over = Vec::new();
-    for row in tx.scan(EXPIRIES, &Span::prefix(of_member), Order::Ascending)? {
-        let (key, _) = row?;
-        let mut parts = Parts::of(&key);
-        let (_, expires, reporter) = (parts.bytes(), parts.i64(), parts.text());
-        if expires.is_some_and(|expires| expires > at) {
-            break;
-        }
-        over.extend(reporter.map(|reporter| (key.to_vec(), reporter)));
-    }
-    for (key, _) in &over {
-        tx.delete(EXPIRIES, key)?;
-    }
-    Ok(over.into_iter().map(|(_, reporter)| reporter).collect())
-}
-
-/// What moderators know of a member beside reports and cases.
-fn member(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), ApplyError> {
-    let key = event.member().as_str().as_bytes();
-    let before: MemberRow = load(tx, MEMBERS, key)?.unwrap_or_default();
-    let after = match event {
-        member::Event::MemberRegistered(registered) => MemberRow {
-            registered_at: Some(registered.registered_at.0),
-            ..before
-        },
-        member::Event::MemberSuspended(_) => MemberRow {
-            suspensions: before.suspensions + 1,
-            suspended: true,
-            ..before
-        },
-        member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => MemberRow {
-            suspended: false,
-            ..before
-        },
-        member::Event::MemberRestricted(restricted) => match restricted.restriction {
-            Restriction::Suspension => MemberRow {
-                suspensions: before.suspensions + 1,
-                suspended: true,
-                ..before
-            },
-            Restriction::Limit => return Ok(()),
-        },
-        member::Event::RestrictionEnded(ended) => MemberRow {
-            suspended: ended.suspended,
-            ..before
-        },
-        member::Event::AgeBandChanged(_)
-        | member::Event::DmSettingChanged(_)
-        | member::Event::RequestSlotTaken(_)
-        | member::Event::RequestSlotReturned(_)
-        | member::Event::ReportCounted(_) => return Ok(()),
-    };
-    store(tx, MEMBERS, key, &after)
+/// The reporters of a member that count for the place of a case.
+fn counting(member: &MemberRow) -> u32 {
+    member.reporters.min(PriorityInputs::REPORTERS_MAX)
 }
 
 /// A report's place in its conversation.
@@ -537,20 +591,6 @@ pub(crate) fn summary(
     case: CaseId,
 ) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
-    Ok(row.map(|row| (row.clone().into_item(case), row.reporter)))
-}
-
-/// What moderators know of a member.
-pub(crate) fn history(reader: &Reader, member: &MemberId) -> anyhow::Result<MemberHistory> {
-    let row: MemberRow = fetch(reader, MEMBERS, member.as_str().as_bytes())?.unwrap_or_default();
-    Ok(MemberHistory {
-        member: member.clone(),
-        registered_at: row.registered_at.map(Timestamp),
-        reports_made: row.reports_made,
-        reports_received: row.reports_received,
-        cases: row.cases,
-        cases_upheld: u64::from(row.cases_upheld),
-        suspensions: row.suspensions,
-        suspended: row.suspended,
-    })
+    row.map(|row| Ok((row.clone().into_item(reader, case)?, row.reporter)))
+        .transpose()
 }

@@ -6,8 +6,8 @@
 //! repeated. How a cursor travels (sealed, so that members read no positions in it) is the interface's.
 
 use event_store::{LogId, Position};
-use tables::Checkpoint;
 use tables::key::Key;
+use tables::{Checkpoint, Order, Reader, Span};
 use uuid::Uuid;
 
 use crate::rows::Merged;
@@ -122,6 +122,41 @@ impl<T> Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A page of the rows of a table below a key, in their order.
+    pub(crate) fn below(
+        reader: &Reader,
+        table: &'static str,
+        prefix: &Key,
+        request: &PageRequest,
+        view: ViewName,
+        item: impl FnMut(&[u8]) -> anyhow::Result<T>,
+    ) -> Result<Self, QueryError> {
+        Self::within(
+            reader,
+            (table, prefix, Span::prefix(prefix)),
+            request,
+            view,
+            item,
+        )
+    }
+
+    /// The same of a part of them.
+    pub(crate) fn within(
+        reader: &Reader,
+        (table, prefix, span): (&'static str, &Key, Span),
+        request: &PageRequest,
+        view: ViewName,
+        item: impl FnMut(&[u8]) -> anyhow::Result<T>,
+    ) -> Result<Self, QueryError> {
+        let checkpoint = reader.checkpoint();
+        let span = match request.place::<8>(view, checkpoint.log_id)? {
+            Some(place) => span.after(&prefix.clone().fixed(&place)),
+            None => span,
+        };
+        let mut rows = Merged::<8>::of(reader, table, &[span], Order::Ascending)?;
+        Ok(Self::read(&mut rows, request, view, checkpoint, item)?)
+    }
+
     /// A page read off the rows of a list.
     pub(crate) fn read<const PLACE: usize>(
         rows: &mut Merged<'_, PLACE>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{CaseId, ConversationId, MemberId, ReportId};
+use domain::ids::{ActId, CaseId, ConversationId, MemberId, ReportId};
 use domain::time::Timestamp;
 use event_store::{EventStore, LogId, Position};
 use serde_json::value::RawValue;
@@ -17,10 +17,12 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Answer, BlockItem, Bounds, Case, Changes, InboxItem, Member, MessageItem, Narrowed, OwnView,
-    Page, PageRequest, Past, PastError, QueryError, QueueFilter, QueueItem, ReportItem,
-    RequestItem, Unread, ViewName, WaitError, blocked, case, conversation, feed, inbox, members,
-    moderation_queue, own, own_rows, own_view, registry, reports, requests, unread,
+    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
+    MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError,
+    QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName,
+    WaitError, blocked, case, conversation, decisions, disclosures, feed, inbox, members,
+    moderation_log, moderation_queue, own, own_rows, own_view, registry, reports, requests,
+    transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -261,6 +263,15 @@ impl ReadSide {
         reports::query_one(self, member, report).await
     }
 
+    /// What was decided about a member, the latest first.
+    pub async fn my_decisions(
+        &self,
+        member: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<OwnDecision>, QueryError> {
+        decisions::query(self, member, page).await
+    }
+
     /// The cases of the moderation queue.
     pub async fn moderation_queue(
         &self,
@@ -270,9 +281,61 @@ impl ReadSide {
         moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
     }
 
+    /// How many cases the moderation queue holds, as this moderator asks for it.
+    pub async fn queue_counts(
+        &self,
+        moderator: &MemberId,
+    ) -> Result<Answer<QueueCounts>, QueryError> {
+        moderation_queue::counts(&self.reader(ViewName::ModerationQueue)?, moderator)
+    }
+
+    /// An act on many cases, as far as it was carried out. Wait on [`ViewName::ModerationQueue`] for it.
+    pub async fn act(&self, act: ActId) -> Result<Answer<Act>, QueryError> {
+        moderation_queue::act(self, act).await
+    }
+
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
         case::query(self, case).await
+    }
+
+    /// What a moderator did, the latest first.
+    pub async fn log_of_moderator(
+        &self,
+        moderator: &MemberId,
+        page: &PageRequest,
+    ) -> Result<Page<LogItem>, QueryError> {
+        moderation_log::of_moderator(self, moderator, page)
+    }
+
+    /// What was done on a case, the latest first.
+    pub async fn log_on_case(
+        &self,
+        case: CaseId,
+        page: &PageRequest,
+    ) -> Result<Page<LogItem>, QueryError> {
+        moderation_log::on_case(self, case, page)
+    }
+
+    /// What was reported, decided and reversed on the days from `first` to `last`, both included. [`QueryError::TooWide`]
+    /// where that is over more than one report adds up.
+    pub async fn transparency(
+        &self,
+        first: Day,
+        last: Day,
+    ) -> Result<Answer<Transparency>, QueryError> {
+        transparency::query(&self.reader(ViewName::Transparency)?, first, last)
+    }
+
+    /// Who was shown what is a member's, up to a position, the latest look first. [`PastError::Incomplete`] where a look is
+    /// set aside.
+    pub async fn disclosures(
+        &self,
+        member: &MemberId,
+        until: Position,
+        page: &PageRequest,
+    ) -> Result<Page<DisclosureItem>, PastError> {
+        disclosures::query(self, member, until, page).await
     }
 
     /// What is known of a member; [`QueryError::NotFound`] for one who never registered.

@@ -11,14 +11,18 @@ use tables::View;
 use crate::blocked::Blocked;
 use crate::codec::DomainCodec;
 use crate::conversation::Conversation;
+use crate::decisions::Decisions;
+use crate::disclosures::Disclosures;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::members::Members;
+use crate::moderation_log::ModerationLog;
 use crate::moderation_queue::ModerationQueue;
 use crate::pairs::Pairs;
 use crate::reports::Reports;
 use crate::requests::Requests;
 use crate::times::Times;
+use crate::transparency::Figures;
 use crate::unread::UnreadCounts;
 
 /// The built-in views, to be run or rebuilt.
@@ -35,6 +39,10 @@ pub fn views() -> Vec<Arc<dyn View<DomainCodec>>> {
         Arc::new(Pairs),
         Arc::new(Times),
         Arc::new(Feed),
+        Arc::new(Figures),
+        Arc::new(Disclosures),
+        Arc::new(Decisions),
+        Arc::new(ModerationLog),
     ]
 }
 
@@ -96,6 +104,14 @@ views! {
     Times = 10, "times";
     /// What changed of a member's own views, and where?
     Feed = 11, "feed";
+    /// What was reported, decided and reversed, day by day?
+    Transparency = 12, "transparency";
+    /// Who was shown what is a member's, when, and what for?
+    Disclosures = 13, "disclosures";
+    /// What was decided about a member, and what do they learn of it?
+    Decisions = 14, "decisions";
+    /// What did a moderator do, and what was done on a case?
+    ModerationLog = 15, "moderation_log";
 }
 
 impl std::fmt::Display for ViewName {

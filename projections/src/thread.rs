@@ -367,6 +367,7 @@ impl Thread {
             | Event::MemberBlocked(_)
             | Event::MemberUnblocked(_)
             | Event::MessagesRemoved(_)
+            | Event::MessagesRestored(_)
             | Event::RelationshipRecorded(_)
             | Event::MessagesReported(_) => false,
         }
@@ -478,18 +479,19 @@ impl Thread {
                     RelationshipKind::Unsuggest => seen.suggested = false,
                 }
             }
-            Event::MessagesRemoved(removed) => self.remove(&removed.numbers),
+            Event::MessagesRemoved(removed) => self.set_removed(&removed.numbers, true),
+            Event::MessagesRestored(restored) => self.set_removed(&restored.numbers, false),
             Event::MessagesReported(_) => {}
         }
         None
     }
 
-    /// What these messages said is gone for both sides; all else stays as it is.
-    fn remove(&mut self, numbers: &[u64]) {
+    /// What these messages said is gone for both sides, or there again; all else stays as it is.
+    fn set_removed(&mut self, numbers: &[u64], removed: bool) {
         for seen in &mut self.seen {
             let marks = seen.settled.iter_mut().chain(&mut seen.waiting);
             for mark in marks.filter(|mark| numbers.contains(&mark.number)) {
-                mark.removed = true;
+                mark.removed = removed;
             }
         }
     }

@@ -28,6 +28,8 @@ pub(crate) enum Topic {
     Case,
     /// The rules in force.
     Policy,
+    /// Who was shown what.
+    Look,
     /// What concerns no view: refusals, the checkpoints of reactors, acts.
     Nothing,
     /// Not known here.
@@ -38,28 +40,29 @@ impl Topic {
     /// The topic of a stored type, of whatever version.
     pub(crate) fn of(event_type: &str) -> Self {
         match domain::codec::name(event_type) {
-            "message-sent" | "message-withheld" | "message-unsent" | "messages-removed" => {
-                Self::Message
-            }
+            "message-sent" | "message-withheld" | "message-unsent" | "messages-removed"
+            | "messages-restored" => Self::Message,
             "request-opened" | "request-accepted" | "request-deleted" | "request-restored"
             | "request-withdrawn" | "moved-to-requests" => Self::Request,
             "read-marked" => Self::Reading,
             "conversation-muted" | "conversation-unmuted" => Self::Muting,
             "member-blocked" | "member-unblocked" => Self::Blocking,
             "relationship-recorded" => Self::Relationship,
-            "messages-reported" => Self::Report,
+            "messages-reported"
+            | "report-limit-set"
+            | "report-limit-lifted"
+            | "report-limit-ended" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended"
-            | "member-restricted" | "restriction-ended" => Self::Member,
+            | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
-            "case-opened" | "report-joined" | "content-disclosed" | "case-claimed"
-            | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
-            | "case-decided" | "case-closed" => Self::Case,
+            "case-opened" | "report-joined" | "case-claimed" | "case-released" | "claim-lapsed"
+            | "case-noted" | "case-escalated" | "case-decided" | "case-closed"
+            | "decision-appealed" | "appeal-decided" | "decision-reversed" | "case-reopened"
+            | "cases-decided" | "cases-reversed" | "act-carried-out" => Self::Case,
+            "content-disclosed" | "act-content-disclosed" => Self::Look,
             "policy-set" => Self::Policy,
-            "command-refused"
-            | "reactor-checkpoint"
-            | "act-content-disclosed"
-            | "act-event-skipped" => Self::Nothing,
+            "command-refused" | "reactor-checkpoint" | "act-event-skipped" => Self::Nothing,
             _ => Self::Unknown,
         }
     }

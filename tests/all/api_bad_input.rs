@@ -437,6 +437,27 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
             "id",
         ),
         (
+            Method::POST,
+            "/v1/moderation/members/{}/decisions",
+            &moderator,
+            suspension,
+            "id",
+        ),
+        (
+            Method::PUT,
+            "/v1/moderation/members/{}/report-limit",
+            &moderator,
+            suspension,
+            "id",
+        ),
+        (
+            Method::DELETE,
+            "/v1/moderation/members/{}/report-limit",
+            &moderator,
+            null,
+            "id",
+        ),
+        (
             Method::DELETE,
             "/v1/moderation/members/{}/suspension",
             &moderator,
@@ -462,7 +483,7 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 37] = [
+const ELSEWHERE: [(&str, &str); 44] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -482,8 +503,15 @@ const ELSEWHERE: [(&str, &str); 37] = [
     ("not_claimed", "api_cases"),
     ("same_moderator", "api_cases"),
     ("invalid_note", "api_cases"),
+    ("invalid_report_limit", "api_reporters"),
     ("already_decided", "api_cases"),
     ("invalid_decision", "api_cases"),
+    ("own_case", "api_appeals"),
+    ("already_appealed", "api_appeals"),
+    ("appeal_window_over", "api_appeals"),
+    ("already_reversed", "api_appeals"),
+    ("not_appealed", "api_appeals"),
+    ("invalid_appeal", "api_appeals"),
     ("other_log", "api_paging"),
     ("invalid_read_mark", "api_commands"),
     ("limit_reached", "api_commands"),

@@ -135,6 +135,8 @@ async fn queries_that_are_none() {
         "sort=random",
         "member=a%20b",
         "claimed_by=",
+        "opened_before=yesterday",
+        "opened_after=",
         "limit=500",
         "cursor=x",
     ] {
@@ -255,6 +257,13 @@ async fn a_parameter_that_is_wrong_is_named_with_what_is_accepted() {
             "state",
             "not_one_of",
             "`open`, `claimed`",
+        ),
+        (
+            "/v1/moderation/queue?opened_before=x",
+            &moderator,
+            "opened_before",
+            "malformed",
+            "RFC 3339",
         ),
         (
             "/v1/moderation/queue?category=x",

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tests::api::{Door, Reply, Scene};
 
 /// A door with a case about bob, whom ann reported.
-struct Desk {
-    door: Door,
-    case: String,
+pub(crate) struct Desk {
+    pub(crate) door: Door,
+    pub(crate) case: String,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let Scene { door, cid } = Scene::open().await;
         let report = json!({"conversation_id": cid, "messages": [1], "category": "spam"});
         let ann = door.member("ann");
@@ -30,28 +30,28 @@ impl Desk {
         desk
     }
 
-    fn moderator(&self, sub: &str) -> String {
+    pub(crate) fn moderator(&self, sub: &str) -> String {
         self.door.token(sub, &[Role::Moderator])
     }
 
-    async fn act(&self, sub: &str, act: &str, body: Value) -> Reply {
+    pub(crate) async fn act(&self, sub: &str, act: &str, body: Value) -> Reply {
         let path = format!("/v1/moderation/cases/{}/{act}", self.case);
         self.door.post(&path, &self.moderator(sub), body).await
     }
 
-    async fn plain(&self, sub: &str, act: &str) -> Reply {
+    pub(crate) async fn plain(&self, sub: &str, act: &str) -> Reply {
         self.act(sub, act, Value::Null).await
     }
 
     /// The case as a moderator is shown it, with what this reply reached in it.
-    async fn shown(&self, after: &Reply) -> Value {
+    pub(crate) async fn shown(&self, after: &Reply) -> Value {
         let position = after.position();
         let path = format!("/v1/moderation/cases/{}?min_position={position}", self.case);
         let shown = self.door.get(&path, &self.moderator("max")).await;
         shown.expect(200).json()
     }
 
-    async fn queued(&self, after: &Reply, filter: &str) -> usize {
+    pub(crate) async fn queued(&self, after: &Reply, filter: &str) -> usize {
         let position = after.position();
         let path = format!("/v1/moderation/queue?{filter}&min_position={position}");
         let queue = self.door.get(&path, &self.moderator("max")).await;
@@ -59,7 +59,7 @@ impl Desk {
     }
 }
 
-fn refused(reply: &Reply, code: &str) {
+pub(crate) fn refused(reply: &Reply, code: &str) {
     assert_eq!(reply.failure(), (409, code.to_owned()), "{reply:?}");
 }
 
@@ -217,6 +217,46 @@ async fn a_claim_under_a_repeated_key_is_answered_as_at_first() {
     refused(&claim("max", "k1").await, "already_claimed");
     let shown = desk.shown(&released).await;
     assert_eq!(shown["claimed_by"], Value::Null, "nothing was done twice");
+}
+
+#[tokio::test]
+async fn nobody_judges_reads_or_lifts_what_concerns_themself() {
+    let desk = Desk::open().await;
+    let refuses = |reply: Reply, code: &str| assert_eq!(reply.failure(), (409, code.to_owned()));
+    let case = format!("/v1/moderation/cases/{}", desk.case);
+    for member in ["bob", "ann"] {
+        let token = desk.moderator(member);
+        refuses(desk.door.get(&case, &token).await, "own_case");
+        let note = desk.act(member, "notes", json!({"text": "x"})).await;
+        refuses(note, "own_case");
+        refuses(desk.plain(member, "claim").await, "own_case");
+    }
+    let bob = desk.moderator("bob");
+    let lifted = |what: &str| format!("/v1/moderation/members/bob/{what}");
+    let ends = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
+    for what in ["suspension", "report-limit"] {
+        let (path, mia) = (lifted(what), desk.moderator("mia"));
+        let _ = desk.door.put(&path, &mia, ends.clone()).await.expect(200);
+        refuses(desk.door.delete(&path, &bob).await, "own_case");
+        let _ = desk.door.delete(&path, &mia).await.expect(200);
+    }
+    let _ = desk.plain("mia", "claim").await.expect(200);
+    let decided = desk.act("mia", "decision", warning()).await.expect(200);
+    let decision = decided.json()["decision_id"].as_str().unwrap().to_owned();
+    let appeal = format!("/v1/decisions/{decision}/appeal");
+    let member = desk.door.member("bob");
+    let appealed = desk.door.post(&appeal, &member, json!({"text": "No."}));
+    let _ = appealed.await.expect(200);
+    // To reverse it would answer the appeal.
+    let path = format!("/v1/moderation/decisions/{decision}/reverse");
+    let why = json!({"reason": "mistake", "text": "We were wrong."});
+    let by = async |sub: &str| {
+        desk.door
+            .post(&path, &desk.moderator(sub), why.clone())
+            .await
+    };
+    refuses(by("mia").await, "same_moderator");
+    let _ = by("max").await.expect(200);
 }
 
 #[tokio::test]

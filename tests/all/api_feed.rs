@@ -180,7 +180,7 @@ async fn each_kind_of_change_is_told_to_whom_it_concerns_and_to_nobody_else() {
             "/v1/moderation/members/bob/suspension".to_owned(),
             json!({"reason": "spam"}),
             "requests of one, unread of one",
-            "",
+            "decisions",
         ),
         (
             "mia",
@@ -188,7 +188,7 @@ async fn each_kind_of_change_is_told_to_whom_it_concerns_and_to_nobody_else() {
             "/v1/moderation/members/bob/suspension".to_owned(),
             Value::Null,
             "requests of one, unread of one",
-            "",
+            "decisions",
         ),
         (
             "host",

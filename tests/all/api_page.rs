@@ -13,11 +13,15 @@ use tests::program::{self, Server};
 /// Answers that fit a line of this length stay on it.
 const LINE_MAX: usize = 120;
 /// Fields whose values differ from run to run.
-const CHANGING: [&str; 21] = [
+const CHANGING: [&str; 26] = [
     "position",
     "request_id",
     "report_id",
     "decision_id",
+    "act_id",
+    "puid",
+    "appeal_at",
+    "application_date",
     "next_cursor",
     "bytes",
     "lag",
@@ -35,6 +39,7 @@ const CHANGING: [&str; 21] = [
     "sha256",
     "until",
     "previous",
+    "median_time_ms",
 ];
 
 fn page() -> PathBuf {
@@ -129,6 +134,9 @@ fn steady(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(steady).collect(),
         Value::String(text) if chrono::DateTime::parse_from_rfc3339(text).is_ok() => {
             Value::from("a time")
+        }
+        Value::String(text) if chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() => {
+            Value::from("a day")
         }
         Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
     }

@@ -212,13 +212,7 @@ async fn a_decision_whose_reactor_was_killed_is_carried_out_once_after_the_start
         .position(|record| record.event_type() == "case-decided.v1")
         .unwrap();
     for end in decision + 1..=log.len() {
-        let cut = Desk::open().await;
-        cut.handler.stop().await;
-        tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
+        let cut = Desk::over_twice(&log[..end]).await;
         let mut restricted = cut.log().await;
         restricted.retain(|record| record.event_type() == "member-restricted.v1");
         assert_eq!(restricted.len(), 1, "cut at {end}");
@@ -264,13 +258,7 @@ async fn reported_messages_are_removed_once_and_no_others() {
         .position(|record| record.event_type() == "case-decided.v1")
         .unwrap();
     for end in decision + 1..=log.len() {
-        let cut = Desk::open().await;
-        cut.handler.stop().await;
-        tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
-        let cut = cut.reopen().await;
-        cut.handler.drain_reactors().await.unwrap();
+        let cut = Desk::over_twice(&log[..end]).await;
         let mut removed = cut.log().await;
         removed.retain(|record| record.event_type() == "messages-removed.v1");
         let [removed] = &removed[..] else {
@@ -303,11 +291,7 @@ async fn what_was_lifted_by_hand_does_not_come_back_with_a_restart() {
     // As after a crash that lost the reactor's checkpoint.
     let mut log = desk.log().await;
     log.retain(|record| record.event_type() != "reactor-checkpoint.v1");
-    let again = Desk::open().await;
-    again.handler.stop().await;
-    tests::commands::append_copy(&*again.store, &log[1..]).await;
-    let again = again.reopen().await;
-    again.handler.drain_reactors().await.unwrap();
+    let again = Desk::over(&log).await;
     assert_eq!(again.count("member-restricted.v1").await, 1);
     assert_eq!(code(&again.message("bob", "ann", "hi").await), "ok");
     again.handler.stop().await;

@@ -289,13 +289,13 @@ async fn a_command_that_loses_its_place_is_decided_again_at_most_five_times() {
         desk.send("ann", mute()).await.unwrap();
         let conversation = domain::ConversationId::of(&member("ann"), &member("bob"));
         let stream = domain::conversation::stream(conversation);
-        let rival = tests::rival::Rival::new(Arc::clone(&desk.store), &stream, times);
+        let rival = tests::rival::Rival::over(Arc::clone(&desk.store), &stream, times);
         let options = commands::Options::new(
             None,
             commands::Mode::Service,
             Arc::new(domain::policy::Rules::default()),
         );
-        let handler = commands::CommandHandler::start(Arc::new(rival), options)
+        let handler = commands::CommandHandler::start(rival, options)
             .await
             .unwrap();
         let before = desk.log().await.len();

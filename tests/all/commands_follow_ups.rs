@@ -126,7 +126,7 @@ async fn a_suspension_that_cannot_be_ended_keeps_no_other_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_whose_reactor_was_killed_reaches_its_case_after_the_start() {
-    let (whole, cut) = (Desk::open().await, Desk::open().await);
+    let whole = Desk::open().await;
     whole.members(&["ann", "bob"]).await;
     whole.message("bob", "ann", "buy").await.unwrap();
     whole.send("ann", report("bob", vec![1])).await.unwrap();
@@ -138,12 +138,7 @@ async fn a_report_whose_reactor_was_killed_reaches_its_case_after_the_start() {
         .position(|record| record.event_type() == "case-opened.v1")
         .unwrap();
     // The same log, ended before the reactor's event.
-    cut.handler.stop().await;
-    tests::commands::append_copy(&*cut.store, &log[1..end]).await;
-    let cut = cut.reopen().await;
-    cut.handler.drain_reactors().await.unwrap();
-    let cut = cut.reopen().await;
-    cut.handler.drain_reactors().await.unwrap();
+    let cut = Desk::over_twice(&log[..end]).await;
     assert_eq!(cut.count("case-opened.v1").await, 1);
     assert_eq!(cut.count("report-joined.v2").await, 1);
     let status = cut.handler.reactors();

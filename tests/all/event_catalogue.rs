@@ -145,10 +145,17 @@ fn every_free_text_is_personal_or_known_not_to_be() {
     let personal: Vec<&str> = personal.map(|(at, _)| at.as_str()).collect();
     let expected = [
         "act-event-skipped.v1 text",
+        "appeal-decided.v1 text",
         "case-decided.v1 facts",
         "case-decided.v1 text",
         "case-escalated.v1 text",
         "case-noted.v1 text",
+        "case-reopened.v1 text",
+        "cases-decided.v1 facts",
+        "cases-decided.v1 text",
+        "cases-reversed.v1 text",
+        "decision-appealed.v1 text",
+        "decision-reversed.v1 text",
         "member-restricted.v1 text",
         "member-suspended.v1 text",
         "message-sent.v1 text",

@@ -150,6 +150,9 @@ async fn at_rest_and_of_a_running_service_the_same_is_printed() {
             "not --as-of",
         ),
         (&["member", "a b"], "an id is 1 to 128"),
+        (&["disclosures", "a b"], "an id is 1 to 128"),
+        (&["disclosures", "ann", "--as-of", "1"], "no --as-of"),
+        (&["disclosures", "ann", "--to", "1"], "for audit diff"),
         (&["member", "ann", "--purpose", "No Code"], "a purpose is"),
         (&["stranger", "ann"], "stranger"),
     ] {
@@ -167,7 +170,23 @@ async fn at_rest_and_of_a_running_service_the_same_is_printed() {
         &member,
     ]);
     fails(&refused, 1, "forbidden");
+    let nobody = ["disclosures", "zoe"];
+    fails(&remote(&nobody), 1, "not_found");
+    fails(&at_rest(&nobody), 1, "zoe was not known");
+    // The ledger has every look at ann, and the one at itself for whoever reads it next.
+    let told = remote(&["disclosures", "ann", "--purpose", "oversight"]);
+    let told = told.done().json();
     assert!(server.stop().success());
+    let here = on(&served, &["audit", "disclosures", "ann"]).done().json();
+    let (told, here) = (&told["disclosures"], &here["disclosures"]);
+    let mut here = here.as_array().expect("looks").clone();
+    let last = here.remove(0);
+    assert_eq!(
+        (&last["looked"], &last["purpose"], &last["by"]),
+        (&json!("disclosures"), &json!("oversight"), &json!("ada"))
+    );
+    assert!(here.len() > 5, "{here:?}");
+    assert_eq!(told, &Value::from(here));
 }
 
 #[test]

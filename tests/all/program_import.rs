@@ -16,7 +16,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 
 /// What the rules make of the workload, counted from the files.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Totals {
+pub(crate) struct Totals {
     members: u64,
     messages: u64,
     delivered_to_inbox: u64,
@@ -30,8 +30,27 @@ struct Totals {
     cases: u64,
 }
 
-/// Sends every message by the rules of sending, for adults without follows whose audience is `everyone`.
+/// A report that the workload has: of a member, by another, at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reported {
+    /// The message that is reported, by its place in the file.
+    pub(crate) message: usize,
+    /// Who wrote it.
+    pub(crate) member: u32,
+    /// Who reports it.
+    pub(crate) by: u32,
+    /// When, in Unix seconds.
+    pub(crate) at_seconds: i64,
+}
+
+/// What the rules make of the workload.
 fn count() -> Totals {
+    counted().0
+}
+
+/// Sends every message by the rules of sending, for adults without follows whose audience is `everyone`; and the reports,
+/// in the order of the messages.
+pub(crate) fn counted() -> (Totals, Vec<Reported>) {
     let messages = std::fs::read_to_string(college::messages()).expect("messages");
     let texts = std::fs::read_to_string(college::texts()).expect("texts");
     let spam: Vec<bool> = texts
@@ -115,13 +134,27 @@ fn count() -> Totals {
         totals.waiting_in_requests += 1;
     }
     // Each request never answered is reported once if it holds a spam text: one case for each.
-    totals.reports = waiting
+    let unanswered = waiting
         .iter()
-        .filter(|(direction, _)| !accepted.contains(*direction))
-        .filter(|(_, request)| request.iter().any(|index| spam[index % spam.len()]))
-        .count() as u64;
+        .filter(|(direction, _)| !accepted.contains(*direction));
+    let first_spam = |request: &Vec<usize>| {
+        let mut request = request.iter().copied();
+        request.find(|index| spam[index % spam.len()])
+    };
+    let mut reports: Vec<Reported> = unanswered
+        .filter_map(|(direction, request)| {
+            first_spam(request).map(|message| Reported {
+                message,
+                member: direction.0,
+                by: direction.1,
+                at_seconds: rows[message].2,
+            })
+        })
+        .collect();
+    reports.sort_unstable_by_key(|report| report.message);
+    totals.reports = reports.len() as u64;
     totals.cases = totals.reports;
-    totals
+    (totals, reports)
 }
 
 /// The lines of the workload, as the program prints them.
@@ -167,8 +200,8 @@ fn digest(events: &[Value]) -> [u8; 32] {
 }
 
 /// One import of the whole workload, for the tests that compare with it: summary, digest and events by type.
-struct Whole {
-    data: tempfile::TempDir,
+pub(crate) struct Whole {
+    pub(crate) data: tempfile::TempDir,
     file: std::path::PathBuf,
     took: std::time::Duration,
     summary: Value,
@@ -178,7 +211,7 @@ struct Whole {
     methods: BTreeMap<String, u64>,
 }
 
-fn whole() -> &'static Whole {
+pub(crate) fn whole() -> &'static Whole {
     static WHOLE: OnceLock<Whole> = OnceLock::new();
     WHOLE.get_or_init(|| {
         let data = tempfile::tempdir().expect("a folder");
@@ -334,7 +367,7 @@ fn killed_at_any_moment_and_run_again_it_ends_the_same_event_for_event() {
 }
 
 /// Copies a folder of plain files and folders.
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");

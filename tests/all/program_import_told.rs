@@ -212,7 +212,7 @@ fn a_line_that_cannot_be_read_is_told_by_its_field_in_words_of_the_interface() {
         ),
         (
             format!(r#"{{"id": "c1", "at": "{AT}", "command": "Vanish", "member": "ann"}}"#),
-            "`ReinstateMember`, `ClaimCase`, `ReleaseCase`, `NoteOnCase`, `EscalateCase`, `DecideCase`, `ChangePolicy`.",
+            "`ReinstateMember`, `ClaimCase`, `ReleaseCase`, `NoteOnCase`, `EscalateCase`, `DecideCase`, `AppealDecision`, `DecideAppeal`, `ReverseDecision`, `DecideCases`, `ReverseCases`, `ReopenCase`, `LimitReports`, `LiftReportLimit`, `ChangePolicy`.",
         ),
         (
             r#"{"id": "c1", "at": "yesterday", "command": "AcceptRequest"}"#.to_owned(),

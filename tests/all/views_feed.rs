@@ -93,6 +93,9 @@ impl Growing {
             let reports: &mut String = answers.entry(told).or_default();
             let _ = write!(reports, "{item:?}");
         }
+        let decisions = all(async |page| reads.my_decisions(member, &page).await).await;
+        let decisions = format!("{:?}", decisions.unwrap());
+        answers.insert((Changed::Decisions, None), decisions);
         if let Ok(known) = reads.member(member).await {
             let setting = known.value.dm_setting;
             answers.insert((Changed::DmSetting, None), format!("{setting:?}"));

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::counted::Counted;
+use crate::front::Fronted;
 
 /// A service that listens.
 pub struct Door {
@@ -42,7 +43,7 @@ pub struct Door {
     /// Its write side.
     pub commands: CommandHandler,
     /// What the interface reads of the log by itself; views and the write side read it on their own.
-    pub read: Arc<Counted>,
+    pub read: Arc<Fronted<Counted>>,
     shutdown: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     dir: Arc<TempDir>,

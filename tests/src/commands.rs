@@ -148,6 +148,24 @@ impl Desk {
         self.reopen_with(|_| {}).await
     }
 
+    /// A write side over a log that ends like this one, as a kill left it: opened, and its reactors at the end.
+    pub async fn over(log: &[RecordedEvent]) -> Self {
+        let desk = Self::open().await;
+        desk.handler.stop().await;
+        // The first event is the policy, which every new log has.
+        append_copy(&*desk.store, &log[1..]).await;
+        let desk = desk.reopen().await;
+        desk.handler.drain_reactors().await.unwrap();
+        desk
+    }
+
+    /// The same, and once more, with what the reactors of the first time wrote.
+    pub async fn over_twice(log: &[RecordedEvent]) -> Self {
+        let desk = Self::over(log).await.reopen().await;
+        desk.handler.drain_reactors().await.unwrap();
+        desk
+    }
+
     /// Stops in order and opens again, the store with options changed.
     pub async fn reopen_over(mut self, change: impl FnOnce(&mut event_store::Options)) -> Self {
         change(&mut self.store_options);

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
-use event_store::{
-    Append, AppendError, Direction, EventStore, Grade, LogId, OutcomeUnknown, Position, ReadError,
-    RecordedEvent, StreamFrom, StreamHead, StreamName, Subscription, Ticket,
-};
-use tokio::sync::watch;
+use event_store::{EventStore, RecordedEvent};
 
-/// A store, counted.
+use crate::front::{Front, Fronted};
+
+/// What was read of a store.
+#[derive(Default)]
 pub struct Counted {
-    store: Arc<dyn EventStore>,
     readings: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
@@ -20,13 +17,8 @@ pub struct Counted {
 
 impl Counted {
     /// Counts this one.
-    pub fn over(store: Arc<dyn EventStore>) -> Arc<Self> {
-        Arc::new(Self {
-            store,
-            readings: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        })
+    pub fn over(store: Arc<dyn EventStore>) -> Arc<Fronted<Self>> {
+        Fronted::over(store, Self::default())
     }
 
     /// How often events were read.
@@ -48,89 +40,15 @@ impl Counted {
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::SeqCst)
     }
+}
 
-    fn count(
-        &self,
-        read: Result<Vec<RecordedEvent>, ReadError>,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
+impl Front for Counted {
+    fn after_reading(&self, read: &[RecordedEvent]) {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        for event in read.iter().flatten() {
+        for event in read {
             self.events.fetch_add(1, Ordering::SeqCst);
             let bytes = event.bytes().len() as u64;
             self.bytes.fetch_add(bytes, Ordering::SeqCst);
         }
-        read
-    }
-}
-
-#[async_trait]
-impl EventStore for Counted {
-    fn log_id(&self) -> LogId {
-        self.store.log_id()
-    }
-
-    fn grade(&self) -> Grade {
-        self.store.grade()
-    }
-
-    fn schema_level(&self) -> u32 {
-        self.store.schema_level()
-    }
-
-    async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
-        self.store.append(append).await
-    }
-
-    async fn append_alone(&self, append: Append) -> Result<Ticket, AppendError> {
-        self.store.append_alone(append).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamName,
-        from: StreamFrom,
-        direction: Direction,
-        max: usize,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        self.count(self.store.read_stream(stream, from, direction, max).await)
-    }
-
-    async fn read_one(
-        &self,
-        stream: &StreamName,
-        version: u64,
-    ) -> Result<Option<RecordedEvent>, ReadError> {
-        let read = self.store.read_one(stream, version).await;
-        let read = self.count(read.map(|event| event.into_iter().collect()));
-        Ok(read?.pop())
-    }
-
-    async fn read_all(
-        &self,
-        after: Position,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<RecordedEvent>, ReadError> {
-        self.count(self.store.read_all(after, max_events, max_bytes).await)
-    }
-
-    async fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError> {
-        self.store.head(stream).await
-    }
-
-    fn durable_position(&self) -> Position {
-        self.store.durable_position()
-    }
-
-    fn durable_changes(&self) -> watch::Receiver<Position> {
-        self.store.durable_changes()
-    }
-
-    async fn wait_durable(&self, position: Position) -> Result<(), OutcomeUnknown> {
-        self.store.wait_durable(position).await
-    }
-
-    async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError> {
-        self.store.subscribe(after).await
     }
 }

@@ -9,10 +9,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use commands::{Answer, CommandError, CommandHandler, Mode, Options, Outcome, Pending};
-use domain::case::Category;
+use commands::{
+    Answer, Command, CommandError, CommandHandler, Envelope, Look, Mode, Options, Outcome, Pending,
+};
+use domain::act::Looked;
+use domain::case::{Action, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CommandId, MemberId, ReasonCode};
+use domain::ids::{CaseId, CommandId, ConversationId, MemberId, ReasonCode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::{DAY_MS, Timestamp};
@@ -115,6 +118,11 @@ impl Writing {
                 };
                 self.submit(&line, &mut pending).await;
             }
+            if messages % 997 == 500 {
+                let (_, member) = pair(&workload.contacts[messages]);
+                self.look(&format!("look-{messages}"), line.at.0, member)
+                    .await;
+            }
             messages += 1;
             if messages.is_multiple_of(TOLD_EVERY) {
                 settle(&mut pending, 0).await;
@@ -156,6 +164,30 @@ impl Writing {
         }
     }
 
+    /// An auditor looks at a member's inbox.
+    async fn look(&self, name: &str, at: Timestamp, member: MemberId) {
+        let look = Look {
+            looked: Looked::Inbox,
+            purpose: ReasonCode::new("audit").unwrap(),
+            member,
+            other: None,
+            conversation: None,
+            case: None,
+            shown: None,
+            from: None,
+            as_of: None,
+        };
+        let envelope = Envelope {
+            actor: MemberId::new("auditor").unwrap(),
+            command_id: CommandId::new(name).unwrap(),
+            id_given: true,
+            at: Some(at),
+            command: Command::DiscloseToAuditor { look },
+        };
+        let decided = self.handler.submit(envelope).await.unwrap();
+        decided.durable().await.unwrap();
+    }
+
     /// Submits a line; the number of the message that it sent.
     async fn submit(&self, line: &Line, pending: &mut VecDeque<Pending>) -> Option<u64> {
         let decided = match self.handler.submit(line.envelope()).await {
@@ -186,16 +218,18 @@ async fn settle(pending: &mut VecDeque<Pending>, left: usize) {
     }
 }
 
+/// Who wrote a message, and to whom.
+fn pair(contact: &Contact) -> (MemberId, MemberId) {
+    (member(contact.from), member(contact.to))
+}
+
 /// What else happens after a message, each under a name of its own. `number` is the message's, if it was sent.
 fn besides(
     contacts: &[Contact],
     message: usize,
     number: Option<u64>,
 ) -> Vec<(&'static str, LineCommand)> {
-    let of = |message: usize| {
-        let Contact { from, to, .. } = contacts[message];
-        (member(from), member(to))
-    };
+    let of = |message: usize| pair(&contacts[message]);
     let earlier = |back: usize| message.checked_sub(back).map(of);
     let (from, to) = of(message);
     let (by, with) = (to.clone(), from.clone());
@@ -260,7 +294,16 @@ fn besides(
             };
             ("report-too", report)
         })),
+        20 => acts.extend(earlier(1).map(|(from, to)| {
+            let (member, case) = (moderator(), case_of(&from, &to));
+            ("claim", LineCommand::ClaimCase { member, case })
+        })),
         21 => acts.push(("mute", LineCommand::MuteConversation { member: by, with })),
+        22 => acts.extend(earlier(3).map(|(from, to)| {
+            let at = Timestamp(contacts[message].at_seconds * 1_000);
+            let case = case_of(&from, &to);
+            ("decide", decide(case, message / 29, at))
+        })),
         23 => acts.push(("move", LineCommand::MoveToRequests { member: by, with })),
         25 => {
             let (kind, other) = (RelationshipKind::Follow, with);
@@ -295,6 +338,33 @@ fn besides(
 
 fn moderator() -> MemberId {
     MemberId::new("moderator").unwrap()
+}
+
+/// The file on who wrote, in the conversation of the two.
+fn case_of(from: &MemberId, to: &MemberId) -> CaseId {
+    CaseId::of(ConversationId::of(from, to), from)
+}
+
+/// One action after the other.
+fn decide(case: CaseId, turn: usize, at: Timestamp) -> LineCommand {
+    let actions = [
+        Action::Nothing,
+        Action::Warn,
+        Action::Limit,
+        Action::Suspend,
+    ];
+    let action = actions[turn % actions.len()];
+    let ends = matches!(action, Action::Limit | Action::Suspend);
+    LineCommand::DecideCase {
+        member: moderator(),
+        case,
+        action,
+        until: ends.then_some(At(Timestamp(at.0 + 2 * DAY_MS))),
+        messages: Vec::new(),
+        reason: ReasonCode::new("scam").unwrap(),
+        text: "You were reported.".to_owned(),
+        facts: "One message.".to_owned(),
+    }
 }
 
 fn suspend(other: MemberId, until: Option<Timestamp>) -> LineCommand {

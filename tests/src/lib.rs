@@ -10,18 +10,24 @@
 )]
 
 pub mod api;
+pub mod browser;
 pub mod buggy;
 pub mod college;
 pub mod commands;
 pub mod counted;
+pub mod desk;
 pub mod eventful;
+pub mod front;
+pub mod halting;
 pub mod json_schema;
 pub mod killed;
 pub mod kurrent;
 pub mod mistaken;
+pub mod pages;
 pub mod program;
 pub mod raised;
 pub mod rival;
 pub mod sse;
 pub mod store;
+pub mod trial;
 pub mod views;

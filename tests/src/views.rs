@@ -28,6 +28,7 @@ pub mod acts;
 mod cases;
 mod log;
 pub mod model;
+pub use cases::decision_of;
 pub use log::Log;
 
 /// The id of such a world's log.
@@ -513,6 +514,7 @@ impl World {
             | conversation::Event::MemberBlocked(_)
             | conversation::Event::MemberUnblocked(_)
             | conversation::Event::MessagesRemoved(_)
+            | conversation::Event::MessagesRestored(_)
             | conversation::Event::RelationshipRecorded(_) => return,
         };
         let facts = MessageFacts {

@@ -104,9 +104,19 @@ codes! {
     NotClaimed, "not_claimed", CONFLICT, "The caller does not hold the case",
         "The case was not claimed, the claim has lapsed or another moderator holds it. Claim the case first.";
     SameModerator, "same_moderator", CONFLICT, "Another moderator has to do this",
-        "The caller escalated the case, so that another moderator takes it.";
+        "The caller escalated the case, so that another moderator takes it; or made the decision whose appeal is to be decided.";
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
-        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again.";
+        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
+    OwnCase, "own_case", CONFLICT, "It concerns the caller",
+        "Nobody judges or reads what concerns themself, as the reported member or as the one who reported, or lifts what holds for themself. Leave it to another moderator.";
+    AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",
+        "A decision is appealed once; `GET /v1/me/decisions` tells what came of it.";
+    AppealWindowOver, "appeal_window_over", CONFLICT, "The decision can be appealed no more",
+        "A decision can be appealed until `appealable_until`, which has passed.";
+    AlreadyReversed, "already_reversed", CONFLICT, "The decision was reversed",
+        "What it changed was taken back: there is nothing left to appeal.";
+    NotAppealed, "not_appealed", CONFLICT, "No appeal waits",
+        "The member has not appealed, or the appeal was decided. The case's `decisions` tell which.";
     ViewBusy, "view_busy", CONFLICT, "A view is being verified or made anew",
         "One view at a time; `GET /v1/views` tells which, and how far it is. Nothing was begun. Ask again when it has ended.";
     NoPreviousView, "no_previous_view", CONFLICT, "The view keeps no earlier file",
@@ -129,12 +139,16 @@ codes! {
         "`up_to` is above the last message that the caller can see. Give the number of a message that was shown.";
     InvalidMember, "invalid_member", UNPROCESSABLE_ENTITY, "The member cannot be the one meant",
         "The same member is named twice, or registered before it happened. With status 400: what the path names cannot be a member's id, which is 1-128 characters of `A-Z a-z 0-9 . _ : -`.";
+    InvalidReportLimit, "invalid_report_limit", UNPROCESSABLE_ENTITY, "The limit cannot be set as it is",
+        "Its end is not after now, or `per_day` is above 1,000; `errors` names the field.";
     InvalidSuspension, "invalid_suspension", UNPROCESSABLE_ENTITY, "The suspension cannot be as it is",
         "It is over before it begins, or its text is too long; `errors` names the field.";
     InvalidNote, "invalid_note", UNPROCESSABLE_ENTITY, "The note cannot be as it is",
         "It says nothing or is too long; `errors` names the limit.";
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "The decision cannot be as it is",
         "It needs a text for the member and the facts relied on where it does something, an end where its action has one, and no end where it has none; `errors` names the field.";
+    InvalidAppeal, "invalid_appeal", UNPROCESSABLE_ENTITY, "The appeal cannot be as it is",
+        "It says nothing or is too long; `errors` names the limit.";
     InvalidPolicy, "invalid_policy", UNPROCESSABLE_ENTITY, "The policy has a value that none may have",
         "`errors` names the field, and the least and the most that it may be. Nothing was changed.";
     AuditTooLarge, "audit_too_large", UNPROCESSABLE_ENTITY, "The answer depends on too much",

@@ -79,10 +79,17 @@ fn refused(rejection: &Rejection) -> ApiError {
         Refused::AlreadyClaimed => Code::AlreadyClaimed,
         Refused::NotClaimed => Code::NotClaimed,
         Refused::SameModerator => Code::SameModerator,
+        Refused::InvalidReportLimit => Code::InvalidReportLimit,
         Refused::InvalidNote => Code::InvalidNote,
         Refused::AlreadyDecided => Code::AlreadyDecided,
         Refused::InvalidDecision => Code::InvalidDecision,
-        Refused::SlotNeeded | Refused::CountNeeded => {
+        Refused::OwnCase => Code::OwnCase,
+        Refused::AlreadyAppealed => Code::AlreadyAppealed,
+        Refused::AppealWindowOver => Code::AppealWindowOver,
+        Refused::AlreadyReversed => Code::AlreadyReversed,
+        Refused::NotAppealed => Code::NotAppealed,
+        Refused::InvalidAppeal => Code::InvalidAppeal,
+        Refused::SlotNeeded | Refused::CountNeeded | Refused::MovedOn => {
             return ApiError::with_detail(
                 Code::Internal,
                 "a refusal of the write side's own left it",
@@ -168,6 +175,8 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
     if let Some((least, most)) = rejection.range() {
         let message = if field == "messages" {
             format!("It names fewer than {least} or more than {most} messages.")
+        } else if field == "cases" {
+            format!("It names fewer than {least} or more than {most} cases, or one of them twice.")
         } else {
             format!("It may be from {least} to {most}.")
         };
@@ -206,9 +215,16 @@ fn of_field(code: Code, field: &str, rejection: &Rejection) -> (FieldCode, Strin
             FieldCode::Unfit,
             "It is not after the suspension begins. Give a later time, or none for good.",
         ),
+        (Code::InvalidReportLimit, _) => {
+            (FieldCode::Unfit, "It is not after now. Give a later time.")
+        }
         (Code::InvalidDecision, "messages") => (
             FieldCode::Unfit,
             "It names a message that nobody reported in this case. Only reported messages can be removed.",
+        ),
+        (Code::InvalidDecision, "action") => (
+            FieldCode::Unfit,
+            "Messages are removed by a decision on their own case. Give another action, or decide the cases one by one.",
         ),
         (Code::InvalidDecision, _) => (
             FieldCode::Unfit,
@@ -294,6 +310,12 @@ impl From<QueryError> for ApiError {
                 "cursor",
                 FieldCode::Malformed,
                 "It is not a cursor of this list; give `next_cursor` of the page before as it was, with the same filter and order.",
+            ),
+            QueryError::TooWide => ApiError::at_field(
+                Code::InvalidQuery,
+                "to",
+                FieldCode::OutOfRange,
+                "A report is over at most 366 days, `from` and `to` included, and adds up at most 200,000 counts; ask for fewer days.",
             ),
             QueryError::OtherLog => Code::OtherLog.into(),
             QueryError::Unavailable { view, .. } => ApiError::with_detail(

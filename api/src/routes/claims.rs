@@ -35,7 +35,7 @@ struct Held {
 
 /// Takes a case, or takes it for longer.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/claim", tag = "moderator", params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Held), (status = 409, description = "`already_claimed`, `same_moderator`", body = Problem)))]
+    responses((status = 200, body = Held), (status = 409, description = "`already_claimed`, `already_decided`, `same_moderator`, `own_case`", body = Problem)))]
 async fn claim(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
@@ -132,7 +132,7 @@ async fn reach(
 
 /// Carries out an act on a case. The queue shows a case from its report on, whose own stream a reactor brings it to:
 /// the act is decided once that was done, so that it is decided on the case as it is shown.
-pub(super) async fn act(
+pub(crate) async fn act(
     shared: &State,
     acting: &Acting<AsModerator>,
     command: Command,

@@ -4,7 +4,7 @@
 //! shows what it did.
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command};
+use commands::{Answer, Command, Outcome};
 use domain::case::Ruling;
 use domain::ids::ReasonCode;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,20 @@ struct DecisionMade {
     position: ShownPosition,
 }
 
+/// Waits until what was decided or taken back is carried out, and says up to where.
+pub(crate) async fn carried_out(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    outcome: &Outcome,
+) -> Result<ShownPosition, ApiError> {
+    let carried_out = shared.commands.carried_out(outcome.position);
+    match tokio::time::timeout(shared.options.view_wait, carried_out).await {
+        Ok(reached) => Ok(acting.caller.shows(shared, reached?)),
+        // It is decided; repeated with the same key it is answered once it is carried out.
+        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
+    }
+}
+
 /// Decides a case.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/decision", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = NewDecision,
@@ -89,13 +103,7 @@ async fn decide(
             "a decision without an id",
         ));
     };
-    let carried_out = shared.commands.carried_out(outcome.position);
-    let reached = match tokio::time::timeout(shared.options.view_wait, carried_out).await {
-        Ok(reached) => reached?,
-        // It is decided; repeated with the same key it is answered once it is carried out.
-        Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
-    };
-    let position = acting.caller.shows(&shared, reached);
+    let position = carried_out(&shared, &acting, &outcome).await?;
     let body = DecisionMade {
         decision_id: decision.to_string(),
         position: position.clone(),

@@ -6,11 +6,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
+mod acts;
+pub(crate) mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;
-mod claims;
+mod case_appeals;
+pub(crate) mod claims;
 mod conversations;
-mod decisions;
+pub(crate) mod decisions;
 pub(crate) mod dm_setting;
 mod events;
 mod feed;
@@ -19,14 +22,19 @@ pub(crate) mod inbox;
 mod letters;
 mod members;
 pub(crate) mod messages;
-mod moderation;
+pub(crate) mod moderation;
 mod own_views;
 mod policy;
+mod queue_counts;
 mod relationships;
+mod reopenings;
+mod report_limits;
 mod reports;
 pub(crate) mod requests;
+mod statements;
 mod store;
 mod suspensions;
+mod transparency;
 pub(crate) mod unread;
 mod views;
 
@@ -48,7 +56,14 @@ pub(crate) fn all() -> OpenApiRouter<State> {
         .merge(moderation::router())
         .merge(claims::router())
         .merge(decisions::router())
+        .merge(reopenings::router())
+        .merge(acts::router())
+        .merge(queue_counts::router())
+        .merge(appeals::router())
+        .merge(statements::router())
         .merge(suspensions::router())
+        .merge(transparency::router())
+        .merge(report_limits::router())
         .merge(audit::router())
         .merge(events::router())
         .merge(views::router())

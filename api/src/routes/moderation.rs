@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use axum::extract::State as Extract;
 use commands::Command;
 use domain::case::{PriorityInputs, ShownMessages};
-use domain::ids::{MemberId, ReasonCode};
+use domain::ids::{CaseId, MemberId, ReasonCode};
 use projections::{
-    Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState, MemberHistory, QueueFilter,
-    QueueItem, QueueSort, ViewName,
+    Answer as ViewAnswer, Case, CaseDecision, CaseMessage, CaseNote, CaseReport, CaseState,
+    QueueFilter, QueueItem, QueueSort, ViewName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,8 +24,12 @@ use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
+use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
 use crate::time;
 use crate::words::{Action, Category};
+
+mod history;
+use history::History;
 
 const VIEW: ViewName = ViewName::ModerationQueue;
 
@@ -35,11 +39,20 @@ pub(crate) fn router() -> OpenApiRouter<State> {
         .routes(routes!(case))
 }
 
+/// The word for cases with an appeal that waits, beside those of the states.
+const APPEALED: &str = "appealed";
+
+fn words_of_states() -> impl Iterator<Item = &'static str> {
+    let states = CaseState::ALL.iter().map(|state| state.as_str());
+    states.chain([APPEALED])
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// `open`, `claimed`, `decided` or `closed`; all but closed ones when absent.
+    /// `open`, `claimed`, `decided` or `closed`; `appealed`: with an appeal that waits, whatever else. When absent what waits:
+    /// open, claimed or appealed; of one member all but closed ones.
     state: Option<String>,
     /// With a report of this category.
     category: Option<Category>,
@@ -47,6 +60,10 @@ struct Asked {
     member: Option<String>,
     /// Held by this moderator.
     claimed_by: Option<String>,
+    /// Opened before this time, RFC 3339.
+    opened_before: Option<String>,
+    /// Opened at this time or later, RFC 3339.
+    opened_after: Option<String>,
     /// `priority` (when absent), `oldest` or `newest`.
     sort: Option<String>,
     /// 1-200, 50 when absent.
@@ -60,14 +77,14 @@ struct Asked {
 
 impl Asked {
     fn filter(&self) -> Result<QueueFilter, ApiError> {
+        let appealed = self.state.as_deref() == Some(APPEALED);
         let state = match self.state.as_deref() {
-            Some(word) => {
+            Some(word) if !appealed => {
                 let state = CaseState::ALL
                     .into_iter()
                     .find(|state| state.as_str() == word);
                 Some(state.ok_or_else(|| {
-                    let words: Vec<&str> =
-                        CaseState::ALL.iter().map(|state| state.as_str()).collect();
+                    let words: Vec<&str> = words_of_states().collect();
                     ApiError::at_field(
                         Code::InvalidQuery,
                         "state",
@@ -76,7 +93,7 @@ impl Asked {
                     )
                 })?)
             }
-            None => None,
+            Some(_) | None => None,
         };
         let id = |field: &'static str, id: &Option<String>| {
             let Some(id) = id else { return Ok(None) };
@@ -88,6 +105,13 @@ impl Asked {
         };
         let member = id("member", &self.member)?;
         let claimed_by = id("claimed_by", &self.claimed_by)?;
+        let time = |field: &'static str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| query::time(Code::InvalidQuery, field, text))
+                .transpose()
+        };
+        let opened_before = time("opened_before", &self.opened_before)?;
+        let opened_after = time("opened_after", &self.opened_after)?;
         let sort = match self.sort.as_deref() {
             None | Some("priority") => QueueSort::Priority,
             Some("oldest") => QueueSort::Oldest,
@@ -104,9 +128,12 @@ impl Asked {
         let category = self.category.map(Into::into);
         Ok(QueueFilter {
             state,
+            appealed,
             category,
             member,
             claimed_by,
+            opened_before,
+            opened_after,
             sort,
         })
     }
@@ -140,6 +167,11 @@ struct QueuedCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
+    /// When the member made the appeal that has waited longest; null where none waits.
+    #[schema(format = DateTime)]
+    appealed_at: Option<String>,
 }
 
 /// What a case's place in the queue follows from.
@@ -147,6 +179,7 @@ struct QueuedCase {
 struct PriorityFrom {
     /// Of the worst category, 0 to 5.
     severity: u8,
+    /// Different members who reported this member, as of the member's last report while the case waited; 250 at most.
     reporters: u32,
     /// Earlier cases of the member that were upheld.
     upheld: u32,
@@ -181,6 +214,8 @@ impl From<QueueItem> for QueuedCase {
             claimed_by: item.claimed_by.map(|id| id.to_string()),
             claimed_until: item.claimed_until.map(|at| time::format(at.as_millis())),
             escalated_by: item.escalated_by.map(|id| id.to_string()),
+            revision: item.revision,
+            appealed_at: item.appealed_at.map(|at| time::format(at.as_millis())),
         }
     }
 }
@@ -243,6 +278,8 @@ pub(crate) struct ShownCase {
     claimed_until: Option<String>,
     /// Who left it to another moderator.
     escalated_by: Option<String>,
+    /// How often what is to be decided changed; a decision on many cases names it, so that it decides what was seen.
+    revision: u64,
     /// What moderators wrote down, oldest first; of more than 100 the newest.
     notes: Vec<Note>,
     /// Oldest first; of more than 100 the newest.
@@ -255,7 +292,7 @@ pub(crate) struct ShownCase {
     history: Vec<History>,
 }
 
-/// What a moderator wrote down about a case, or said as they left it to another.
+/// What a moderator wrote down about a case, or said as they left it to another or opened it again.
 #[derive(Debug, Serialize, ToSchema)]
 struct Note {
     by: String,
@@ -294,9 +331,14 @@ struct ShownDecision {
     facts: String,
     #[schema(format = DateTime)]
     decided_at: String,
-    /// The last moment at which the member can appeal; null where there is nothing to appeal.
+    /// From when on the member can appeal no more; null where there is nothing to appeal.
     #[schema(format = DateTime)]
     appealable_until: Option<String>,
+    /// The act on many cases that it is part of; null where it stands by itself.
+    #[schema(format = Uuid)]
+    act_id: Option<String>,
+    appeal: Option<ShownAppeal>,
+    reversal: Option<ShownReversal>,
 }
 
 impl From<CaseDecision> for ShownDecision {
@@ -313,6 +355,9 @@ impl From<CaseDecision> for ShownDecision {
             facts: decision.facts,
             decided_at: time(decision.decided_at),
             appealable_until: decision.appealable_until.map(time),
+            act_id: decision.act.map(|act| act.to_string()),
+            appeal: decision.appeal.map(Into::into),
+            reversal: decision.reversal.map(Into::into),
         }
     }
 }
@@ -327,7 +372,7 @@ struct ShownReport {
     comment: String,
     #[schema(format = DateTime)]
     reported_at: String,
-    /// It was over the reporter's daily limit.
+    /// It was over the reporter's daily limit, everybody's or one that a moderator set: it moves no queue.
     over_limit: bool,
     /// The reported messages as they were sent.
     evidence: Vec<ReportedMessage>,
@@ -358,20 +403,6 @@ struct ContextMessage {
     removed_at: Option<String>,
     /// It is one of the reported ones.
     reported: bool,
-}
-
-/// What moderators know of a member.
-#[derive(Debug, Serialize, ToSchema)]
-struct History {
-    member: String,
-    #[schema(format = DateTime)]
-    registered_at: Option<String>,
-    reports_made: u64,
-    reports_received: u64,
-    cases: u64,
-    cases_upheld: u64,
-    suspensions: u64,
-    suspended: bool,
 }
 
 impl From<CaseReport> for ShownReport {
@@ -410,21 +441,6 @@ impl From<CaseMessage> for ContextMessage {
     }
 }
 
-impl From<MemberHistory> for History {
-    fn from(history: MemberHistory) -> Self {
-        History {
-            member: history.member.to_string(),
-            registered_at: history.registered_at.map(|at| time::format(at.as_millis())),
-            reports_made: history.reports_made,
-            reports_received: history.reports_received,
-            cases: history.cases,
-            cases_upheld: history.cases_upheld,
-            suspensions: history.suspensions,
-            suspended: history.suspended,
-        }
-    }
-}
-
 impl From<Case> for ShownCase {
     fn from(case: Case) -> Self {
         let summary = QueuedCase::from(case.summary);
@@ -441,6 +457,7 @@ impl From<Case> for ShownCase {
             claimed_by: summary.claimed_by,
             claimed_until: summary.claimed_until,
             escalated_by: summary.escalated_by,
+            revision: summary.revision,
             notes: case.notes.into_iter().map(Note::from).collect(),
             decisions: case
                 .decisions
@@ -475,10 +492,24 @@ async fn case(
                 "It has to be 1-64 characters of `a-z 0-9 _`; `review` when it is absent.",
             )
         })?;
-    let case = query::case(&id);
-    shared
-        .reached(&acting.caller, VIEW, reading.min_position.as_deref())
-        .await?;
+    let min_position = reading.min_position.as_deref();
+    let answer = opened(&shared, &acting, query::case(&id), purpose, min_position).await?;
+    Ok(shared.standing_at(
+        &acting.caller,
+        answer.position,
+        ShownCase::from(answer.value),
+    ))
+}
+
+/// A case that is about to be shown; that it is shown, and why, is recorded by then.
+pub(crate) async fn opened(
+    shared: &State,
+    acting: &Acting<AsModerator>,
+    case: CaseId,
+    purpose: ReasonCode,
+    min_position: Option<&str>,
+) -> Result<ViewAnswer<Case>, ApiError> {
+    shared.reached(&acting.caller, VIEW, min_position).await?;
     let answer = shared.reads.case(case).await?;
     let shown = shown_messages(&answer.value);
     let command = Command::DiscloseCase {
@@ -486,12 +517,8 @@ async fn case(
         purpose,
         shown,
     };
-    disclose(&shared, &acting, command).await?;
-    Ok(shared.standing_at(
-        &acting.caller,
-        answer.position,
-        ShownCase::from(answer.value),
-    ))
+    disclose(shared, acting, command).await?;
+    Ok(answer)
 }
 
 /// The messages that a case shows, each once: those of its reports, and those around them.
@@ -507,9 +534,9 @@ pub(crate) fn shown_messages(case: &Case) -> ShownMessages {
 
 /// Records that the case is about to be shown. The view shows a case from its first report on; its own stream begins a
 /// moment later, by the reactor, which is waited for.
-pub(crate) async fn disclose<A>(
+async fn disclose(
     shared: &State,
-    acting: &Acting<A>,
+    acting: &Acting<AsModerator>,
     command: Command,
 ) -> Result<(), ApiError> {
     match shared.carry_out(acting, command.clone()).await {

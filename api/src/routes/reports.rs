@@ -198,10 +198,11 @@ struct OwnReport {
     comment: String,
     #[schema(format = DateTime)]
     reported_at: String,
-    /// `open` or `decided`.
+    /// `open` or `decided`; a reversal that is not an appeal's makes it `open` again.
     state: &'static str,
-    /// What came of it, as far as it concerns the reporter.
-    outcome: Option<String>,
+    /// What came of it, as far as it concerns the reporter: `acted_on`, `not_acted_on`, or `reversed`, where what had been
+    /// decided was taken back; null before a decision.
+    outcome: Option<&'static str>,
 }
 
 impl From<ReportItem> for OwnReport {
@@ -215,7 +216,7 @@ impl From<ReportItem> for OwnReport {
             comment: item.comment,
             reported_at: time::format(item.reported_at.as_millis()),
             state: item.state.as_str(),
-            outcome: item.outcome,
+            outcome: item.outcome.map(projections::ReportOutcome::as_str),
         }
     }
 }

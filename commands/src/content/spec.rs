@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::act::Looked;
-use domain::case::{Action, Category};
+use domain::act::{Looked, SeenCase};
+use domain::case::{Action, AppealOutcome, Category};
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
-use domain::ids::{CaseId, ConversationId, ReasonCode, ViewId, causation_id};
+use domain::ids::{ActId, CaseId, ConversationId, DecisionId, ReasonCode, ViewId, causation_id};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use domain::time::Timestamp;
@@ -23,6 +23,15 @@ fn samples() -> Vec<Command> {
     let with = || Target::With(member("bob"));
     let reason = || ReasonCode::new("spam").unwrap();
     let case = || CaseId(uuid::Uuid::from_u128(7));
+    let ruling = || Ruling {
+        action: Action::Limit,
+        until: Some(Timestamp(1)),
+        messages: vec![1, 2],
+        reason: reason(),
+        text: "why".into(),
+        facts: "what".into(),
+    };
+    let decision = || DecisionId(uuid::Uuid::from_u128(8));
     vec![
         Command::RegisterMember {
             member: member("bob"),
@@ -71,14 +80,51 @@ fn samples() -> Vec<Command> {
         },
         Command::DecideCase {
             case: case(),
-            ruling: Ruling {
-                action: Action::Limit,
-                until: Some(Timestamp(1)),
-                messages: vec![1, 2],
-                reason: reason(),
-                text: "why".into(),
-                facts: "what".into(),
-            },
+            ruling: ruling(),
+        },
+        Command::LimitReports {
+            member: member("bob"),
+            per_day: 0,
+            until: Timestamp(1),
+            reason: reason(),
+        },
+        Command::LiftReportLimit {
+            member: member("bob"),
+        },
+        Command::ReopenCase {
+            case: case(),
+            reason: reason(),
+            text: "why".into(),
+        },
+        Command::DecideCases {
+            member: member("bob"),
+            cases: vec![SeenCase {
+                case: case(),
+                revision: 1,
+            }],
+            ruling: ruling(),
+        },
+        Command::ReverseCases {
+            act: ActId(uuid::Uuid::from_u128(9)),
+            reason: reason(),
+            text: "why".into(),
+        },
+        Command::AppealDecision {
+            case: case(),
+            decision: decision(),
+            text: "why".into(),
+        },
+        Command::DecideAppeal {
+            case: case(),
+            decision: Some(decision()),
+            outcome: AppealOutcome::Reversed,
+            text: "why".into(),
+        },
+        Command::ReverseDecision {
+            case: case(),
+            decision: decision(),
+            reason: reason(),
+            text: "why".into(),
         },
         Command::DiscloseToAuditor {
             look: Look {
@@ -87,8 +133,26 @@ fn samples() -> Vec<Command> {
                 member: member("ann"),
                 other: Some(member("bob")),
                 conversation: None,
+                case: None,
+                shown: None,
                 from: None,
                 as_of: Some(Timestamp(1)),
+            },
+        },
+        Command::DiscloseToAuditor {
+            look: Look {
+                looked: Looked::Case,
+                purpose: reason(),
+                member: member("bob"),
+                other: Some(member("ann")),
+                conversation: None,
+                case: Some(CaseId(uuid::Uuid::from_u128(7))),
+                shown: Some(ShownMessages {
+                    reported: vec![2],
+                    around: vec![1, 3],
+                }),
+                from: None,
+                as_of: None,
             },
         },
         Command::SkipEvent {

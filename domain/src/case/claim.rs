@@ -15,6 +15,7 @@ type Decision = Result<Vec<Event<'static>>, Rejection>;
 /// Takes the case, or takes it for longer.
 pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    not_own(&reported, &reporter, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -55,6 +56,7 @@ pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
 pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
     text::check_nonempty(text, NOTE_LIMITS).map_err(invalid_note)?;
+    not_own(&reported, &reporter, by)?;
     let holds = state.claimed(at).is_some_and(|(holder, _)| holder == by);
     Ok(vec![Event::CaseNoted(CaseNoted {
         by: by.clone(),
@@ -95,6 +97,18 @@ pub(super) fn lapse(state: &State, at: Timestamp) -> Vec<Event<'static>> {
         reporter,
         until: claim.until,
     })]
+}
+
+/// Refuses who is one of the two members of the conversation: nobody judges their own case.
+pub(super) fn not_own(
+    reported: &MemberId,
+    reporter: &MemberId,
+    by: &MemberId,
+) -> Result<(), Rejection> {
+    if by == reported || by == reporter {
+        return Err(Rejection::of_state(Code::OwnCase));
+    }
+    Ok(())
 }
 
 /// Refuses whoever does not hold the case.
@@ -177,6 +191,13 @@ mod spec {
         assert_eq!(holder(&given, 31 * MINUTE), Some(("max", 60 * MINUTE)));
         // The timer comes late, and finds another claim.
         given.quiet(&lapse(30 * MINUTE), Some(3));
+    }
+
+    #[test]
+    fn is_no_ones_own() {
+        for by in ["ann", "bob"] {
+            reported().refuses(&claim(by, 0), Code::OwnCase);
+        }
     }
 
     #[test]

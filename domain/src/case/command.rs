@@ -1,9 +1,9 @@
 //! What may be asked of a case.
 
-use crate::case::event::{Action, ShownMessages};
+use crate::case::event::{Action, AppealOutcome, ShownMessages};
 use crate::case::priority::Category;
 use crate::conversation::NamedMessage;
-use crate::ids::{ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::rejection::CommandName;
 use crate::time::Timestamp;
 
@@ -66,6 +66,54 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
+    /// The member appeals a decision.
+    AppealDecision {
+        /// Who.
+        by: MemberId,
+        /// Which.
+        decision: DecisionId,
+        /// What they say.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// Another moderator decides the case's appeal.
+    DecideAppeal {
+        /// Who.
+        by: MemberId,
+        /// Of which decision; the one whose appeal has waited longest when absent.
+        decision: Option<DecisionId>,
+        /// Whether the decision stays.
+        outcome: AppealOutcome,
+        /// What the member is told.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator takes back what a decision changed.
+    ReverseDecision {
+        /// Who.
+        by: MemberId,
+        /// Which.
+        decision: DecisionId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the member is told.
+        text: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator wants a decided case decided once more.
+    ReopenCase {
+        /// Who.
+        by: MemberId,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// What the next one should know; may be empty.
+        text: String,
+    },
+    /// It is decided among others by an act on many: by the reactor.
+    DecideByAct(DecideByAct),
     /// The time in which the last decision could be appealed is over: by the timer.
     CloseCase {
         /// The time that has come.
@@ -87,8 +135,13 @@ impl Command {
             Command::NoteOnCase { .. } => Some(CommandName::NoteOnCase),
             Command::EscalateCase { .. } => Some(CommandName::EscalateCase),
             Command::DecideCase { .. } => Some(CommandName::DecideCase),
+            Command::AppealDecision { .. } => Some(CommandName::AppealDecision),
+            Command::DecideAppeal { .. } => Some(CommandName::DecideAppeal),
+            Command::ReverseDecision { .. } => Some(CommandName::ReverseDecision),
+            Command::ReopenCase { .. } => Some(CommandName::ReopenCase),
             Command::JoinReport(_)
             | Command::DiscloseCase { .. }
+            | Command::DecideByAct(_)
             | Command::LapseClaim { .. }
             | Command::CloseCase { .. } => None,
         }
@@ -110,6 +163,25 @@ pub struct Ruling {
     pub text: String,
     /// The facts relied on.
     pub facts: String,
+}
+
+/// An act on many cases on its way to one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecideByAct {
+    /// The act.
+    pub act: ActId,
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// Who decides.
+    pub by: MemberId,
+    /// Whose cases the act decides.
+    pub member: MemberId,
+    /// How often what is to be decided had changed when the moderator saw the case.
+    pub revision: u64,
+    /// What is decided.
+    pub ruling: Ruling,
+    /// The act's time, or a later one.
+    pub at: Timestamp,
 }
 
 /// A report on its way into its case.

@@ -4,7 +4,7 @@
 //! by a reactor. A report that joins afterwards opens the case again: the decision goes on as it is, and another may
 //! follow.
 
-use crate::case::claim::held;
+use crate::case::claim::{held, not_own};
 use crate::case::command::Ruling;
 use crate::case::event::{Action, CaseClosed, CaseDecided, Event};
 use crate::case::state::State;
@@ -25,7 +25,8 @@ pub(super) fn decide(
     at: Timestamp,
 ) -> Result<Vec<Event<'static>>, Rejection> {
     let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
-    check(ruling, at)?;
+    check_ruling(ruling, at)?;
+    not_own(&reported, &reporter, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -38,6 +39,19 @@ pub(super) fn decide(
     if !named.iter().all(of_case) {
         return Err(Rejection::of_state(Code::InvalidDecision).with_field("messages"));
     }
+    let members = (reported, reporter);
+    let decided = decided(decision, by, members, ruling, at);
+    Ok(vec![Event::CaseDecided(decided)])
+}
+
+/// The event of a decision by itself.
+pub(super) fn decided(
+    decision: DecisionId,
+    by: &MemberId,
+    (reported, reporter): (MemberId, MemberId),
+    ruling: &Ruling,
+    at: Timestamp,
+) -> CaseDecided<'static> {
     let Ruling {
         action,
         until,
@@ -50,7 +64,7 @@ pub(super) fn decide(
     messages.sort_unstable();
     messages.dedup();
     let appealable_until = at.plus_ms(APPEAL_DAYS * DAY_MS);
-    Ok(vec![Event::CaseDecided(CaseDecided {
+    CaseDecided {
         decision,
         by: by.clone(),
         reported,
@@ -62,7 +76,8 @@ pub(super) fn decide(
         text: Text::from(text.clone()),
         facts: Text::from(facts.clone()),
         appealable_until: action.upholds().then_some(appealable_until),
-    })])
+        act: None,
+    }
 }
 
 /// Closes the case once its last decision can be appealed no more; nothing where it was opened again meanwhile.
@@ -70,7 +85,8 @@ pub(super) fn close(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     let (Some((reported, reporter)), Some(decided)) = (state.members(), state.decided) else {
         return Vec::new();
     };
-    if decided.closes.is_none_or(|closes| at < closes) {
+    // An appeal that waits is decided first, and closes the case.
+    if decided.closes.is_none_or(|closes| at < closes) || state.waiting_appeal().is_some() {
         return Vec::new();
     }
     vec![Event::CaseClosed(CaseClosed {
@@ -82,7 +98,7 @@ pub(super) fn close(state: &State, at: Timestamp) -> Vec<Event<'static>> {
 
 /// Holds a ruling against what every ruling has to be: an end where its action has one, and words for what is done to
 /// somebody.
-fn check(ruling: &Ruling, at: Timestamp) -> Result<(), Rejection> {
+pub(crate) fn check_ruling(ruling: &Ruling, at: Timestamp) -> Result<(), Rejection> {
     let invalid = |field| Rejection::of_command(Code::InvalidDecision).with_field(field);
     let end_fits = match (ruling.action, ruling.until) {
         (Action::Nothing | Action::Warn | Action::RemoveMessages, until) => until.is_none(),
@@ -114,7 +130,7 @@ fn check(ruling: &Ruling, at: Timestamp) -> Result<(), Rejection> {
 }
 
 #[cfg(test)]
-mod spec {
+pub(super) mod spec {
     use super::*;
     use crate::case::given::{Given, id, report};
     use crate::case::{CLAIM_MS, Command};
@@ -123,7 +139,7 @@ mod spec {
 
     const NOW: i64 = 1_000;
 
-    fn ruling(action: Action, until: Option<i64>) -> Ruling {
+    pub(in crate::case) fn ruling(action: Action, until: Option<i64>) -> Ruling {
         Ruling {
             action,
             until: until.map(Timestamp),
@@ -134,7 +150,7 @@ mod spec {
         }
     }
 
-    fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
+    pub(in crate::case) fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
         let by = id(moderator);
         let decision = DecisionId::of(&by, &CommandId::new("c1").unwrap());
         let at = Timestamp(at);
@@ -215,6 +231,9 @@ mod spec {
             .with(&report(4))
             .refuses(&by("mia", NOW, warn()), Code::NotClaimed);
         let given = claimed();
+        for own in ["ann", "bob"] {
+            given.refuses(&by(own, NOW, warn()), Code::OwnCase);
+        }
         given.refuses(&by("max", NOW, warn()), Code::NotClaimed);
         given.refuses(&by("mia", NOW + CLAIM_MS, warn()), Code::NotClaimed);
         let given = given.with(&by("mia", NOW, warn()));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::priority::Category;
-use crate::ids::{CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use crate::ids::{ActId, CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use crate::policy::REPORT_MESSAGES_MAX;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ pub enum Event<'a> {
     CaseOpened(CaseOpened),
     /// A report belongs to it; the first, too.
     ReportJoined(ReportJoined),
-    /// Its content was shown to somebody.
+    /// Its content was shown to a moderator.
     ContentDisclosed(ContentDisclosed),
     /// A moderator holds it.
     CaseClaimed(CaseClaimed),
@@ -34,6 +34,14 @@ pub enum Event<'a> {
     CaseDecided(CaseDecided<'a>),
     /// Nobody can appeal any more.
     CaseClosed(CaseClosed),
+    /// A moderator wants it decided once more.
+    CaseReopened(CaseReopened<'a>),
+    /// The member appeals a decision.
+    DecisionAppealed(DecisionAppealed<'a>),
+    /// Another moderator decided the appeal.
+    AppealDecided(AppealDecided<'a>),
+    /// What a decision changed is taken back.
+    DecisionReversed(DecisionReversed<'a>),
 }
 
 /// `case-opened.v1`: the moderators' file on a reported member is opened.
@@ -71,14 +79,15 @@ pub struct ReportJoined {
     pub messages: u32,
     /// Made beyond the reporter's daily limit.
     pub over_limit: bool,
-    /// Different members who reported this member within 90 days, this one among them, when it joined. Reports over
-    /// their reporters' daily limit do not count.
+    /// Different members who reported this member within 90 days, this one among them, when it joined; 250 at most. Reports
+    /// over their reporters' daily limit do not count.
     pub reporters: u32,
     /// Earlier cases against this member that were upheld, when it joined.
     pub upheld: u32,
 }
 
-/// `content-disclosed.v1`: the case's content was shown to somebody.
+/// `content-disclosed.v1`: the case's content was shown to a moderator. What an auditor is shown of it stands with the
+/// auditor's other looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContentDisclosed {
     /// Who read.
@@ -226,7 +235,7 @@ impl Action {
 /// Most messages that one decision removes.
 pub const REMOVED_MESSAGES_MAX: u32 = 100;
 
-/// `case-decided.v1`: the case's holder decided it, and holds it no more. What it does to the member stands in the
+/// `case-decided.v1`: the case's holder decided it, and holds it no more; or an act on many cases did. What it does to the member stands in the
 /// member's own stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDecided<'a> {
@@ -255,12 +264,17 @@ pub struct CaseDecided<'a> {
     /// The facts relied on; may be empty where nothing is done.
     #[serde(borrow)]
     pub facts: Text<'a>,
-    /// The last moment at which the member can appeal; absent where there is nothing to appeal.
+    /// From when on the member can appeal no more; absent where there is nothing to appeal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appealable_until: Option<Timestamp>,
+    /// The act on many cases that it is part of; absent where it stands by itself. What such an act does to the member is
+    /// done once for all of its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
 }
 
-/// `case-closed.v1`: the time in which the last decision could be appealed is over.
+/// `case-closed.v1`: the case is over: the time in which its last decision could be appealed is, and no appeal waits; or
+/// its appeal was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseClosed {
     /// The decision.
@@ -269,6 +283,112 @@ pub struct CaseClosed {
     pub reported: MemberId,
     /// The other member of the conversation, who reported.
     pub reporter: MemberId,
+}
+
+/// `decision-appealed.v1`: the member appeals a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionAppealed<'a> {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The member whose case it is, who appeals.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What they say.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+/// What becomes of an appeal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppealOutcome {
+    /// The decision stays.
+    Upheld,
+    /// The decision is reversed.
+    Reversed,
+}
+
+impl AppealOutcome {
+    /// Every outcome.
+    pub const ALL: [AppealOutcome; 2] = [AppealOutcome::Upheld, AppealOutcome::Reversed];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AppealOutcome::Upheld => "upheld",
+            AppealOutcome::Reversed => "reversed",
+        }
+    }
+}
+
+/// `appeal-decided.v1`: another moderator than the one who decided decided the appeal. Where it is granted, the
+/// `decision-reversed` of the decision ends the same append.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppealDecided<'a> {
+    /// The decision that was appealed.
+    pub decision: DecisionId,
+    /// Which moderator decided the appeal.
+    pub by: MemberId,
+    /// The member whose case it is, who appealed.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// Whether the decision stays.
+    pub outcome: AppealOutcome,
+    /// What the member is told.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+}
+
+/// `decision-reversed.v1`: all that a decision changed is taken back, and nothing else. What it did to the member and to
+/// messages is undone on their own streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionReversed<'a> {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// What the decision did.
+    pub action: Action,
+    /// The messages that it removed and no other decision that stands, by number, ascending; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = REMOVED_MESSAGES_MAX))]
+    pub messages: Vec<u64>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told; may be empty where nothing had been done.
+    #[serde(borrow)]
+    pub text: Text<'a>,
+    /// It answers an appeal that waited.
+    pub appealed: bool,
+    /// The case is open again: its reports wait for another decision.
+    pub reopened: bool,
+    /// The act on many cases that it was part of; absent where it stood by itself. What such an act did to the member is
+    /// taken back with the last of its decisions that stands, or with the act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
+}
+
+/// `case-reopened.v1`: a moderator opened a decided case again, so that it is decided once more. What was decided before goes
+/// on as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseReopened<'a> {
+    /// Which moderator.
+    pub by: MemberId,
+    /// The member whose case it is.
+    pub reported: MemberId,
+    /// The other member of the conversation, who reported.
+    pub reporter: MemberId,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the next one should know; may be empty.
+    #[serde(borrow)]
+    pub text: Text<'a>,
 }
 
 impl Event<'_> {
@@ -295,6 +415,22 @@ impl Event<'_> {
                 ..event
             }),
             Event::CaseClosed(event) => Event::CaseClosed(event),
+            Event::CaseReopened(event) => Event::CaseReopened(CaseReopened {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::DecisionAppealed(event) => Event::DecisionAppealed(DecisionAppealed {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::AppealDecided(event) => Event::AppealDecided(AppealDecided {
+                text: event.text.into_owned(),
+                ..event
+            }),
+            Event::DecisionReversed(event) => Event::DecisionReversed(DecisionReversed {
+                text: event.text.into_owned(),
+                ..event
+            }),
         }
     }
 
@@ -312,6 +448,10 @@ impl Event<'_> {
             Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
             Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::CaseReopened(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::DecisionAppealed(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::AppealDecided(event) => [Some(&event.reported), Some(&event.reporter)],
+            Event::DecisionReversed(event) => [Some(&event.reported), Some(&event.reporter)],
         }
     }
 }

@@ -6,8 +6,8 @@
 //! and reported member.
 //!
 //! State is bounded: beside whom it is about it keeps of the reports their count, the inputs of the case's priority, and
-//! the version in the conversation's stream up to which they were taken, and of the claim who holds it until when; no
-//! note. All reports of a case come from one conversation, in the order of its versions, so *already joined* is *not above
+//! the version in the conversation's stream up to which they were taken, of the claim who holds it until when, and of the
+//! last [`DECISIONS_KEPT_MAX`] decisions what it takes to reverse them; no note, and nothing of what was said. All reports of a case come from one conversation, in the order of its versions, so *already joined* is *not above
 //! that version*.
 //!
 //! Decided here, where the domain's page is silent:
@@ -15,14 +15,27 @@
 //! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
 //! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
 //!   done there is nothing to appeal, and the case is closed at once.
+//! - What its reporter has reported already is no new report, so that what was judged harmless does not come back by it: the
+//!   reporter is answered with the earliest report, as ever, and the case stays as it is until something else is reported or
+//!   a moderator opens it again.
 //! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
+//! - Who is one of the two members of the conversation neither claims nor decides its case, nor its appeals.
+//! - A decision that did nothing is none to its member: they are not told of it, and cannot appeal it. It can be reversed.
+//! - A granted appeal answers the reports, and an upheld one leaves nothing to appeal: the case closes. What is reversed
+//!   otherwise leaves the reports without an answer: the case is open again. Either holds for the decision that stands; one
+//!   that a newer report or decision has followed changes nothing of the case.
+//! - A reversal answers the appeal that waits. Of a case with an appeal nobody says that it is over before that is decided.
+//! - An appeal takes no claim. Once the case is decided only the appeal is left to do, and it is done once.
 
+mod appeal;
+mod bulk;
 mod claim;
 mod command;
 mod decision;
 mod event;
 mod priority;
+mod reopen;
 mod state;
 
 #[cfg(test)]
@@ -30,14 +43,15 @@ mod given;
 #[cfg(test)]
 mod spec;
 
-pub use command::{Command, JoinReport, Ruling};
+pub use command::{Command, DecideByAct, JoinReport, Ruling};
+pub(crate) use decision::check_ruling;
 pub use event::{
-    Action, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated, CaseNoted, CaseOpened,
-    CaseReleased, ClaimLapsed, ContentDisclosed, Event, REMOVED_MESSAGES_MAX, ReportJoined,
-    ShownMessages,
+    Action, AppealDecided, AppealOutcome, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated,
+    CaseNoted, CaseOpened, CaseReleased, CaseReopened, ClaimLapsed, ContentDisclosed,
+    DecisionAppealed, DecisionReversed, Event, REMOVED_MESSAGES_MAX, ReportJoined, ShownMessages,
 };
 pub use priority::{Category, PriorityInputs};
-pub use state::{State, evolve};
+pub use state::{DECISIONS_KEPT_MAX, State, evolve};
 
 use crate::ids::CaseId;
 use crate::rejection::Rejection;
@@ -70,6 +84,8 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         Command::JoinReport(report) => Ok(join(state, report)),
         Command::DiscloseCase { by, purpose, shown } => {
             let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
+            let reporter = state.reporter.as_ref().unwrap_or(&reported);
+            claim::not_own(&reported, reporter, by)?;
             Ok(vec![Event::ContentDisclosed(ContentDisclosed {
                 by: by.clone(),
                 reported,
@@ -91,7 +107,29 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             named,
             at,
         } => decision::decide(state, by, *decision, ruling, named, *at),
+        Command::DecideByAct(command) => bulk::decide(state, command),
+        Command::ReopenCase { by, reason, text } => reopen::reopen(state, by, reason, text),
         Command::CloseCase { at } => Ok(decision::close(state, *at)),
+        Command::AppealDecision {
+            by,
+            decision,
+            text,
+            at,
+        } => appeal::appeal(state, by, *decision, text, *at),
+        Command::DecideAppeal {
+            by,
+            decision,
+            outcome,
+            text,
+            at,
+        } => appeal::decide(state, by, *decision, *outcome, text, *at),
+        Command::ReverseDecision {
+            by,
+            decision,
+            reason,
+            text,
+            at,
+        } => appeal::reverse(state, by, *decision, reason, text, *at),
     }
 }
 
@@ -108,10 +146,18 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             let claim = state.claim.as_ref().map(|claim| claim.version);
             claim.or(state.claim_over)
         }
-        Command::CloseCase { .. } => state.decided.map(|decided| decided.version),
-        Command::DiscloseCase { .. } | Command::NoteOnCase { .. } | Command::DecideCase { .. } => {
-            None
+        Command::ReopenCase { .. } => state.reopened,
+        Command::CloseCase { .. } | Command::DecideByAct(_) => {
+            state.decided.map(|decided| decided.version)
         }
+        Command::ReverseDecision { decision, .. } => {
+            state.made(*decision).and_then(|made| made.reversed)
+        }
+        Command::DiscloseCase { .. }
+        | Command::NoteOnCase { .. }
+        | Command::DecideCase { .. }
+        | Command::AppealDecision { .. }
+        | Command::DecideAppeal { .. } => None,
     }
 }
 

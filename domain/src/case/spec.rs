@@ -4,6 +4,7 @@ use super::given::{Given, conversation, id, report};
 use super::*;
 use crate::event::Recorded;
 use crate::ids::ReasonCode;
+use crate::rejection::Code;
 use crate::time::Timestamp;
 
 fn disclose() -> Command {
@@ -14,6 +15,24 @@ fn disclose() -> Command {
             reported: vec![2],
             around: vec![1, 3],
         },
+    }
+}
+
+#[test]
+fn is_neither_shown_to_who_is_in_it_nor_noted_on_by_them() {
+    let given = Given::default().with(&report(4));
+    for member in ["bob", "ann"] {
+        let mut look = disclose();
+        if let Command::DiscloseCase { by, .. } = &mut look {
+            *by = id(member);
+        }
+        given.refuses(&look, Code::OwnCase);
+        let note = Command::NoteOnCase {
+            by: id(member),
+            text: "I did not.".to_owned(),
+            at: Timestamp(0),
+        };
+        given.refuses(&note, Code::OwnCase);
     }
 }
 

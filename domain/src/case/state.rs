@@ -1,10 +1,16 @@
 //! What decisions about a case need, and how events make it. `evolve` never fails, and asks no rule and no clock.
 
-use crate::case::event::Event;
+use std::collections::VecDeque;
+
+use crate::case::event::{Action, CaseDecided, Event};
 use crate::case::priority::PriorityInputs;
 use crate::event::Recorded;
-use crate::ids::{ConversationId, DecisionId, MemberId};
+use crate::ids::{ActId, ConversationId, DecisionId, MemberId};
 use crate::time::Timestamp;
+
+/// How many decisions of a case are known to it, the newest: what was decided before can be neither appealed nor reversed.
+/// As many as a case shows.
+pub const DECISIONS_KEPT_MAX: usize = 100;
 
 /// What decisions about a case need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +29,48 @@ pub struct State {
     pub(super) escalated_by: Option<MemberId>,
     /// The decision that stands while no report has come since.
     pub(super) decided: Option<Decided>,
+    /// What was decided, oldest first; at most [`DECISIONS_KEPT_MAX`].
+    pub(super) made: VecDeque<Made>,
+    /// Version of the event that last opened it again by hand.
+    pub(super) reopened: Option<u64>,
+    /// How often what is to be decided has changed, and by what last.
+    pub(super) revision: u64,
+    pub(super) changed_by: Option<Change>,
+    /// The last act on many cases that decided it.
+    pub(super) act: Option<ActId>,
+}
+
+/// What changes what is to be decided. Claims and looks do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Reported,
+    Escalated,
+    Decided,
+}
+
+/// A decision that was made, whether or not it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) decision: DecisionId,
+    pub(super) by: MemberId,
+    pub(super) action: Action,
+    /// The messages that it removes.
+    pub(super) messages: Vec<u64>,
+    /// From when on it can be appealed no more; none where there is nothing to appeal.
+    pub(super) appealable_until: Option<Timestamp>,
+    pub(super) appeal: Appeal,
+    /// Version of the event that reversed it.
+    pub(super) reversed: Option<u64>,
+    /// The act on many cases that it is part of.
+    pub(super) act: Option<ActId>,
+}
+
+/// What has become of the right to appeal a decision once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appeal {
+    NotMade,
+    Waits,
+    Decided,
 }
 
 /// A decision that stands.
@@ -78,9 +126,57 @@ impl State {
         Some((&claim.by, claim.until))
     }
 
+    /// A decision of the case.
+    pub(super) fn made(&self, decision: DecisionId) -> Option<&Made> {
+        self.made.iter().find(|made| made.decision == decision)
+    }
+
+    /// The decision whose appeal has waited longest, in the order of the decisions.
+    pub(super) fn waiting_appeal(&self) -> Option<&Made> {
+        self.made.iter().find(|made| made.appeal == Appeal::Waits)
+    }
+
+    /// The same of those that this moderator may answer; where there are only their own, one of these.
+    pub(super) fn waiting_appeal_for(&self, moderator: &MemberId) -> Option<&Made> {
+        let mut waiting = self.made.iter().filter(|made| made.appeal == Appeal::Waits);
+        let other = waiting.find(|made| made.by != *moderator);
+        other.or_else(|| self.waiting_appeal())
+    }
+
+    fn made_mut(&mut self, decision: DecisionId) -> Option<&mut Made> {
+        self.made.iter_mut().find(|made| made.decision == decision)
+    }
+
+    fn make(&mut self, decided: &CaseDecided<'_>) {
+        self.made.push_back(Made {
+            decision: decided.decision,
+            by: decided.by.clone(),
+            action: decided.action,
+            messages: decided.messages.clone(),
+            appealable_until: decided.appealable_until,
+            appeal: Appeal::NotMade,
+            reversed: None,
+            act: decided.act,
+        });
+        if self.made.len() > DECISIONS_KEPT_MAX {
+            self.made.pop_front();
+        }
+    }
+
     /// The two members of the conversation, reported and reporter; none before there is a case.
     pub(super) fn members(&self) -> Option<(MemberId, MemberId)> {
         self.reported.clone().zip(self.reporter.clone())
+    }
+
+    /// How often what is to be decided has changed: by a report, a decision, that it was opened again, or that it was left to
+    /// another.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn change(&mut self, by: Change) {
+        self.revision = self.revision.saturating_add(1);
+        self.changed_by = Some(by);
     }
 
     fn end_claim(&mut self, version: u64) {
@@ -109,10 +205,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .reporter
                 .get_or_insert_with(|| joined.reporter.clone());
             // What is newly reported is yet to be decided.
-            state.decided = None;
+            let decided = state.decided.take().is_some();
+            state.change(Change::Reported);
             state.reports = state.reports.saturating_add(1);
             state.priority = Some(PriorityInputs::at_report(
                 state.priority,
+                decided,
                 joined.severity,
                 joined.over_limit,
                 joined.reporters,
@@ -144,7 +242,10 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::CaseDecided(decided) => {
             state.end_claim(recorded.version);
+            state.change(Change::Decided);
+            state.act = decided.act.or(state.act);
             state.escalated_by = None;
+            state.make(decided);
             state.decided = Some(Decided {
                 decision: decided.decision,
                 closes: decided.appealable_until,
@@ -157,8 +258,36 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 decided.version = recorded.version;
             }
         }
+        Event::DecisionAppealed(appealed) => {
+            if let Some(made) = state.made_mut(appealed.decision) {
+                made.appeal = Appeal::Waits;
+            }
+        }
+        Event::AppealDecided(appeal) => {
+            if let Some(made) = state.made_mut(appeal.decision) {
+                made.appeal = Appeal::Decided;
+            }
+        }
+        Event::DecisionReversed(reversed) => {
+            if let Some(made) = state.made_mut(reversed.decision) {
+                made.reversed = Some(recorded.version);
+                if made.appeal == Appeal::Waits {
+                    made.appeal = Appeal::Decided;
+                }
+            }
+            if reversed.reopened {
+                state.decided = None;
+                state.change(Change::Decided);
+            }
+        }
+        Event::CaseReopened(_) => {
+            state.decided = None;
+            state.reopened = Some(recorded.version);
+            state.change(Change::Decided);
+        }
         Event::CaseEscalated(escalated) => {
             state.end_claim(recorded.version);
+            state.change(Change::Escalated);
             state.escalated_by = Some(escalated.by.clone());
         }
     }

@@ -43,6 +43,8 @@ pub enum Command {
     ReportMessage(ReportMessage),
     /// The reactor: a decision on a case removes messages.
     RemoveMessages(RemoveMessages),
+    /// The reactor: a decision that removed messages was reversed.
+    RestoreMessages(RestoreMessages),
 }
 
 /// A message on its way.
@@ -298,11 +300,28 @@ pub struct RemoveMessages {
     pub numbers: Vec<u64>,
 }
 
+/// What the reversal of a decision on a case shows again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreMessages {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Version of the event that reversed it, in the case's stream.
+    pub case_version: u64,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// Who wrote the messages.
+    pub from: MemberId,
+    /// The other member.
+    pub to: MemberId,
+    /// Which, ascending.
+    pub numbers: Vec<u64>,
+}
+
 impl Command {
     /// The name by which a refusal is recorded; none for what no client asks.
     pub fn name(&self) -> Option<CommandName> {
         Some(match self {
-            Command::RemoveMessages(_) => return None,
+            Command::RemoveMessages(_) | Command::RestoreMessages(_) => return None,
             Command::SendMessage(_) => CommandName::SendMessage,
             Command::AcceptRequest(_) => CommandName::AcceptRequest,
             Command::DeleteRequest(_) => CommandName::DeleteRequest,
@@ -336,6 +355,7 @@ impl Command {
             Command::RecordRelationship(command) => &command.member,
             Command::ReportMessage(command) => &command.by,
             Command::RemoveMessages(command) => &command.by,
+            Command::RestoreMessages(command) => &command.by,
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum Event<'a> {
     MessageUnsent(MessageUnsent),
     /// Moderators removed messages.
     MessagesRemoved(MessagesRemoved),
+    /// Messages that moderators removed are shown again.
+    MessagesRestored(MessagesRestored),
     /// A member has read up to a message.
     ReadMarked(ReadMarked),
     /// A member wants no notices of this conversation.
@@ -246,6 +248,25 @@ pub struct MessagesRemoved {
     pub numbers: Vec<u64>,
 }
 
+/// `messages-restored.v1`: a decision on a case was reversed, and what it removed is shown again, as far as it would be
+/// had nobody removed it: what was unsent meanwhile stays unsent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MessagesRestored {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Version of the event that reversed it, in the case's stream.
+    pub case_version: u64,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// Who wrote them.
+    pub from: MemberId,
+    /// The other member.
+    pub to: MemberId,
+    /// Which, ascending.
+    #[schemars(length(min = 1, max = REMOVED_MESSAGES_MAX))]
+    pub numbers: Vec<u64>,
+}
+
 /// `read-marked.v1`: a member has read up to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadMarked {
@@ -426,6 +447,7 @@ impl Event<'_> {
             Event::MovedToRequests(event) => Event::MovedToRequests(event),
             Event::MessageUnsent(event) => Event::MessageUnsent(event),
             Event::MessagesRemoved(event) => Event::MessagesRemoved(event),
+            Event::MessagesRestored(event) => Event::MessagesRestored(event),
             Event::ReadMarked(event) => Event::ReadMarked(event),
             Event::ConversationMuted(event) => Event::ConversationMuted(event),
             Event::ConversationUnmuted(event) => Event::ConversationUnmuted(event),
@@ -448,6 +470,7 @@ impl Event<'_> {
             Event::MovedToRequests(event) => [&event.by, &event.from],
             Event::MessageUnsent(event) => [&event.by, &event.to],
             Event::MessagesRemoved(event) => [&event.from, &event.to],
+            Event::MessagesRestored(event) => [&event.from, &event.to],
             Event::ReadMarked(event) => [&event.by, &event.other],
             Event::ConversationMuted(event) => [&event.by, &event.other],
             Event::ConversationUnmuted(event) => [&event.by, &event.other],

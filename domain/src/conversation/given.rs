@@ -47,7 +47,8 @@ pub fn recorded_first(state: &State, command: &Command) -> Vec<Event<'static>> {
         | Command::UnblockMember(_)
         | Command::RecordRelationship(_)
         | Command::ReportMessage(_)
-        | Command::RemoveMessages(_) => Vec::new(),
+        | Command::RemoveMessages(_)
+        | Command::RestoreMessages(_) => Vec::new(),
     }
 }
 

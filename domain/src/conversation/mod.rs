@@ -13,7 +13,7 @@
 //! Decided here, where the domain's page is silent: a read mark is held against the last message its member can see, so
 //! that numbers of withheld messages do not show; blocks and relationships need no message and no registration. A message
 //! that moderators removed keeps its number and its place in every list, as an unsent one of an accepted thread does: what it
-//! said is gone. It can be unsent and reported as before. All decisions on one member here come from one case, in the order of
+//! said is gone, until the decision is reversed. It can be unsent and reported as before. All decisions on one member here come from one case, in the order of
 //! its versions, so *carried out already* is *not above that version*.
 
 mod command;
@@ -31,15 +31,15 @@ mod spec;
 pub use command::{
     AcceptRequest, BlockMember, Command, Count, DeleteRequest, MarkRead, MessageFacts,
     MoveToRequests, MuteConversation, NamedMessage, RecordRelationship, RemoveMessages,
-    ReportMessage, Reported, RestoreRequest, SendMessage, Slot, Standing, UnblockMember,
-    UnmuteConversation, UnsendMessage,
+    ReportMessage, Reported, RestoreMessages, RestoreRequest, SendMessage, Slot, Standing,
+    UnblockMember, UnmuteConversation, UnsendMessage,
 };
 pub use event::{
     AcceptMethod, Also, AlsoOutcome, ConversationMuted, ConversationUnmuted, DeleteMode, Event,
     MemberBlocked, MemberUnblocked, MessageSent, MessageUnsent, MessageWithheld, MessagesRemoved,
-    MessagesReported, MovedToRequests, ReadMarked, RelationshipKind, RelationshipRecorded,
-    ReportedMessage, RequestAccepted, RequestDeleted, RequestOpened, RequestRestored,
-    RequestWithdrawn, Route,
+    MessagesReported, MessagesRestored, MovedToRequests, ReadMarked, RelationshipKind,
+    RelationshipRecorded, ReportedMessage, RequestAccepted, RequestDeleted, RequestOpened,
+    RequestRestored, RequestWithdrawn, Route,
 };
 pub use given::{GivenRelationship, recorded_first};
 pub use report::{also_outcome, earliest_report, needs_count};
@@ -78,6 +78,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
         Command::RecordRelationship(command) => record_relationship(state, command),
         Command::ReportMessage(command) => report::decide(state, command),
         Command::RemoveMessages(command) => Ok(remove(state, command)),
+        Command::RestoreMessages(command) => Ok(show_again(state, command)),
     }
 }
 
@@ -109,10 +110,9 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
         Command::RecordRelationship(command) => {
             side(&command.member).and_then(|side| relationship_fact(side, command.kind).version)
         }
-        Command::RemoveMessages(command) => {
-            let removed = state
-                .who(&command.from)
-                .map(|who| state.outgoing(who).removed);
+        Command::RemoveMessages(RemoveMessages { from, .. })
+        | Command::RestoreMessages(RestoreMessages { from, .. }) => {
+            let removed = state.who(from).map(|who| state.outgoing(who).removed);
             removed.flatten().map(|removed| removed.version)
         }
         Command::ReportMessage(command) => {
@@ -217,13 +217,7 @@ fn record_relationship(
 
 /// Removes messages; nothing where this decision or a later one of the case was carried out.
 fn remove(state: &State, command: &RemoveMessages) -> Vec<Event<'static>> {
-    let removed = state
-        .who(&command.from)
-        .map(|who| state.outgoing(who).removed);
-    let carried_out = removed
-        .flatten()
-        .is_some_and(|removed| removed.case_version >= command.case_version);
-    if carried_out || command.numbers.is_empty() {
+    if carried_out(state, &command.from, command.case_version) || command.numbers.is_empty() {
         return Vec::new();
     }
     vec![Event::MessagesRemoved(MessagesRemoved {
@@ -234,6 +228,27 @@ fn remove(state: &State, command: &RemoveMessages) -> Vec<Event<'static>> {
         to: command.to.clone(),
         numbers: command.numbers.clone(),
     })]
+}
+
+/// Shows removed messages again; nothing where this reversal or something later of the case was carried out.
+fn show_again(state: &State, command: &RestoreMessages) -> Vec<Event<'static>> {
+    if carried_out(state, &command.from, command.case_version) || command.numbers.is_empty() {
+        return Vec::new();
+    }
+    vec![Event::MessagesRestored(MessagesRestored {
+        decision: command.decision,
+        case_version: command.case_version,
+        by: command.by.clone(),
+        from: command.from.clone(),
+        to: command.to.clone(),
+        numbers: command.numbers.clone(),
+    })]
+}
+
+/// Whether what stands at this version of the case on a member, or something later, was carried out on their messages.
+fn carried_out(state: &State, from: &MemberId, case_version: u64) -> bool {
+    let removed = state.who(from).and_then(|who| state.outgoing(who).removed);
+    removed.is_some_and(|removed| removed.case_version >= case_version)
 }
 
 fn relationship_fact(side: &state::Side, kind: RelationshipKind) -> state::Fact {

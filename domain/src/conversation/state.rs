@@ -138,11 +138,11 @@ pub(super) struct Direction {
     pub(super) cooldown: Cooldown,
     /// Version of the restore that left nothing to restore.
     pub(super) restored_version: Option<u64>,
-    /// The last decision on a case that removed messages of it.
+    /// The last decision on a case that removed messages of it, or the last reversal of one.
     pub(super) removed: Option<Removed>,
 }
 
-/// A decision that removed messages.
+/// A decision that removed messages, or the reversal of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Removed {
     /// Its version in the case's stream.
@@ -411,6 +411,12 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         Event::MessagesRemoved(removed) => {
             state.outgoing_mut(first).removed = Some(Removed {
                 case_version: removed.case_version,
+                version,
+            });
+        }
+        Event::MessagesRestored(restored) => {
+            state.outgoing_mut(first).removed = Some(Removed {
+                case_version: restored.case_version,
                 version,
             });
         }

@@ -74,6 +74,48 @@ pub enum Command {
         /// The time it fires for.
         at: Timestamp,
     },
+    /// The reactor: a decision was reversed.
+    LiftRestriction {
+        /// Who.
+        member: MemberId,
+        /// The decision.
+        decision: DecisionId,
+        /// Which moderator reversed it.
+        by: MemberId,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator sets how many of the member's reports a day count.
+    LimitReports {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// How many within 24 hours.
+        per_day: u32,
+        /// Until when.
+        until: Timestamp,
+        /// Why, as a code.
+        reason: ReasonCode,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// A moderator lifts that.
+    LiftReportLimit {
+        /// Who.
+        member: MemberId,
+        /// Which moderator.
+        by: MemberId,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The timer: its end came due.
+    EndReportLimit {
+        /// Who.
+        member: MemberId,
+        /// The time it fires for.
+        at: Timestamp,
+    },
     /// The write side, before a message opens a request.
     TakeRequestSlot {
         /// Who.
@@ -137,6 +179,10 @@ impl Command {
             Command::EndSuspension { .. }
             | Command::RestrictMember(_)
             | Command::EndRestriction { .. }
+            | Command::LiftRestriction { .. }
+            | Command::LimitReports { .. }
+            | Command::LiftReportLimit { .. }
+            | Command::EndReportLimit { .. }
             | Command::TakeRequestSlot { .. }
             | Command::ReturnRequestSlot { .. }
             | Command::CountReport { .. } => None,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
-use crate::policy::Audience;
+use crate::policy::{Audience, REPORTS_PER_DAY_MAX};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -44,12 +44,20 @@ pub enum Event<'a> {
     MemberRestricted(MemberRestricted<'a>),
     /// What a decision restricted came to its end.
     RestrictionEnded(RestrictionEnded),
+    /// What a decision restricted is lifted: the decision was reversed.
+    RestrictionLifted(RestrictionLifted),
     /// They are about to open a request.
     RequestSlotTaken(RequestSlotTaken),
     /// They opened none after all.
     RequestSlotReturned(RequestSlotReturned),
     /// They are about to report.
     ReportCounted(ReportCounted),
+    /// A moderator set how many of their reports a day count.
+    ReportLimitSet(ReportLimitSet),
+    /// A moderator lifted that.
+    ReportLimitLifted(ReportLimitLifted),
+    /// It came to its end.
+    ReportLimitEnded(ReportLimitEnded),
 }
 
 /// `member-registered.v1`: the host made a member known.
@@ -165,6 +173,21 @@ pub struct RestrictionEnded {
     pub suspended: bool,
 }
 
+/// `restriction-lifted.v1`: a decision was reversed, and what it restricted is lifted before its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestrictionLifted {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// How it restricted them.
+    pub restriction: Restriction,
+    /// They stay suspended, by something else.
+    pub suspended: bool,
+}
+
 /// `request-slot-taken.v1`: a member is about to open a request, which counts against their daily limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSlotTaken {
@@ -198,6 +221,41 @@ pub struct ReportCounted {
     pub over_limit: bool,
 }
 
+/// `report-limit-set.v1`: a moderator set how many of a member's reports a day count; the others are kept, answered alike,
+/// marked as beyond the limit, and move no queue. The member is not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitSet {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// How many within 24 hours; never more than the policy lets count.
+    #[schemars(range(max = REPORTS_PER_DAY_MAX))]
+    pub per_day: u32,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+}
+
+/// `report-limit-lifted.v1`: a moderator lets a member's reports count again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitLifted {
+    /// Who.
+    pub member: MemberId,
+    /// Which moderator.
+    pub by: MemberId,
+}
+
+/// `report-limit-ended.v1`: how many of a member's reports count came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportLimitEnded {
+    /// Who.
+    pub member: MemberId,
+    /// The end that came due.
+    pub until: Timestamp,
+}
+
 impl Event<'_> {
     /// The same event, borrowing nothing.
     pub fn into_owned(self) -> Event<'static> {
@@ -223,11 +281,15 @@ impl Event<'_> {
                 ..event
             }),
             Event::RestrictionEnded(event) => Event::RestrictionEnded(event),
+            Event::RestrictionLifted(event) => Event::RestrictionLifted(event),
             Event::MemberReinstated(event) => Event::MemberReinstated(event),
             Event::SuspensionEnded(event) => Event::SuspensionEnded(event),
             Event::RequestSlotTaken(event) => Event::RequestSlotTaken(event),
             Event::RequestSlotReturned(event) => Event::RequestSlotReturned(event),
             Event::ReportCounted(event) => Event::ReportCounted(event),
+            Event::ReportLimitSet(event) => Event::ReportLimitSet(event),
+            Event::ReportLimitLifted(event) => Event::ReportLimitLifted(event),
+            Event::ReportLimitEnded(event) => Event::ReportLimitEnded(event),
         }
     }
 
@@ -240,11 +302,15 @@ impl Event<'_> {
             Event::MemberSuspended(event) => &event.member,
             Event::MemberRestricted(event) => &event.member,
             Event::RestrictionEnded(event) => &event.member,
+            Event::RestrictionLifted(event) => &event.member,
             Event::MemberReinstated(event) => &event.member,
             Event::SuspensionEnded(event) => &event.member,
             Event::RequestSlotTaken(event) => &event.member,
             Event::RequestSlotReturned(event) => &event.member,
             Event::ReportCounted(event) => &event.member,
+            Event::ReportLimitSet(event) => &event.member,
+            Event::ReportLimitLifted(event) => &event.member,
+            Event::ReportLimitEnded(event) => &event.member,
         }
     }
 }

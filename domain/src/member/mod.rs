@@ -13,13 +13,14 @@
 //! - A member under 16 chooses no audience, as a suspended one does not: the choice would outlive the default of 16-17.
 //! - Nobody is registered before it happens: a `registered_at` that is later than the command's own time, by more than two
 //!   clocks differ, is refused. Of one who is registered already it is compared, and not judged again.
-//! - *Fifty reports a day* means within 24 h, as the requests do.
+//! - *Fifty reports a day* means within 24 h, as the requests do. A moderator can set fewer for a member, for a time.
 //! - What decisions on cases restrict stands beside a suspension by hand, each under its decision, and each ends by itself:
 //!   suspended is whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
 //!   suspension ended only when none is left, or that one is.
 
 mod command;
 mod event;
+mod report_limit;
 mod restriction;
 mod snapshot;
 mod state;
@@ -30,8 +31,9 @@ mod spec;
 pub use command::{Command, RestrictMember};
 pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
-    MemberRestricted, MemberSuspended, ReportCounted, RequestSlotReturned, RequestSlotTaken,
-    Restriction, RestrictionEnded, SuspensionEnded,
+    MemberRestricted, MemberSuspended, ReportCounted, ReportLimitEnded, ReportLimitLifted,
+    ReportLimitSet, RequestSlotReturned, RequestSlotTaken, Restriction, RestrictionEnded,
+    RestrictionLifted, SuspensionEnded,
 };
 pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
@@ -88,6 +90,22 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             decision,
             at,
         } => Ok(restriction::end(state, member, *decision, *at)),
+        Command::LiftRestriction {
+            member,
+            decision,
+            by,
+            at,
+        } => Ok(restriction::lift(state, member, *decision, by, *at)),
+        Command::LimitReports {
+            member,
+            by,
+            per_day,
+            until,
+            reason,
+            at,
+        } => report_limit::set(state, member, by, (*per_day, *until, reason), *at),
+        Command::LiftReportLimit { member, by, at } => report_limit::lift(state, member, by, *at),
+        Command::EndReportLimit { member, at } => Ok(report_limit::end(state, member, *at)),
         Command::TakeRequestSlot {
             member,
             conversation,
@@ -128,7 +146,15 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             })
         }
         Command::RestrictMember(RestrictMember { decision, .. })
-        | Command::EndRestriction { decision, .. } => state.carried_out(*decision),
+        | Command::EndRestriction { decision, .. }
+        | Command::LiftRestriction { decision, .. } => state.carried_out(*decision),
+        Command::LimitReports { .. }
+        | Command::LiftReportLimit { .. }
+        | Command::EndReportLimit { .. } => state
+            .report_limit
+            .as_ref()
+            .map(|limit| limit.version)
+            .or(state.report_limit_over),
         Command::TakeRequestSlot { command_id, .. }
         | Command::ReturnRequestSlot { command_id, .. } => state
             .slots
@@ -233,6 +259,14 @@ fn suspend(
     })])
 }
 
+/// Refuses who would lift what holds for themself.
+fn not_own(member: &MemberId, by: &MemberId) -> Result<(), Rejection> {
+    if member == by {
+        return Err(Rejection::of_state(Code::OwnCase));
+    }
+    Ok(())
+}
+
 fn reinstate(
     state: &State,
     member: &MemberId,
@@ -242,6 +276,7 @@ fn reinstate(
     if state.registration.is_none() {
         return Err(Rejection::not_found());
     }
+    not_own(member, by)?;
     if !state.suspended(at) {
         return Ok(Vec::new());
     }
@@ -320,7 +355,7 @@ fn count_report(
         .iter()
         .filter(|report| at.since_ms(report.at) < DAY_MS)
         .count();
-    let over_limit = within >= rules.reports_per_day as usize;
+    let over_limit = within >= state.reports_per_day(rules, at) as usize;
     vec![Event::ReportCounted(ReportCounted {
         member: member.clone(),
         report_id,

@@ -1,9 +1,12 @@
-//! What decisions on cases restrict: carried out once, each under its decision, and ended when it is due.
+//! What decisions on cases restrict: carried out once, each under its decision, ended when it is due, and lifted where its
+//! decision is reversed before.
 
 use crate::ids::{DecisionId, MemberId};
 use crate::member::command::RestrictMember;
-use crate::member::event::{Event, MemberRestricted, RestrictionEnded};
-use crate::member::state::State;
+use crate::member::event::{
+    Event, MemberRestricted, Restriction, RestrictionEnded, RestrictionLifted,
+};
+use crate::member::state::{Restricted, State};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -59,6 +62,36 @@ pub(super) fn end(
     })]
 }
 
+/// Lifts what a reversed decision restricts; nothing where that is over already, by time or by hand.
+pub(super) fn lift(
+    state: &State,
+    member: &MemberId,
+    decision: DecisionId,
+    by: &MemberId,
+    at: Timestamp,
+) -> Vec<Event<'static>> {
+    let of_decision = |it: &&Restricted| it.decision == decision;
+    let Some(restricted) = state.restrictions.iter().find(of_decision) else {
+        return Vec::new();
+    };
+    // The timer tells of this end.
+    if restricted.until.is_some_and(|until| until <= at) {
+        return Vec::new();
+    }
+    let others = state.restrictions.iter().filter(|it| !of_decision(it));
+    let suspended = state.suspended_by_hand(at)
+        || others
+            .clone()
+            .any(|other| other.holds(Restriction::Suspension, at));
+    vec![Event::RestrictionLifted(RestrictionLifted {
+        member: member.clone(),
+        decision,
+        by: by.clone(),
+        restriction: restricted.restriction,
+        suspended,
+    })]
+}
+
 #[cfg(test)]
 mod spec {
     use super::*;
@@ -70,6 +103,7 @@ mod spec {
         evolve,
     };
     use crate::policy::Rules;
+    use crate::rejection::Code;
 
     fn bob() -> MemberId {
         MemberId::new("bob").unwrap()
@@ -193,6 +227,131 @@ mod spec {
         assert_eq!(given.clone().done(&end_at("d4", 99)).1, 0);
         let for_good = Given::registered().restricted("d1", Restriction::Suspension, None);
         assert_eq!(for_good.done(&end_at("d1", i64::MAX)).1, 0);
+    }
+
+    fn lift_at(name: &str, at: i64) -> Command {
+        Command::LiftRestriction {
+            member: bob(),
+            decision: decision(name),
+            by: MemberId::new("max").unwrap(),
+            at: Timestamp(at),
+        }
+    }
+
+    /// What the restriction that was lifted last says of those left.
+    fn lifted_and_suspended(given: &Given) -> bool {
+        matches!(&given.last, Some(Event::RestrictionLifted(lifted)) if lifted.suspended)
+    }
+
+    #[test]
+    fn is_lifted_by_the_reversal_of_its_decision_and_no_other_is() {
+        let given = Given::registered()
+            .restricted("d1", Restriction::Suspension, Some(10))
+            .restricted("d2", Restriction::Suspension, None)
+            .restricted("d3", Restriction::Limit, None);
+        let (given, events) = given.done(&lift_at("d1", 5));
+        assert_eq!((events, given.is(5)), (1, (true, true)));
+        assert!(lifted_and_suspended(&given));
+        let (given, events) = given.done(&lift_at("d2", 5));
+        assert_eq!((events, given.is(5)), (1, (false, true)));
+        assert!(!lifted_and_suspended(&given));
+        let (given, events) = given.done(&lift_at("d3", 5));
+        assert_eq!((events, given.is(5)), (1, (false, false)));
+        for name in ["d1", "d2", "d3", "d4"] {
+            assert_eq!(given.clone().done(&lift_at(name, 6)).1, 0, "{name}");
+            assert_eq!(given.clone().done(&end_at(name, 10)).1, 0, "{name}");
+        }
+        assert_eq!(
+            crate::member::already(&given.state, &lift_at("d1", 6)),
+            Some(4)
+        );
+        let again = carry("d1", Restriction::Suspension, Some(10));
+        assert_eq!(given.done(&again).1, 0, "a reactor brings it again");
+    }
+
+    #[test]
+    fn is_not_lifted_where_it_is_over() {
+        let given = Given::registered().restricted("d1", Restriction::Suspension, Some(10));
+        assert_eq!(given.clone().done(&lift_at("d1", 10)).1, 0);
+        let (ended, _) = given.clone().done(&end_at("d1", 10));
+        assert_eq!(ended.done(&lift_at("d1", 11)).1, 0);
+        let reinstated = Event::MemberReinstated(MemberReinstated {
+            member: bob(),
+            by: bob(),
+        });
+        assert_eq!(given.event(&reinstated).done(&lift_at("d1", 5)).1, 0);
+    }
+
+    #[test]
+    fn leaves_a_suspension_by_hand_where_it_is_lifted() {
+        let by_hand = |until| {
+            Event::MemberSuspended(MemberSuspended {
+                member: bob(),
+                by: bob(),
+                until: Some(Timestamp(until)),
+                reason: ReasonCode::new("scam").unwrap(),
+                text: "by hand".into(),
+            })
+        };
+        let both = Given::registered().restricted("d1", Restriction::Suspension, None);
+        let (given, _) = both.clone().event(&by_hand(20)).done(&lift_at("d1", 5));
+        assert!(lifted_and_suspended(&given));
+        assert_eq!((given.is(5), given.is(20)), ((true, false), (false, false)));
+        let (given, _) = both.event(&by_hand(4)).done(&lift_at("d1", 5));
+        assert!(!lifted_and_suspended(&given));
+        let over = Command::EndSuspension {
+            member: bob(),
+            at: Timestamp(5),
+        };
+        assert_eq!(given.done(&over).1, 0, "the one by hand had ended before");
+    }
+
+    #[test]
+    fn nobody_lifts_what_holds_for_themself() {
+        let given = Given::registered().restricted("d1", Restriction::Suspension, None);
+        let reinstate = |by: &str| Command::ReinstateMember {
+            member: bob(),
+            by: MemberId::new(by).unwrap(),
+            at: Timestamp(0),
+        };
+        let refused = decide(&given.state, &reinstate("bob")).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
+        let lift = Command::LiftReportLimit {
+            member: bob(),
+            by: bob(),
+            at: Timestamp(0),
+        };
+        let refused = decide(&given.state, &lift).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
+        assert_eq!(given.done(&reinstate("max")).1, 1);
+    }
+
+    #[test]
+    fn a_limits_end_leaves_the_end_of_a_suspension_by_hand_to_its_timer() {
+        let by_hand = Event::MemberSuspended(MemberSuspended {
+            member: bob(),
+            by: bob(),
+            until: Some(Timestamp(20)),
+            reason: ReasonCode::new("scam").unwrap(),
+            text: "by hand".into(),
+        });
+        let given = Given::registered()
+            .restricted("d1", Restriction::Limit, Some(40))
+            .restricted("d2", Restriction::Limit, Some(20))
+            .event(&by_hand);
+        let lift = Command::LiftRestriction {
+            member: bob(),
+            decision: decision("d1"),
+            by: MemberId::new("max").unwrap(),
+            at: Timestamp(20),
+        };
+        let (given, lifted) = given.done(&lift);
+        let (given, ended) = given.done(&end_at("d2", 20));
+        let over = Command::EndSuspension {
+            member: bob(),
+            at: Timestamp(20),
+        };
+        assert_eq!((lifted, ended, given.done(&over).1), (1, 1, 1));
     }
 
     #[test]

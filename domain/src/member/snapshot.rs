@@ -2,8 +2,8 @@
 //!
 //! Promise: what is read back is the very state that was written. The bytes hold for one [`STATE_VERSION`] and are no
 //! contract beyond it: whoever changes the state's shape, or what `evolve` makes of any event, raises that number, and
-//! what was kept under another is not read. A member who is suspended or limited has no snapshot: what they were
-//! told is personal, and stands in the log alone.
+//! what was kept under another is not read. A member who is suspended or limited, in what they report too, has no
+//! snapshot: what they were told is personal, and stands in the log alone.
 
 use crate::ids::{CommandId, ConversationId, DecisionId, ReportId};
 use crate::member::event::AgeBand;
@@ -12,7 +12,7 @@ use crate::policy::Audience;
 use crate::time::Timestamp;
 
 /// The version of the state and of its fold.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 type Whole = (
     Option<(Timestamp, AgeBand, u64)>,
@@ -21,6 +21,7 @@ type Whole = (
     Vec<(CommandId, ConversationId, Timestamp, u64)>,
     Vec<(ReportId, bool, Timestamp, u64)>,
     Vec<(DecisionId, u64)>,
+    Option<u64>,
 );
 
 impl State {
@@ -35,8 +36,10 @@ impl State {
             reports,
             restrictions,
             carried_out,
+            report_limit,
+            report_limit_over,
         } = self;
-        if suspension.is_some() || !restrictions.is_empty() {
+        if suspension.is_some() || !restrictions.is_empty() || report_limit.is_some() {
             return None;
         }
         let registration = registration.map(|registration| {
@@ -81,6 +84,7 @@ impl State {
             slots.iter().map(of_slot).collect(),
             reports.iter().map(of_report).collect(),
             carried_out.iter().map(of_decision).collect(),
+            *report_limit_over,
         );
         serde_json::to_vec(&whole).ok()
     }
@@ -88,8 +92,9 @@ impl State {
     /// The state that these bytes hold; none where they hold none.
     pub fn from_snapshot(bytes: &[u8]) -> Option<State> {
         let whole: Whole = serde_json::from_slice(bytes).ok()?;
-        let (registration, (chosen, count, version), suspension_over, slots, reports, carried) =
+        let (registration, setting, suspension_over, slots, reports, carried, report_limit_over) =
             whole;
+        let (chosen, count, version) = setting;
         let to_slot = |(command_id, conversation, at, version)| Slot {
             command_id,
             conversation,
@@ -122,6 +127,8 @@ impl State {
                 .into_iter()
                 .map(|(decision, version)| CarriedOut { decision, version })
                 .collect(),
+            report_limit: None,
+            report_limit_over,
         })
     }
 }

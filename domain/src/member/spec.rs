@@ -22,11 +22,10 @@ struct Story {
 
 /// Nobody knows Ann yet.
 fn unknown() -> Story {
-    let at = Timestamp(0).plus_days(100);
     Story {
         state: State::default(),
         next_version: 0,
-        at,
+        at: Timestamp(0).plus_days(100),
         rules: Rules::default(),
     }
 }
@@ -197,11 +196,8 @@ fn brief(event: &Event<'_>) -> String {
     let day = |at: Timestamp| at.0 / DAY_MS;
     match event {
         Event::MemberRegistered(event) => {
-            format!(
-                "registered {:?} on day {}",
-                event.age_band,
-                day(event.registered_at)
-            )
+            let on = day(event.registered_at);
+            format!("registered {:?} on day {on}", event.age_band)
         }
         Event::AgeBandChanged(event) => format!("now {:?}", event.age_band),
         Event::DmSettingChanged(event) => {
@@ -216,12 +212,15 @@ fn brief(event: &Event<'_>) -> String {
         }
         Event::MemberReinstated(_) => "reinstated".to_owned(),
         Event::MemberRestricted(event) => format!("restricted, {:?}", event.restriction),
+        Event::RestrictionLifted(_) => "restriction lifted".to_owned(),
         Event::RestrictionEnded(event) => format!("restriction ended, {:?}", event.restriction),
         Event::SuspensionEnded(event) => format!("suspension ended on day {}", day(event.until)),
         Event::RequestSlotTaken(event) => format!("slot taken by {}", event.command_id),
         Event::RequestSlotReturned(event) => format!("slot returned by {}", event.command_id),
         Event::ReportCounted(event) if event.over_limit => "counted over limit".to_owned(),
         Event::ReportCounted(_) => "counted".to_owned(),
+        Event::ReportLimitSet(event) => format!("{} reports a day count", event.per_day),
+        Event::ReportLimitLifted(_) | Event::ReportLimitEnded(_) => "reports count".to_owned(),
     }
 }
 

@@ -26,6 +26,9 @@ pub struct State {
     pub(super) reports: VecDeque<Report>,
     pub(super) restrictions: Vec<Restricted>,
     pub(super) carried_out: VecDeque<CarriedOut>,
+    pub(super) report_limit: Option<ReportLimit>,
+    /// Version of the event that ended the last one.
+    pub(super) report_limit_over: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +64,18 @@ pub(super) struct Restricted {
 }
 
 impl Restricted {
-    fn holds(&self, restriction: Restriction, at: Timestamp) -> bool {
+    pub(super) fn holds(&self, restriction: Restriction, at: Timestamp) -> bool {
         self.restriction == restriction && self.until.is_none_or(|until| at < until)
     }
+}
+
+/// How many reports a day count, by a moderator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReportLimit {
+    pub(super) per_day: u32,
+    pub(super) until: Timestamp,
+    pub(super) reason: ReasonCode,
+    pub(super) version: u64,
 }
 
 /// A decision that was carried out here, and the last version that said so.
@@ -227,6 +239,20 @@ impl State {
         })
     }
 
+    /// How many reports a moderator lets count within 24 h at `at`; none where no moderator says so. A passed end counts as
+    /// ended.
+    pub fn report_limit(&self, at: Timestamp) -> Option<u32> {
+        let limit = self.report_limit.as_ref().filter(|limit| at < limit.until);
+        limit.map(|limit| limit.per_day)
+    }
+
+    /// How many reports count within 24 h at `at`.
+    pub fn reports_per_day(&self, rules: &Rules, at: Timestamp) -> u32 {
+        let of_all = rules.reports_per_day;
+        self.report_limit(at)
+            .map_or(of_all, |limit| limit.min(of_all))
+    }
+
     /// Whether a report was counted, and if so whether beyond the limit.
     pub fn counted(&self, report: ReportId) -> Option<bool> {
         self.reports
@@ -302,10 +328,31 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .restrictions
                 .retain(|restricted| restricted.decision != ended.decision);
             carry_out(state, ended.decision, recorded.version);
-            if !ended.suspended && state.suspension.take().is_some() {
-                // It was over before, and had no event while this one held on.
-                state.suspension_over = Some(recorded.version);
+            if ended.restriction == Restriction::Suspension && !ended.suspended {
+                end_with(state, recorded.version);
             }
+        }
+        Event::RestrictionLifted(lifted) => {
+            state
+                .restrictions
+                .retain(|restricted| restricted.decision != lifted.decision);
+            carry_out(state, lifted.decision, recorded.version);
+            if lifted.restriction == Restriction::Suspension && !lifted.suspended {
+                end_with(state, recorded.version);
+            }
+        }
+        Event::ReportLimitSet(set) => {
+            state.report_limit = Some(ReportLimit {
+                per_day: set.per_day,
+                until: set.until,
+                reason: set.reason.clone(),
+                version: recorded.version,
+            });
+            state.report_limit_over = None;
+        }
+        Event::ReportLimitLifted(_) | Event::ReportLimitEnded(_) => {
+            state.report_limit = None;
+            state.report_limit_over = Some(recorded.version);
         }
         Event::RequestSlotTaken(taken) => {
             state.slots.retain(|slot| {
@@ -340,6 +387,13 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 state.reports.pop_front();
             }
         }
+    }
+}
+
+/// Ends a suspension by hand with the last of those by decisions: it was over before, and had no event while that held on.
+fn end_with(state: &mut State, version: u64) {
+    if state.suspension.take().is_some() {
+        state.suspension_over = Some(version);
     }
 }
 

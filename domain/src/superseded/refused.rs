@@ -83,8 +83,16 @@ shorter! {
         NotClaimed,
         SameModerator,
         AlreadyDecided,
+        InvalidReportLimit,
         InvalidNote,
         InvalidDecision,
+        OwnCase,
+        AlreadyAppealed,
+        AppealWindowOver,
+        AlreadyReversed,
+        NotAppealed,
+        InvalidAppeal,
+        MovedOn,
     }
 }
 
@@ -116,6 +124,10 @@ shorter! {
         NoteOnCase,
         EscalateCase,
         DecideCase,
+        AppealDecision,
+        DecideAppeal,
+        ReverseDecision,
+        ReopenCase,
     }
 }
 

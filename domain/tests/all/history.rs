@@ -440,7 +440,9 @@ pub(crate) fn fact(event: &Event<'_>) -> Fact {
         Event::RequestWithdrawn(withdrawn) => Fact::Withdrawn {
             from: who_is(&withdrawn.from),
         },
-        Event::MessagesRemoved(_) => unreachable!("no moderator acts in these histories"),
+        Event::MessagesRemoved(_) | Event::MessagesRestored(_) => {
+            unreachable!("no moderator acts in these histories")
+        }
         Event::MovedToRequests(moved) => Fact::Moved {
             from: who_is(&moved.from),
         },

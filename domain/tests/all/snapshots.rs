@@ -154,7 +154,11 @@ fn lines() -> Vec<Line> {
     lines.push(Line {
         of: "conversation".to_owned(),
         version: conversation::STATE_VERSION,
-        events: vec![sample("message-sent.v1"), sample("messages-removed.v1")],
+        events: vec![
+            sample("message-sent.v1"),
+            sample("messages-removed.v1"),
+            sample("messages-restored.v1"),
+        ],
         state: String::new(),
     });
     lines.push(Line {

@@ -107,14 +107,16 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
 }
 
 /// A router that is served until it is stopped.
-struct Serving {
-    address: String,
+pub(crate) struct Serving {
+    /// Where.
+    pub(crate) address: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Serving {
-    async fn start(router: Router) -> anyhow::Result<Self> {
+    /// Serves a router.
+    pub(crate) async fn start(router: Router) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (stop, stopped) = oneshot::channel();
@@ -134,7 +136,8 @@ impl Serving {
         })
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
+    /// Ends in order.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
         Ok(self.served.await??)
     }

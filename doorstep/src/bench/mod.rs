@@ -15,6 +15,7 @@ mod http;
 mod log;
 mod pages;
 mod process;
+mod queue;
 mod replay;
 mod world;
 
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
     with_views: Duration,
     one_caller: u64,
     pages: u64,
+    /// Everything is as small as can be.
+    smoke: bool,
     /// Parts of row names; all rows when empty.
     only: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl Plan {
                 with_views: round,
                 one_caller: 20,
                 pages: 50,
+                smoke: true,
                 only,
             };
         }
@@ -72,6 +76,7 @@ impl Plan {
             with_views: Duration::from_secs(args.seconds),
             one_caller: 1_000,
             pages: 20_000,
+            smoke: false,
             only,
         }
     }
@@ -132,6 +137,10 @@ async fn measure(plan: &Plan) -> anyhow::Result<Vec<Row>> {
     if plan.wants(&["http"]) {
         told("HTTP");
         rows.extend(http::measure(plan).await?);
+    }
+    if plan.wants(&queue::ROWS) {
+        told("the moderators' queue");
+        rows.extend(queue::measure(plan).await?);
     }
     let pages = plan.wants(&pages::ROWS);
     let memory = plan.wants(&["memory", "memory-rebuilding"]);

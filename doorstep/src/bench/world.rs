@@ -219,7 +219,7 @@ fn is_refused(error: &commands::CommandError) -> bool {
 }
 
 /// Does something for each number below `count`, so many callers at once.
-async fn each<F, W>(count: u64, work: F) -> anyhow::Result<()>
+pub(crate) async fn each<F, W>(count: u64, work: F) -> anyhow::Result<()>
 where
     F: Fn(u64) -> W + Clone + Send + 'static,
     W: Future<Output = anyhow::Result<()>> + Send + 'static,

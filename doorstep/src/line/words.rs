@@ -3,6 +3,7 @@
 //! A command is told by its name and read by its fields, so that the parser does not say which field it did not like:
 //! each is read by itself to find it. A field of one name is of one kind in every command.
 
+use domain::act::SeenCase;
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode, RelationshipKind};
 use domain::ids::{MemberId, ReasonCode};
@@ -79,6 +80,8 @@ fn not_read(name: &str, value: &Value) -> Option<serde_json::Error> {
         "text" | "comment" | "command" => read::<String>(value),
         "number" | "up_to" => read::<u64>(value),
         "messages" => read::<Vec<u64>>(value),
+        "cases" => read::<Vec<SeenCase>>(value),
+        "per_day" => read::<u32>(value),
         "relationship" => read::<Option<Relationship>>(value),
         "reason" => read::<ReasonCode>(value),
         "category" => read::<Category>(value),

@@ -123,7 +123,7 @@ impl PastError {
     }
 
     /// Of an event that is set aside.
-    fn set_aside(view: &'static str, letter: &Letter) -> Self {
+    pub(crate) fn set_aside(view: &'static str, letter: &Letter) -> Self {
         Self::Incomplete {
             view,
             stream: letter.stream.to_string(),

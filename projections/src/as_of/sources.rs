@@ -25,7 +25,7 @@ enum Source {
     Counterparts,
     /// The subject's conversations.
     Conversations,
-    /// The subject's case.
+    /// The subject's case; of a member those about them, and those about whom they reported.
     Cases,
     /// The whole log: nothing that could be folded for one subject.
     Log,
@@ -47,9 +47,15 @@ const fn of(view: ViewName) -> &'static [Source] {
         // What ranks a case are all reports of its member, and its history shows all of both.
         ViewName::ModerationQueue => &[Source::Members, Source::Conversations, Source::Cases],
         ViewName::Reports => &[Source::Conversations, Source::Cases],
+        ViewName::Decisions => &[Source::Members, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
-        // Of one's own nobody has said what its rows depend on.
-        ViewName::Times | ViewName::Own(_) => &[Source::Log],
+        // Figures are sums over everybody, and whoever audits may have looked at anybody; what a moderator did stands in the
+        // streams of all cases; of one's own nobody has said what its rows depend on.
+        ViewName::Times
+        | ViewName::Transparency
+        | ViewName::Disclosures
+        | ViewName::ModerationLog
+        | ViewName::Own(_) => &[Source::Log],
     }
 }
 
@@ -96,11 +102,14 @@ impl Past {
         match subject {
             Subject::Member(member) => {
                 let pairs = self.conversations(member, until)?;
+                let cases = pairs.iter().flat_map(|pair| {
+                    [member, &pair.with].map(|about| CaseId::of(pair.conversation_id, about))
+                });
                 Ok(Concerned {
                     members: vec![member.clone()],
                     counterparts: pairs.iter().map(|pair| pair.with.clone()).collect(),
                     conversations: pairs.iter().map(|pair| pair.conversation_id).collect(),
-                    cases: Vec::new(),
+                    cases: cases.collect(),
                 })
             }
             Subject::Conversation(id) => {
@@ -117,8 +126,11 @@ impl Past {
                 for member in &members {
                     let pairs = self.conversations(member, until)?;
                     let ids = pairs.iter().map(|pair| pair.conversation_id);
-                    // Their history counts what was decided on all cases about them.
+                    // Their history counts what was decided on all cases about them, and on those of their reports.
                     cases.extend(ids.clone().map(|id| CaseId::of(id, member)));
+                    let of_others = pairs.iter();
+                    cases
+                        .extend(of_others.map(|pair| CaseId::of(pair.conversation_id, &pair.with)));
                     conversations.extend(ids);
                 }
                 Ok(Concerned {

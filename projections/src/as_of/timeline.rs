@@ -137,6 +137,7 @@ fn number_of(event: &Event<'_>) -> Option<u64> {
             | C::MemberBlocked(_)
             | C::MemberUnblocked(_)
             | C::MessagesRemoved(_)
+            | C::MessagesRestored(_)
             | C::RelationshipRecorded(_)
             | C::MessagesReported(_) => None,
         },
@@ -170,7 +171,8 @@ fn words_of(event: &Event<'_>) -> String {
         Event::Case(_) => "a moderators' file changed".to_owned(),
         Event::Policy(_) => "the rules were set".to_owned(),
         Event::Reactor(_) => "a reactor went on".to_owned(),
-        Event::Act(_) => "an auditor looked".to_owned(),
+        Event::Act(act) if act.leaves_nothing() => "an auditor looked".to_owned(),
+        Event::Act(_) => "a moderator decided on many cases at once".to_owned(),
     }
 }
 
@@ -233,6 +235,12 @@ fn between(event: &conversation::Event<'_>) -> String {
             removed.by,
             removed.numbers.len(),
             removed.from
+        ),
+        C::MessagesRestored(restored) => format!(
+            "{} reversed a decision: {} of {}'s messages are shown again",
+            restored.by,
+            restored.numbers.len(),
+            restored.from
         ),
         C::ReadMarked(marked) => format!("{} has read up to message {}", marked.by, marked.up_to),
         C::ConversationMuted(muted) => {
@@ -300,12 +308,24 @@ fn of_member(event: &member::Event<'_>) -> String {
             let how = restriction_word(ended.restriction);
             format!("a decision that {how} {member} came to its end")
         }
+        M::RestrictionLifted(lifted) => {
+            let how = restriction_word(lifted.restriction);
+            format!("{} reversed a decision that {how} {member}", lifted.by)
+        }
         M::MemberReinstated(reinstated) => {
             format!("{} ended the suspension of {member}", reinstated.by)
         }
         M::SuspensionEnded(_) => format!("the suspension of {member} came to its end"),
         M::RequestSlotTaken(_) => format!("{member} took a slot for a new request"),
         M::RequestSlotReturned(_) => format!("a slot of {member} for a new request came back"),
+        M::ReportLimitSet(set) => format!(
+            "{} lets {} reports of {member} a day count, `{}`",
+            set.by, set.per_day, set.reason
+        ),
+        M::ReportLimitLifted(lifted) => {
+            format!("{} lets all reports of {member} count again", lifted.by)
+        }
+        M::ReportLimitEnded(_) => format!("the limit of {member}'s reports came to its end"),
         M::ReportCounted(_) => format!("a report of {member} was counted"),
     }
 }

@@ -1,27 +1,28 @@
 //! Pages of the moderation queue, by its filters and orders.
 //!
-//! Without a filter a page merges the states that are asked for, in the order of their keys. Of one member all cases
-//! are looked at. Other filters pass rows over, up to a bound: then a page may be short and still have a next one.
+//! A page merges the states that are asked for, in the order of their keys: of all cases, or of one member's. Other filters
+//! pass rows over, up to a bound: then a page may be short and still have a next one.
 
-use domain::ids::{CaseId, MemberId};
+use domain::ids::CaseId;
 use tables::key::Key;
 use tables::{Order, Reader, Span};
 
 use super::{
-    AGES, BY_MEMBER, CASES, CaseRow, CaseState, QUEUE, QueueFilter, QueueItem, QueueSort, bit_of,
+    AGES, APPEALED, CASES, CaseRow, CaseState, Lists, QueueFilter, QueueItem, QueueSort, RANKS,
+    bit_of,
 };
 use crate::rows::{Merged, fetch};
 use crate::{Cursor, Page, PageRequest, QueryError, ViewName};
 
 /// How many rows a page passes over at most, looking for those that a filter names.
 const PASSED_MAX: usize = 1_000;
-/// How many cases of one member a page looks at.
-const MEMBER_CASES_MAX: usize = 1_000;
 
 impl QueueFilter {
     fn states(&self) -> Vec<CaseState> {
         match self.state {
+            None if self.appealed => CaseState::ALL.to_vec(),
             Some(state) => vec![state],
+            None if self.waits() => vec![CaseState::Open, CaseState::Claimed],
             None => CaseState::ALL
                 .into_iter()
                 .filter(|state| *state != CaseState::Closed)
@@ -29,8 +30,25 @@ impl QueueFilter {
         }
     }
 
+    /// Whether what waits for somebody is asked for: of one member it is what is not over.
+    fn waits(&self) -> bool {
+        self.state.is_none() && !self.appealed && self.member.is_none()
+    }
+
+    /// The lists that are read. One that waits and is appealed stands in two of them.
+    fn lists(&self) -> Vec<u8> {
+        if self.appealed {
+            return vec![APPEALED];
+        }
+        let appealed = self.waits().then_some(APPEALED);
+        let states = self.states().into_iter().map(CaseState::number);
+        states.chain(appealed).collect()
+    }
+
     fn names(&self, case: &CaseRow) -> bool {
-        self.states().contains(&case.state)
+        let of_state = self.states().contains(&case.state);
+        (of_state || self.waits() && !case.appeals.is_empty())
+            && (!self.appealed || !case.appeals.is_empty())
             && self
                 .category
                 .is_none_or(|category| case.categories & bit_of(category) != 0)
@@ -39,6 +57,12 @@ impl QueueFilter {
                 .as_ref()
                 .is_none_or(|member| case.member == *member)
             && (self.claimed_by.is_none() || case.claimed_by == self.claimed_by)
+            && self
+                .opened_before
+                .is_none_or(|time| case.opened_at < time.0)
+            && self
+                .opened_after
+                .is_none_or(|time| time.0 <= case.opened_at)
     }
 }
 
@@ -49,93 +73,63 @@ pub(crate) fn query(
     page: &PageRequest,
 ) -> Result<Page<QueueItem>, QueryError> {
     match filter.sort {
-        QueueSort::Priority => listed::<16>(
-            reader,
-            filter,
-            page,
-            QUEUE,
-            Order::Ascending,
-            &CaseRow::queue_key,
-        ),
-        QueueSort::Oldest => listed::<8>(
-            reader,
-            filter,
-            page,
-            AGES,
-            Order::Ascending,
-            &CaseRow::age_key,
-        ),
-        QueueSort::Newest => listed::<8>(
-            reader,
-            filter,
-            page,
-            AGES,
-            Order::Descending,
-            &CaseRow::age_key,
-        ),
+        QueueSort::Priority => listed::<16>(reader, filter, page, &RANKS, Order::Ascending),
+        QueueSort::Oldest => listed::<8>(reader, filter, page, &AGES, Order::Ascending),
+        QueueSort::Newest => listed::<8>(reader, filter, page, &AGES, Order::Descending),
     }
 }
 
-/// A page in the order of one of the queue's tables, whose keys end in `PLACE` bytes after the state.
+/// A page in one of the queue's orders, whose keys end in `PLACE` bytes after the list.
 fn listed<const PLACE: usize>(
     reader: &Reader,
     filter: &QueueFilter,
     page: &PageRequest,
-    table: &'static str,
+    lists: &Lists,
     order: Order,
-    key_of: &dyn Fn(&CaseRow) -> Key,
 ) -> Result<Page<QueueItem>, QueryError> {
     let checkpoint = reader.checkpoint();
     let place = page.place::<PLACE>(ViewName::ModerationQueue, checkpoint.log_id)?;
     let mut rows = Vec::new();
     let mut passed_to = None;
-    if let Some(member) = &filter.member {
-        rows = cases_of(reader, member, |case| filter.names(case))?
-            .into_iter()
-            .filter_map(|(id, case)| {
-                Some((*key_of(&case).last_chunk::<PLACE>()?, case.into_item(id)))
-            })
-            .collect();
-        rows.sort_by_key(|(place, _)| *place);
-        if order == Order::Descending {
-            rows.reverse();
-        }
-        rows.retain(|(found, _)| place.is_none_or(|place| comes_after(order, found, &place)));
-        rows.truncate(page.limit() + 1);
-    } else {
-        let mut spans = Vec::new();
-        for state in filter.states() {
-            let prefix = [state.number()];
-            let span = Span::prefix(&prefix);
-            spans.push(match place {
-                None => span,
-                Some(place) => {
-                    let key = Key::new().fixed(&prefix).fixed(&place);
-                    if order == Order::Ascending {
-                        span.after(&key)
-                    } else {
-                        span.before(&key)
-                    }
+    let (table, within) = match &filter.member {
+        None => (lists.all, Key::new()),
+        Some(member) => (lists.of_member, Key::new().text(member.as_str())),
+    };
+    let mut spans = Vec::new();
+    for list in filter.lists() {
+        let prefix = within.clone().u8(list);
+        let span = Span::prefix(&prefix);
+        spans.push(match place {
+            None => span,
+            Some(place) => {
+                let key = prefix.fixed(&place);
+                if order == Order::Ascending {
+                    span.after(&key)
+                } else {
+                    span.before(&key)
                 }
-            });
-        }
-        let mut merged = Merged::<PLACE>::of(reader, table, &spans, order)?;
-        let mut passed = 0;
-        while rows.len() <= page.limit() {
-            let Some((place, id)) = merged.next()? else {
-                break;
-            };
-            let id = id.first_chunk::<16>().copied().unwrap_or_default();
-            match fetch::<CaseRow>(reader, CASES, &id)? {
-                Some(case) if filter.names(&case) => {
-                    rows.push((place, case.into_item(CaseId(uuid::Uuid::from_bytes(id)))));
-                }
-                _ => {
-                    passed += 1;
-                    if passed == PASSED_MAX {
-                        passed_to = Some(place);
-                        break;
-                    }
+            }
+        });
+    }
+    let mut merged = Merged::<PLACE>::of(reader, table, &spans, order)?;
+    let mut passed = 0;
+    while rows.len() <= page.limit() {
+        let Some((place, id)) = merged.next()? else {
+            break;
+        };
+        let id = id.first_chunk::<16>().copied().unwrap_or_default();
+        match fetch::<CaseRow>(reader, CASES, &id)? {
+            // In the order of the lists' keys the two come one after the other.
+            _ if rows.last().is_some_and(|(last, _)| *last == place) => {}
+            Some(case) if filter.names(&case) => {
+                let id = CaseId(uuid::Uuid::from_bytes(id));
+                rows.push((place, case.into_item(reader, id)?));
+            }
+            _ => {
+                passed += 1;
+                if passed == PASSED_MAX {
+                    passed_to = Some(place);
+                    break;
                 }
             }
         }
@@ -149,34 +143,4 @@ fn listed<const PLACE: usize>(
         });
     }
     Ok(page)
-}
-
-fn comes_after<const PLACE: usize>(order: Order, found: &[u8; PLACE], place: &[u8; PLACE]) -> bool {
-    match order {
-        Order::Ascending => found > place,
-        Order::Descending => found < place,
-    }
-}
-
-/// The cases about one member that a filter names.
-fn cases_of(
-    reader: &Reader,
-    member: &MemberId,
-    names: impl Fn(&CaseRow) -> bool,
-) -> anyhow::Result<Vec<(CaseId, CaseRow)>> {
-    let mut cases = Vec::new();
-    let span = Span::prefix(&Key::new().text(member.as_str()));
-    for row in reader
-        .scan(BY_MEMBER, &span, Order::Ascending)?
-        .take(MEMBER_CASES_MAX)
-    {
-        let (key, _) = row?;
-        let Some(id) = key.last_chunk::<16>() else {
-            continue;
-        };
-        if let Some(case) = fetch::<CaseRow>(reader, CASES, id)?.filter(&names) {
-            cases.push((CaseId(uuid::Uuid::from_bytes(*id)), case));
-        }
-    }
-    Ok(cases)
 }

@@ -42,6 +42,8 @@ pub enum Act {
     Report(u64, Also),
     /// Has moderators remove the nth last message, if the other wrote it and it arrived.
     Remove(u64),
+    /// Has moderators show the nth last message again, if they removed it.
+    ShowAgain(u64),
     /// Chooses an audience.
     Audience(Audience),
     /// Is of another age.
@@ -90,6 +92,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => ((1..4_u64), prop::sample::select(vec![Also::None, Also::Delete, Also::Block]))
             .prop_map(|(number, also)| Act::Report(number, also)),
         2 => (1..6_u64).prop_map(Act::Remove),
+        2 => (1..6_u64).prop_map(Act::ShowAgain),
         3 => audience().prop_map(Act::Audience),
         1 => prop::sample::select(ages).prop_map(Act::Age),
         1 => Just(Act::Suspend),
@@ -140,6 +143,14 @@ pub fn carry_out(world: &mut World, by: &str, other: &str, act: Act) {
             if world.arrived(other, by, number) {
                 let version = world.position().0;
                 world.remove(other, by, version, &[number]);
+            }
+            Ok(())
+        }
+        Act::ShowAgain(back) => {
+            let number = counted(world, back);
+            if world.arrived(other, by, number) && world.removed(other, by, number) {
+                let version = world.position().0;
+                world.show_again(other, by, version, &[number]);
             }
             Ok(())
         }

@@ -26,6 +26,20 @@ impl World {
         self.append(&case::stream(case), &Event::Case(event));
     }
 
+    /// Lets so many reports of a member a day count, for as long as time goes.
+    pub fn limit_reports(&mut self, member: &str, per_day: u32) {
+        let (member, at) = (id(member), Timestamp(self.now));
+        let command = member::Command::LimitReports {
+            member: member.clone(),
+            by: id("moderator"),
+            per_day,
+            until: Timestamp(i64::MAX),
+            reason: ReasonCode::new("flooding").unwrap(),
+            at,
+        };
+        self.of_member(&member, &command).unwrap();
+    }
+
     /// Brings every report about `reported` in the conversation of the two into its case, as the reactor does.
     pub fn join(&mut self, reported: &str, reporter: &str) {
         let stream = conversation::stream(conversation_of(reported, reporter));
@@ -118,6 +132,46 @@ impl World {
         self.of_member(&id(member), &command).unwrap();
     }
 
+    /// The reactor: this decision on a member was reversed.
+    pub fn lift(&mut self, decision: &str, member: &str) {
+        let command = member::Command::LiftRestriction {
+            member: id(member),
+            decision: decision_of(decision),
+            by: id("another"),
+            at: Timestamp(self.now),
+        };
+        self.of_member(&id(member), &command).unwrap();
+    }
+
+    /// Whether moderators removed this message, and did not show it again.
+    pub(super) fn removed(&self, from: &str, to: &str, number: u64) -> bool {
+        let stream = conversation::stream(conversation_of(from, to));
+        let mut removed = false;
+        for record in self.events().iter().filter(|it| it.stream() == stream) {
+            let event = domain::codec::decode(record.event_type(), record.data()).unwrap();
+            if let Event::Conversation(conversation::Event::MessagesRemoved(event)) = &event {
+                removed |= event.numbers.contains(&number);
+            }
+            if let Event::Conversation(conversation::Event::MessagesRestored(event)) = &event {
+                removed &= !event.numbers.contains(&number);
+            }
+        }
+        removed
+    }
+
+    /// Shows messages of `from` again, by the reversal of this version of the case.
+    pub fn show_again(&mut self, from: &str, to: &str, case_version: u64, numbers: &[u64]) {
+        let command = conversation::Command::RestoreMessages(conversation::RestoreMessages {
+            decision: decision_of("remove"),
+            case_version,
+            by: id("another"),
+            from: id(from),
+            to: id(to),
+            numbers: numbers.to_vec(),
+        });
+        self.of_conversation(&id(from), &id(to), &command).unwrap();
+    }
+
     /// Whether this message is one of `from` that reached `to`.
     pub(super) fn arrived(&self, from: &str, to: &str, number: u64) -> bool {
         let found = self.messages.get(&(conversation_of(from, to), number));
@@ -138,6 +192,7 @@ impl World {
     }
 }
 
-fn decision_of(name: &str) -> DecisionId {
+/// The decision of this name.
+pub fn decision_of(name: &str) -> DecisionId {
     DecisionId::of(&id("moderator"), &CommandId::new(name).unwrap())
 }

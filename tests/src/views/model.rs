@@ -235,6 +235,11 @@ impl Pair {
                     message.removed |= removed.numbers.contains(&message.number);
                 }
             }
+            Event::MessagesRestored(restored) => {
+                for message in &mut self.messages {
+                    message.removed &= !restored.numbers.contains(&message.number);
+                }
+            }
             Event::ReadMarked(marked) => {
                 let side = self.side(&marked.by);
                 side.read = side.read.max(marked.up_to);

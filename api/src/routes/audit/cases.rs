@@ -1,7 +1,8 @@
-//! `GET /v1/audit/cases/{id}`: a moderators' file as of a moment. Looking is recorded in the file's own stream.
+//! `GET /v1/audit/cases/{id}`: a moderators' file as of a moment. Looking is recorded with the auditor's other looks, with the
+//! messages that were shown; the file's own stream has those of moderators alone.
 
 use axum::extract::State as Extract;
-use commands::Command;
+use domain::act::Looked;
 use projections::{PastError, QueryError, ViewName};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -9,11 +10,11 @@ use utoipa_axum::routes;
 use super::OneAsOf;
 use crate::answers::Answered;
 use crate::app::State;
-use crate::audit;
-use crate::caller::{Acting, AsAuditor, Caller};
+use crate::audit::{self, Subject};
+use crate::caller::{AsAuditor, Caller};
 use crate::problem::ApiError;
 use crate::query::{self, Query, Segments};
-use crate::routes::moderation::{ShownCase, caught_up, disclose, shown_messages};
+use crate::routes::moderation::{ShownCase, caught_up, shown_messages};
 
 pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default().routes(routes!(case))
@@ -31,7 +32,7 @@ async fn case(
     const WHAT: &str = "The case";
     let purpose = audit::purpose(asked.purpose.as_deref())?;
     let question = shared.question().await?;
-    let (moment, _) = question.moment(asked.as_of.as_deref()).await?;
+    let (moment, present) = question.moment(asked.as_of.as_deref()).await?;
     let case = query::case(&id);
     let views = [ViewName::ModerationQueue, ViewName::Conversation];
     let subject = projections::Subject::Case(case);
@@ -43,12 +44,16 @@ async fn case(
     }
     let rows = audit::or_unknown(rows, WHAT, moment)?;
     let found = audit::or_unknown(rows.case(case).await, WHAT, moment)?;
-    let command = Command::DiscloseCase {
-        case,
-        purpose,
-        shown: shown_messages(&found.value),
+    let file = &found.value;
+    let subject = Subject {
+        looked: Looked::Case,
+        member: file.summary.member.clone(),
+        other: Some(file.reporter.clone()),
+        conversation: Some(file.summary.conversation_id),
+        case: Some((case, shown_messages(file))),
     };
-    let acting = Acting::unasked(caller)?;
-    disclose(&shared, &acting, command).await?;
-    Ok(shared.standing_at(&acting.caller, moment.position, found.value.into()))
+    let at = (moment, present);
+    question
+        .answered(caller, purpose, subject, at, found.value.into())
+        .await
 }

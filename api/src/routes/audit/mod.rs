@@ -5,6 +5,7 @@
 
 mod cases;
 mod conversations;
+pub(crate) mod disclosures;
 mod members;
 pub(crate) mod shapes;
 
@@ -20,6 +21,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
         .merge(members::router())
         .merge(conversations::router())
         .merge(cases::router())
+        .merge(disclosures::router())
 }
 
 /// The query of a list as of a moment.

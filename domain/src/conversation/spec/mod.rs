@@ -485,6 +485,7 @@ fn brief(event: &Event<'_>, now: Timestamp) -> String {
         }
         Event::MessageUnsent(unsent) => format!("unsent {}", unsent.number),
         Event::MessagesRemoved(removed) => format!("removed {:?}", removed.numbers),
+        Event::MessagesRestored(restored) => format!("restored {:?}", restored.numbers),
         Event::ReadMarked(marked) => format!("read up to {}", marked.up_to),
         Event::ConversationMuted(_) => "muted".to_owned(),
         Event::ConversationUnmuted(_) => "unmuted".to_owned(),

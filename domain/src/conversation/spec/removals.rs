@@ -41,6 +41,32 @@ fn removes_once_for_each_decision_of_a_case_in_their_order() {
     assert_eq!(after(state, 12, &remove(ANN, BOB, 2, &[2])).1, 1);
 }
 
+fn restore(case_version: u64, numbers: &[u64]) -> Command {
+    let moderator = MemberId::new("max").unwrap();
+    Command::RestoreMessages(RestoreMessages {
+        decision: DecisionId::of(&moderator, &CommandId::new("d1").unwrap()),
+        case_version,
+        by: moderator,
+        from: MemberId::new(BOB).unwrap(),
+        to: MemberId::new(ANN).unwrap(),
+        numbers: numbers.to_vec(),
+    })
+}
+
+#[test]
+fn shows_again_once_for_each_reversal_and_is_not_removed_by_what_comes_again() {
+    let state = open_door().and(BOB, Act::Send("buy")).state;
+    let (state, _) = after(state, 10, &remove(BOB, ANN, 7, &[1]));
+    let (state, shown) = after(state, 11, &restore(9, &[1]));
+    assert_eq!(shown, 1);
+    for again in [restore(9, &[1]), remove(BOB, ANN, 7, &[1])] {
+        assert_eq!(after(state.clone(), 12, &again).1, 0);
+        assert_eq!(already(&state, &again), Some(11));
+    }
+    assert_eq!(after(state.clone(), 12, &restore(10, &[])).1, 0);
+    assert_eq!(after(state, 12, &remove(BOB, ANN, 11, &[1])).1, 1);
+}
+
 #[test]
 fn changes_nothing_of_a_request_and_what_may_be_done_with_it() {
     let story = open_door().and(BOB, Act::Send("buy"));

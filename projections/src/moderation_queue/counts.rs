@@ -1,0 +1,118 @@
+//! How many cases the queue holds: by state, by category, left to another, appealed, and held by each moderator.
+//!
+//! Counted as cases move, a row per count that is not zero, so that telling them reads a row each and no case. What waits for
+//! nobody, decided or closed and not appealed, counts in its state and nowhere else, as the queue lists it only where it is
+//! asked for.
+
+use domain::case::Category;
+use domain::ids::MemberId;
+use tables::key::Key;
+use tables::{ApplyError, Reader, Tx};
+
+use super::{CaseRow, CaseState, bit_of, categories_of};
+use crate::rows::{fetch, load, store};
+use crate::{Answer, QueryError};
+
+/// The table.
+pub(super) const COUNTS: &str = "counts";
+
+/// How many cases there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// In each state, in the order of [`CaseState::ALL`].
+    pub states: Vec<(CaseState, u64)>,
+    /// With a report of each category, in the order of [`Category::ALL`], of those that wait: open, claimed or appealed.
+    pub categories: Vec<(Category, u64)>,
+    /// Open ones that were left to another moderator.
+    pub escalated: u64,
+    /// With an appeal that waits, in whatever state.
+    pub appealed: u64,
+    /// Held by whoever asks.
+    pub mine: u64,
+}
+
+/// What a case counts as.
+fn keys(case: &CaseRow) -> Vec<Key> {
+    let mut keys = vec![of_state(case.state)];
+    if !case.appeals.is_empty() {
+        keys.push(of_appealed());
+    }
+    let over = matches!(case.state, CaseState::Decided | CaseState::Closed);
+    if over && case.appeals.is_empty() {
+        return keys;
+    }
+    keys.extend(categories_of(case.categories).map(of_category));
+    if case.state == CaseState::Open && case.escalated_by.is_some() {
+        keys.push(of_escalated());
+    }
+    keys.extend(case.claimed_by.as_ref().map(of_holder));
+    keys
+}
+
+fn of_state(state: CaseState) -> Key {
+    Key::new().u8(0).u8(state.number())
+}
+
+fn of_category(category: Category) -> Key {
+    Key::new().u8(1).u64(u64::from(bit_of(category)))
+}
+
+fn of_escalated() -> Key {
+    Key::new().u8(2)
+}
+
+fn of_appealed() -> Key {
+    Key::new().u8(4)
+}
+
+fn of_holder(moderator: &MemberId) -> Key {
+    Key::new().u8(3).text(moderator.as_str())
+}
+
+/// Counts a case where it is now, and no more where it was.
+pub(super) fn moved(
+    tx: &mut Tx<'_>,
+    before: Option<&CaseRow>,
+    after: &CaseRow,
+) -> Result<(), ApplyError> {
+    let (before, after) = (before.map_or_else(Vec::new, keys), keys(after));
+    for key in before.iter().filter(|key| !after.contains(key)) {
+        let left = load::<u64>(tx, COUNTS, key)?.unwrap_or_default();
+        match left.saturating_sub(1) {
+            0 => tx.delete(COUNTS, key)?,
+            left => store(tx, COUNTS, key, &left)?,
+        }
+    }
+    for key in after.iter().filter(|key| !before.contains(key)) {
+        let count = load::<u64>(tx, COUNTS, key)?.unwrap_or_default();
+        store(tx, COUNTS, key, &(count + 1))?;
+    }
+    Ok(())
+}
+
+/// The counts, as a moderator asks for them.
+pub(crate) fn query(
+    reader: &Reader,
+    moderator: &MemberId,
+) -> Result<Answer<QueueCounts>, QueryError> {
+    let count = |key: Key| -> anyhow::Result<u64> {
+        Ok(fetch::<u64>(reader, COUNTS, &key)?.unwrap_or_default())
+    };
+    let mut counts = QueueCounts {
+        escalated: count(of_escalated())?,
+        appealed: count(of_appealed())?,
+        mine: count(of_holder(moderator))?,
+        ..QueueCounts::default()
+    };
+    for state in CaseState::ALL {
+        counts.states.push((state, count(of_state(state))?));
+    }
+    for category in Category::ALL {
+        let of_category = count(of_category(category))?;
+        counts.categories.push((category, of_category));
+    }
+    Ok(Answer {
+        value: counts,
+        position: reader.checkpoint().position,
+    })
+}

@@ -1,0 +1,130 @@
+//! A store in front of another: what it does not do itself, the one behind it does.
+//!
+//! A store of the tests says which one is behind it and what it does otherwise; all the rest is the real store's.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::{
+    Append, AppendError, Direction, EventStore, Grade, LogId, OutcomeUnknown, Position, ReadError,
+    RecordedEvent, StreamFrom, StreamHead, StreamName, Subscription, Ticket,
+};
+use tokio::sync::watch;
+
+/// What a store in front of another does otherwise.
+#[async_trait]
+pub trait Front: Send + Sync + 'static {
+    /// Before an append is handed on.
+    async fn before(&self, _behind: &dyn EventStore, _append: &Append) {}
+
+    /// When something was read, or could not be.
+    fn after_reading(&self, _read: &[RecordedEvent]) {}
+}
+
+/// A store in front of another.
+pub struct Fronted<F> {
+    front: F,
+    behind: Arc<dyn EventStore>,
+}
+
+impl<F> Fronted<F> {
+    /// This in front of that one.
+    pub fn over(behind: Arc<dyn EventStore>, front: F) -> Arc<Self> {
+        Arc::new(Self { front, behind })
+    }
+}
+
+impl<F> std::ops::Deref for Fronted<F> {
+    type Target = F;
+
+    fn deref(&self) -> &F {
+        &self.front
+    }
+}
+
+impl<F: Front> Fronted<F> {
+    fn told(
+        &self,
+        read: Result<Vec<RecordedEvent>, ReadError>,
+    ) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.front
+            .after_reading(read.as_deref().unwrap_or_default());
+        read
+    }
+}
+
+#[async_trait]
+impl<F: Front> EventStore for Fronted<F> {
+    fn log_id(&self) -> LogId {
+        self.behind.log_id()
+    }
+
+    fn schema_level(&self) -> u32 {
+        self.behind.schema_level()
+    }
+
+    fn grade(&self) -> Grade {
+        self.behind.grade()
+    }
+
+    async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
+        self.front.before(&*self.behind, &append).await;
+        self.behind.append(append).await
+    }
+
+    async fn append_alone(&self, append: Append) -> Result<Ticket, AppendError> {
+        self.front.before(&*self.behind, &append).await;
+        self.behind.append_alone(append).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: StreamFrom,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError> {
+        let read = self.behind.read_stream(stream, from, direction, max);
+        self.told(read.await)
+    }
+
+    async fn read_one(
+        &self,
+        stream: &StreamName,
+        version: u64,
+    ) -> Result<Option<RecordedEvent>, ReadError> {
+        let read = self.behind.read_one(stream, version).await;
+        let read = read.map(|event| event.into_iter().collect());
+        Ok(self.told(read)?.pop())
+    }
+
+    async fn read_all(
+        &self,
+        after: Position,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError> {
+        let read = self.behind.read_all(after, max_events, max_bytes);
+        self.told(read.await)
+    }
+
+    async fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError> {
+        self.behind.head(stream).await
+    }
+
+    fn durable_position(&self) -> Position {
+        self.behind.durable_position()
+    }
+
+    fn durable_changes(&self) -> watch::Receiver<Position> {
+        self.behind.durable_changes()
+    }
+
+    async fn wait_durable(&self, position: Position) -> Result<(), OutcomeUnknown> {
+        self.behind.wait_durable(position).await
+    }
+
+    async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError> {
+        self.behind.subscribe(after).await
+    }
+}
