@@ -108,6 +108,8 @@ pub enum StoreState {
     Full,
     /// It ended after a failure.
     Failed,
+    /// It is elsewhere, and cannot be reached at the moment.
+    Unavailable,
 }
 
 /// What the interface stands on.

@@ -75,7 +75,10 @@ impl FoundPlace {
                 offset: *offset,
                 what: what.clone(),
             }),
-            ReadError::Closed | ReadError::Io { .. } => None,
+            ReadError::Closed
+            | ReadError::Io { .. }
+            | ReadError::Unavailable { .. }
+            | ReadError::Foreign { .. } => None,
         }
     }
 }
@@ -122,7 +125,8 @@ impl<'a> Place<'a> {
 /// Why a reading of the log came to no end.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Broken {
-    /// `damaged`; `not_ready` where the service stops, `internal` for any other failure.
+    /// `damaged`; `not_ready` where the service stops, `store_unavailable` where the log is elsewhere and not reached,
+    /// `internal` for any other failure.
     pub(crate) code: Code,
     /// In words.
     pub(crate) detail: String,
@@ -154,7 +158,12 @@ impl Broken {
                 (Code::Damaged, detail, position.map(|position| position.0))
             }
             ReadError::Closed => (Code::NotReady, "The service stops.".to_owned(), None),
-            ReadError::Io { .. } => {
+            ReadError::Unavailable { .. } => {
+                tracing::warn!(%error, "the log cannot be read");
+                let code = Code::StoreUnavailable;
+                (code, code.title().to_owned(), None)
+            }
+            ReadError::Io { .. } | ReadError::Foreign { .. } => {
                 tracing::error!(%error, "the log cannot be read");
                 (Code::Internal, Code::Internal.title().to_owned(), None)
             }

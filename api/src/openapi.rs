@@ -252,6 +252,7 @@ fn errors(operation: &Operation, tag: &str, path: &str, method: &str) -> BTreeMa
             Code::CommandIdReused,
             Code::Busy,
             Code::OutcomeUnknown,
+            Code::StoreUnavailable,
             Code::StorageFull,
         ]);
     }
@@ -265,6 +266,7 @@ fn errors(operation: &Operation, tag: &str, path: &str, method: &str) -> BTreeMa
             Code::NotReady,
             Code::Busy,
             Code::OutcomeUnknown,
+            Code::StoreUnavailable,
             Code::StorageFull,
             Code::Damaged,
         ]);

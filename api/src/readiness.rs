@@ -6,7 +6,6 @@
 //! reads it, so it holds no number at all: by how far a view is behind one counts the events of a message. Exact figures
 //! are in the metrics and, for operators, in the list of views.
 
-use event_store::Position;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +15,7 @@ use crate::app::{Shared, StoreState};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     pub(crate) ready: bool,
-    /// `writable`, `full` or `failed`.
+    /// `writable`, `full`, `failed`, or `unavailable` where the log is on a cluster that cannot be reached.
     store: &'static str,
     /// `running` or `stopped`.
     write_side: &'static str,
@@ -83,6 +82,10 @@ fn store(shared: &Shared, reasons: &mut Vec<String>) -> &'static str {
         StoreState::Failed => {
             reasons.push("the store has ended".to_owned());
             "failed"
+        }
+        StoreState::Unavailable => {
+            reasons.push("the store cannot be reached; it is tried again and again".to_owned());
+            "unavailable"
         }
     }
 }
@@ -162,13 +165,8 @@ fn reactors(shared: &Shared, reasons: &mut Vec<String>) -> Vec<ReactorReadiness>
 /// Whether the last recorded event lies too far ahead of this clock.
 async fn clock(shared: &Shared, reasons: &mut Vec<String>) -> &'static str {
     // The event at the durable position is the last one.
-    let before_last = Position(shared.store.durable_position().0.saturating_sub(1));
-    let last = shared
-        .store
-        .read_all(before_last, 1, 1)
-        .await
-        .ok()
-        .and_then(|events| events.last().cloned());
+    let end = shared.store.durable_position();
+    let last = shared.store.read_at(end).await.ok().flatten();
     let recorded_at_ms = last.map_or(i64::MIN, |event| event.recorded_at_ms());
     let behind_ms = recorded_at_ms.saturating_sub(crate::time::now_ms());
     let tolerance_ms =

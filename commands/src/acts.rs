@@ -222,11 +222,10 @@ impl Cases {
         let passing = |error: CommandError| Trouble::Passing(error);
         let durable = store.wait_durable(outcome.position).await;
         durable.map_err(|error| passing(error.into()))?;
-        let before = Position(outcome.position.0.saturating_sub(1));
-        let page = store.read_all(before, 1, usize::MAX).await;
-        let page = page.map_err(|error| passing(error.into()))?;
-        let of_cause = |event: &RecordedEvent| event.causation_id() == cause.event_id();
-        Ok(page.first().is_some_and(of_cause))
+        let there = store.read_at(outcome.position).await;
+        let there = there.map_err(|error| passing(error.into()))?;
+        let of_cause = |event: RecordedEvent| event.causation_id() == cause.event_id();
+        Ok(there.is_some_and(of_cause))
     }
 }
 

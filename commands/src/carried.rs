@@ -32,9 +32,7 @@ pub(crate) async fn position(
     shared: &Shared,
     decision: Position,
 ) -> Result<Position, CommandError> {
-    let before = Position(decision.0.saturating_sub(1));
-    let page = shared.store.read_all(before, 1, usize::MAX).await?;
-    let Some(record) = page.first() else {
+    let Some(record) = shared.store.read_at(decision).await? else {
         return Ok(decision);
     };
     let decoded = codec::decode(record.event_type(), record.data())

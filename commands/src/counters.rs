@@ -160,9 +160,12 @@ fn class_of(result: &Result<Outcome, CommandError>) -> usize {
         Err(CommandError::Busy) => 7,
         Err(CommandError::StorageFull) => 8,
         Err(CommandError::OutcomeUnknown) => 9,
-        Err(CommandError::TooLarge | CommandError::AboveLevel(_) | CommandError::Unreadable(_)) => {
-            10
-        }
+        Err(
+            CommandError::TooLarge
+            | CommandError::AboveLevel(_)
+            | CommandError::StoreUnavailable(_)
+            | CommandError::Unreadable(_),
+        ) => 10,
     }
 }
 

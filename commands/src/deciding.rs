@@ -269,7 +269,11 @@ impl Desk<'_> {
                 CommandError::Busy
             }
             Err(AppendError::StorageFull) => CommandError::StorageFull,
-            Err(AppendError::Closed) => CommandError::OutcomeUnknown,
+            Err(AppendError::Closed | AppendError::Unanswered { .. }) => {
+                CommandError::OutcomeUnknown
+            }
+            Err(AppendError::Unavailable { why }) => CommandError::StoreUnavailable(why),
+            Err(AppendError::Unfit { what }) => CommandError::Unreadable(what.to_owned()),
             Err(AppendError::TooLarge { .. } | AppendError::Empty) => CommandError::TooLarge,
             Err(AppendError::Read(error)) => error.into(),
         };

@@ -133,9 +133,12 @@ pub enum CommandError {
     /// The disk is full. Nothing was written.
     #[error("the disk is full")]
     StorageFull,
-    /// The store ended before the outcome was durable. Repeat with the same id.
+    /// The store ended before the outcome was durable, or did not answer. Repeat with the same id.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
+    /// A store elsewhere cannot be reached. Nothing was written.
+    #[error("the store cannot be reached: {0}")]
+    StoreUnavailable(String),
     /// The log's schema level is below what it would write; it is raised by hand. Nothing was written.
     #[error(transparent)]
     AboveLevel(#[from] AboveLevel),

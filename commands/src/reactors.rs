@@ -92,6 +92,7 @@ impl Trouble {
             error @ (CommandError::Busy
             | CommandError::StorageFull
             | CommandError::OutcomeUnknown
+            | CommandError::StoreUnavailable(_)
             | CommandError::InvalidTime(_)
             | CommandError::RateLimited
             | CommandError::CommandIdReused) => Trouble::Passing(error),

@@ -123,19 +123,34 @@ pub(crate) fn answer(
 
 impl From<LoadError> for CommandError {
     fn from(error: LoadError) -> Self {
-        Self::Unreadable(error.to_string())
+        match error {
+            LoadError::Read(error) => error.into(),
+            LoadError::Event { .. } => Self::Unreadable(error.to_string()),
+        }
     }
 }
 
 impl From<LookUpError> for CommandError {
     fn from(error: LookUpError) -> Self {
-        Self::Unreadable(error.to_string())
+        match error {
+            LookUpError::Read(error) => error.into(),
+            LookUpError::Table(_) | LookUpError::View(_) | LookUpError::Decode(_) => {
+                Self::Unreadable(error.to_string())
+            }
+        }
     }
 }
 
 impl From<event_store::ReadError> for CommandError {
     fn from(error: event_store::ReadError) -> Self {
-        Self::Unreadable(error.to_string())
+        use event_store::ReadError;
+        match error {
+            ReadError::Unavailable { why } => Self::StoreUnavailable(why),
+            ReadError::Closed
+            | ReadError::Damaged { .. }
+            | ReadError::Io { .. }
+            | ReadError::Foreign { .. } => Self::Unreadable(error.to_string()),
+        }
     }
 }
 

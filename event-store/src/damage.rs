@@ -33,7 +33,12 @@ pub async fn first_damaged(store: &dyn EventStore, after: Position) -> Option<Po
                 // One event was asked for: the next one, and positions have no gaps where there are files to be damaged.
                 None => return Some(Position(after.0.saturating_add(1))),
             },
-            Err(ReadError::Closed | ReadError::Io { .. }) => return None,
+            Err(
+                ReadError::Closed
+                | ReadError::Io { .. }
+                | ReadError::Unavailable { .. }
+                | ReadError::Foreign { .. },
+            ) => return None,
         }
     }
     None

@@ -1,7 +1,7 @@
 //! What can go wrong at a store, one type per kind of call.
 //!
-//! An error of an append says whether the outcome is known: only [`AppendError::Closed`] leaves it
-//! open. Damage always names its file and offset.
+//! An error of an append says whether the outcome is known: only [`AppendError::Closed`] and
+//! [`AppendError::Unanswered`] leave it open. Damage always names its file and offset.
 
 use std::path::PathBuf;
 
@@ -39,6 +39,25 @@ pub enum AppendError {
     /// The store has ended. Whether this append took place is unknown.
     #[error("the store has ended; the outcome is unknown")]
     Closed,
+    /// A store elsewhere was reached, and its answer was not. Whether this append took place is unknown; the same events at
+    /// the same version may be appended again.
+    #[error("the store did not answer; the outcome is unknown: {why}")]
+    Unanswered {
+        /// What happened instead.
+        why: String,
+    },
+    /// A store elsewhere cannot be reached. Nothing was written.
+    #[error("the store cannot be reached: {why}")]
+    Unavailable {
+        /// What is in the way, and what to do about it.
+        why: String,
+    },
+    /// The store cannot keep such an append byte for byte, or not in such a stream. Nothing was written.
+    #[error("not for this store: {what}")]
+    Unfit {
+        /// What does not fit.
+        what: &'static str,
+    },
     /// Reading what the append is checked against failed. Nothing was written.
     #[error("the append could not be checked: {0}")]
     Read(#[from] ReadError),
@@ -72,6 +91,20 @@ pub enum ReadError {
         file: PathBuf,
         /// The system's words.
         message: String,
+    },
+    /// A store elsewhere cannot be reached, or does not answer.
+    #[error("the store cannot be reached: {why}")]
+    Unavailable {
+        /// What is in the way, and what to do about it.
+        why: String,
+    },
+    /// What a store elsewhere has in the place of an event is none of ours.
+    #[error("{place}: {what}")]
+    Foreign {
+        /// The stream and version, or the stream alone.
+        place: String,
+        /// What is wrong with it, and what to do about it.
+        what: String,
     },
 }
 
@@ -178,9 +211,11 @@ impl From<ReadError> for OpenError {
                 path: file,
                 source: std::io::Error::other(message),
             },
-            ReadError::Closed => Self::Io {
+            other @ (ReadError::Closed
+            | ReadError::Unavailable { .. }
+            | ReadError::Foreign { .. }) => Self::Io {
                 path: PathBuf::new(),
-                source: std::io::Error::other("closed"),
+                source: std::io::Error::other(other.to_string()),
             },
         }
     }

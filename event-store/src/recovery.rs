@@ -270,7 +270,12 @@ pub(crate) fn open(
                         catalog.kept.push(Arc::new(kept));
                         streams
                     }
-                    Err(error @ (ReadError::Closed | ReadError::Damaged { .. })) => {
+                    Err(
+                        error @ (ReadError::Closed
+                        | ReadError::Damaged { .. }
+                        | ReadError::Unavailable { .. }
+                        | ReadError::Foreign { .. }),
+                    ) => {
                         return Err(error.into());
                     }
                 };

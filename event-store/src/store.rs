@@ -74,6 +74,17 @@ pub trait EventStore: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Vec<RecordedEvent>, ReadError>;
 
+    /// The event at this position, where one is.
+    async fn read_at(&self, position: Position) -> Result<Option<RecordedEvent>, ReadError> {
+        let Some(before) = position.0.checked_sub(1) else {
+            return Ok(None);
+        };
+        let events = self.read_all(Position(before), 1, 1).await?;
+        Ok(events
+            .into_iter()
+            .find(|event| event.position() == position))
+    }
+
     /// At most `max` events of the whole log before a position, the last first; fewer only where there are no more. The
     /// default reads forward from ever further back, which costs little where positions have no gaps.
     async fn read_all_backward(

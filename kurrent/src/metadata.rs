@@ -66,6 +66,25 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// That of an event to be appended.
+    pub fn of_new(event: &'a NewEvent) -> Self {
+        Self {
+            doorstep: Header {
+                at: event.at_ms,
+                command_id: (&*event.command_id).into(),
+                actor: (&*event.actor).into(),
+                members: event
+                    .members
+                    .iter()
+                    .map(|member| Cow::Borrowed(&**member))
+                    .collect(),
+                last_number: event.last_number,
+            },
+            correlation_id: event.correlation_id,
+            causation_id: event.causation_id,
+        }
+    }
+
     /// As it is stored.
     pub fn to_bytes(&self) -> Bytes {
         serde_json::to_vec(self).unwrap_or_default().into()

@@ -17,6 +17,11 @@ pub trait Front: Send + Sync + 'static {
     /// Before an append is handed on.
     async fn before(&self, _behind: &dyn EventStore, _append: &Append) {}
 
+    /// An event as it is shown.
+    fn shows(&self, event: RecordedEvent) -> RecordedEvent {
+        event
+    }
+
     /// When something was read, or could not be.
     fn after_reading(&self, _read: &[RecordedEvent]) {}
 }
@@ -49,7 +54,8 @@ impl<F: Front> Fronted<F> {
     ) -> Result<Vec<RecordedEvent>, ReadError> {
         self.front
             .after_reading(read.as_deref().unwrap_or_default());
-        read
+        let shown = |event| self.front.shows(event);
+        Ok(read?.into_iter().map(shown).collect())
     }
 }
 

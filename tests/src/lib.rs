@@ -12,6 +12,7 @@
 pub mod api;
 pub mod browser;
 pub mod buggy;
+pub mod cluster;
 pub mod college;
 pub mod commands;
 pub mod counted;

@@ -33,7 +33,12 @@ impl Filled {
 
     /// It was sent, and refused.
     pub(crate) fn refused(typed: Fields, error: ApiError) -> Self {
-        let undecided = [Code::OutcomeUnknown, Code::Busy, Code::StorageFull];
+        let undecided = [
+            Code::OutcomeUnknown,
+            Code::Busy,
+            Code::StoreUnavailable,
+            Code::StorageFull,
+        ];
         let key = if undecided.contains(&error.code()) {
             typed.text(KEY).to_owned()
         } else {

@@ -169,6 +169,8 @@ codes! {
         "The view did not reach `min_position` in time. Ask again, or without `min_position` for what it has.";
     NotReady, "not_ready", SERVICE_UNAVAILABLE, "The service is not ready",
         "It starts, stops, or a part of it is not well; `/readyz` says which. Ask again after the seconds of `Retry-After`.";
+    StoreUnavailable, "store_unavailable", SERVICE_UNAVAILABLE, "The store cannot be reached",
+        "The log is kept elsewhere, on a KurrentDB cluster, which does not answer. Nothing was changed; repeat with the same `Idempotency-Key` after the seconds of `Retry-After`.";
     StorageFull, "storage_full", INSUFFICIENT_STORAGE, "The disk is full",
         "Commands are refused until there is room again, and backups that have no room to be laid out; queries go on.";
 }

@@ -49,6 +49,11 @@ impl From<CommandError> for ApiError {
             ),
             CommandError::StorageFull => ApiError::new(Code::StorageFull).retry_after_s(10),
             CommandError::OutcomeUnknown => ApiError::new(Code::OutcomeUnknown).retry_after_s(1),
+            CommandError::StoreUnavailable(why) => {
+                // Where the store is and what it says is the operator's to know.
+                tracing::warn!(why, "the store cannot be reached");
+                ApiError::new(Code::StoreUnavailable).retry_after_s(1)
+            }
             CommandError::AboveLevel(above) => {
                 ApiError::with_detail(Code::Internal, above.to_string())
             }
@@ -329,10 +334,21 @@ impl From<QueryError> for ApiError {
                     "Part of what was asked for cannot be read, because the log is damaged there. Whoever runs the service finds the place in its log.",
                 )
                 .damaged_at(place),
+                None if away(&error) => {
+                    ApiError::new(Code::StoreUnavailable).retry_after_s(1)
+                }
                 None => ApiError::with_detail(Code::Internal, format!("{error:#}")),
             },
         }
     }
+}
+
+/// Whether a query failed because the log is elsewhere and not reached.
+fn away(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(event_store::ReadError::Unavailable { .. })
+    )
 }
 
 #[cfg(test)]

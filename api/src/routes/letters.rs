@@ -315,14 +315,12 @@ async fn stopped_before(
         return Ok(None);
     };
     let before = Position(position.0.saturating_sub(1));
-    let read = shared.store.read_all(before, 1, 1).await;
-    let mut events = match read {
-        Ok(events) => events.into_iter(),
+    let event = match shared.store.read_at(position).await {
+        Ok(event) => event,
         Err(error) => {
             let (store, found) = (&*shared.store, &shared.damage);
             return Err(Broken::of(&error, store, found, before).await.into());
         }
     };
-    let event = events.next().filter(|event| event.position() == position);
     Ok(event.map(|event| (event, cause)))
 }

@@ -90,6 +90,7 @@ impl CameTo {
                 | CommandError::Busy
                 | CommandError::StorageFull
                 | CommandError::OutcomeUnknown
+                | CommandError::StoreUnavailable(_)
                 | CommandError::AboveLevel(_)
                 | CommandError::Unreadable(_),
             ) => return None,

@@ -160,7 +160,11 @@ pub async fn streams_read_both_ways(store: &Arc<dyn EventStore>) {
     for version in 0..10 {
         let one = store.read_one(&stream, version).await.unwrap().unwrap();
         assert_eq!(one.version(), version);
+        let there = store.read_at(one.position()).await.unwrap();
+        assert_eq!(there, Some(one));
     }
+    assert_eq!(store.read_at(Position::START).await.unwrap(), None);
+    assert_eq!(store.read_at(Position(u64::MAX)).await.unwrap(), None);
     assert_eq!(store.read_one(&stream, 10).await.unwrap(), None);
     assert_eq!(store.read_one(&stream, u64::MAX).await.unwrap(), None);
 }

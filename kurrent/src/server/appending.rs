@@ -377,13 +377,17 @@ async fn place(
                 }
             },
             Err(AppendError::TooLarge { .. }) => return Err(too_large().into()),
-            Err(error @ AppendError::Empty) => {
+            Err(error @ (AppendError::Empty | AppendError::Unfit { .. })) => {
                 return Err(Status::invalid_argument(error.to_string()).into());
             }
             Err(error @ AppendError::StorageFull) => {
                 return Err(Status::resource_exhausted(error.to_string()).into());
             }
-            Err(error @ AppendError::Closed) => {
+            Err(
+                error @ (AppendError::Closed
+                | AppendError::Unanswered { .. }
+                | AppendError::Unavailable { .. }),
+            ) => {
                 return Err(Status::unavailable(error.to_string()).into());
             }
             Err(AppendError::Read(error)) => return Err(unread(&error).into()),

@@ -260,7 +260,8 @@ pub(super) fn unread(error: &ReadError) -> Status {
     match error {
         ReadError::Closed => Status::unavailable("the store has ended"),
         ReadError::Damaged { .. } => Status::data_loss(error.to_string()),
-        ReadError::Io { .. } => Status::internal(error.to_string()),
+        ReadError::Io { .. } | ReadError::Foreign { .. } => Status::internal(error.to_string()),
+        ReadError::Unavailable { .. } => Status::unavailable(error.to_string()),
     }
 }
 

@@ -1,0 +1,155 @@
+//! Appending: events at an exact version of their stream, taken whole by the cluster or not at all.
+//!
+//! Promise: a given ticket names what the cluster has acknowledged; a repetition of the same events at the same version
+//! gives what the first one gave; what has another outcome says whether it is known. Nothing here depends on the cluster
+//! recognising a repetition: where it answers that the stream is elsewhere, the events that stand there are read and their
+//! ids compared.
+//!
+//! The versions of streams that were only read are not checked: the cluster checks the written one alone.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use event_store::{
+    Append, AppendError, Direction, ExpectedVersion, Position, ReadError, RecordedEvent,
+    StreamFrom, Ticket,
+};
+use eventstore::{AppendToStreamOptions, EventData, StreamState, WriteResult};
+
+use super::event;
+use super::link::Failure;
+use super::store::Inner;
+
+impl Inner {
+    pub(super) async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
+        append.check_bounds()?;
+        if self.tail.has_ended() {
+            return Err(AppendError::Closed);
+        }
+        if !self.streams.has(append.stream.as_str()) {
+            let what = "the stream is none of those that the log has in this store";
+            return Err(AppendError::Unfit { what });
+        }
+        let proposed = append.events.iter().map(event::proposed);
+        let proposed = proposed.collect::<Result<Vec<EventData>, _>>()?;
+        if self.known_beyond(&append.stream, append.expected) {
+            return self.compared(&append).await;
+        }
+        let state = match append.expected {
+            ExpectedVersion::NoStream => StreamState::NoStream,
+            ExpectedVersion::Exact(version) => StreamState::StreamRevision(version),
+        };
+        let options = AppendToStreamOptions::default()
+            .stream_state(state)
+            .requires_leader(true);
+        let tries = AtomicU32::new(0);
+        let written = self.link.call(|client| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let name = append.stream.to_string();
+            let (options, proposed) = (options.clone(), proposed.clone());
+            async move { client.append_to_stream(name, &options, proposed).await }
+        });
+        match written.await {
+            Ok(written) => {
+                let once = tries.into_inner() == 1;
+                self.placed(&append, &written, once).await
+            }
+            Err(Failure::Refused(eventstore::Error::WrongExpectedVersion { current, .. })) => {
+                if let eventstore::CurrentRevision::Current(version) = current {
+                    self.tail.note(&append.stream, version);
+                }
+                self.compared(&append).await
+            }
+            Err(Failure::Closed) => Err(AppendError::Closed),
+            Err(Failure::Away { why, begun: true }) => Err(AppendError::Unanswered { why }),
+            Err(Failure::Away { why, begun: false }) => Err(AppendError::Unavailable { why }),
+            Err(failure @ Failure::Refused(_)) => Err(AppendError::Unavailable {
+                why: failure.to_string(),
+            }),
+        }
+    }
+
+    /// Where acknowledged events are.
+    async fn placed(
+        &self,
+        append: &Append,
+        written: &WriteResult,
+        once: bool,
+    ) -> Result<Ticket, AppendError> {
+        let first = append.expected.next();
+        let versions = (first, last_of(append));
+        self.tail.note(&append.stream, versions.1);
+        if let ([_], true, true) = (
+            &append.events[..],
+            once,
+            written.next_expected_version == versions.1 && written.position.commit > 0,
+        ) {
+            let position = Position(written.position.commit);
+            self.tail.raise(position);
+            return Ok(ticket(versions, (position, position), false));
+        }
+        // One answer names one position.
+        let unanswered = |why: String| AppendError::Unanswered { why };
+        let stored = self.standing(append).await;
+        let stored = stored.map_err(|error| unanswered(error.to_string()))?;
+        match places(append, &stored) {
+            Some(positions) => {
+                self.tail.raise(positions.1);
+                Ok(ticket(versions, positions, false))
+            }
+            None => Err(unanswered(
+                "it acknowledged events that it does not have".to_owned(),
+            )),
+        }
+    }
+
+    /// The stream is beyond what was expected: the same events stand there, or others.
+    async fn compared(&self, append: &Append) -> Result<Ticket, AppendError> {
+        let stored = self.standing(append).await?;
+        if let Some(positions) = places(append, &stored) {
+            self.tail.raise(positions.1);
+            let versions = (append.expected.next(), last_of(append));
+            return Ok(ticket(versions, positions, true));
+        }
+        let head = self.head(&append.stream).await?;
+        Err(AppendError::WrongVersion {
+            stream: append.stream.clone(),
+            expected: append.expected,
+            actual: head.map(|head| head.version),
+            position: head.map_or(Position::START, |head| head.position),
+        })
+    }
+
+    /// What stands where the events were to stand.
+    async fn standing(&self, append: &Append) -> Result<Vec<RecordedEvent>, ReadError> {
+        let from = StreamFrom::Version(append.expected.next());
+        let count = append.events.len();
+        self.stream(&append.stream, from, Direction::Forward, count)
+            .await
+    }
+}
+
+/// The version of the last event.
+fn last_of(append: &Append) -> u64 {
+    let more = append.events.len().saturating_sub(1);
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    append.expected.next().saturating_add(more)
+}
+
+/// Where the first and the last event are, if these are they.
+fn places(append: &Append, stored: &[RecordedEvent]) -> Option<(Position, Position)> {
+    let ids = append.events.iter().map(|event| event.event_id);
+    let same = stored.iter().map(RecordedEvent::event_id).eq(ids);
+    let (first, last) = (stored.first()?, stored.last()?);
+    same.then(|| (first.position(), last.position()))
+}
+
+/// A ticket of what is durable already.
+fn ticket(versions: (u64, u64), positions: (Position, Position), repeated: bool) -> Ticket {
+    let last = positions.1;
+    Ticket::new(
+        versions,
+        positions,
+        repeated,
+        Box::pin(async move { Ok(last) }),
+    )
+}
