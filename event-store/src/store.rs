@@ -130,6 +130,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// The position up to which events are durable.
     fn durable_position(&self) -> Position;
 
+    /// How many events are between two positions, about: exactly so many where positions have no gaps, which the default
+    /// takes for granted.
+    fn events_between(&self, from: Position, to: Position) -> u64 {
+        to.0.saturating_sub(from.0)
+    }
+
     /// The durable position as it changes. The sender goes away when the store ends.
     fn durable_changes(&self) -> watch::Receiver<Position>;
 

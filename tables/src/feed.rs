@@ -16,8 +16,6 @@ use event_store::{EventStore, Position, ReadError, RecordedEvent};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use crate::status::distance;
-
 /// First pause after a failed reading; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -247,7 +245,7 @@ impl Feed {
             };
             *pause = PAUSE_MIN;
             let near_end = block.last().is_none_or(|last| {
-                distance(last.position(), store.durable_position()) < NEAR_END_EVENTS
+                store.events_between(last.position(), store.durable_position()) < NEAR_END_EVENTS
             });
             if !block.is_empty() && !self.push(generation, block).await {
                 return Ok(());

@@ -13,7 +13,7 @@ use crate::care::Care;
 use crate::feed::Feed;
 use crate::letters;
 use crate::names::is_marked;
-use crate::status::{Published, Shared, distance};
+use crate::status::{Published, Shared};
 use crate::versions::beside;
 use crate::{Letter, Reader, Status, ViewState, WaitError};
 
@@ -286,7 +286,9 @@ impl ViewHandle {
             state: published.state.clone(),
             applied: published.applied,
             durable: published.durable,
-            lag_events: distance(published.applied, self.store.durable_position()),
+            lag_events: self
+                .store
+                .events_between(published.applied, self.store.durable_position()),
             bytes: self.shared.bytes(published.state == ViewState::Building),
             reading: self.feed.failure(),
             previous: self.shared.previous_applied(),
@@ -305,7 +307,8 @@ impl ViewHandle {
     fn live_lag(&self) -> u64 {
         let published = self.shared.published.borrow();
         if published.state == ViewState::Live {
-            distance(published.applied, self.store.durable_position())
+            let end = self.store.durable_position();
+            self.store.events_between(published.applied, end)
         } else {
             0
         }

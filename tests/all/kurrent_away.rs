@@ -8,13 +8,13 @@ use event_store::{
     StreamFrom, conformance,
 };
 use kurrent::client::{Connection, KurrentStore};
-use kurrent::server::Options;
+use kurrent::server::{Options, Pem};
 use tests::cluster::{Known, Log, Way, appending, open};
 use tests::store::{event, stream};
 use tokio::sync::watch;
 
 /// Longer than any of this takes on a machine that does other things as well.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 /// Appends one event after the other to a stream until it is told to stop, each until it is acknowledged; gives how many
 /// were, and how often the store was away.
@@ -265,6 +265,51 @@ async fn what_is_wrong_on_the_way_is_told_with_what_to_do() {
     let told = refused(&format!("esdb://{web}?tls=false")).await;
     assert!(told.contains("no KurrentDB"), "{told}");
     served.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_taken_by_its_authority_and_its_host_or_not_at_all() {
+    let made = || {
+        let names = vec!["localhost".to_owned()];
+        rcgen::generate_simple_self_signed(names).expect("a certificate")
+    };
+    let (own, other) = (made(), made());
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let (trusted, strange) = (
+        file("own.pem", own.cert.pem()),
+        file("other.pem", other.cert.pem()),
+    );
+    // A client before any server of TLS: it says which cryptography this process has.
+    refused("esdb://127.0.0.1:1?tls=false").await;
+    let log = Log::new();
+    let node = log.serve_with(Options {
+        tls: Some(Pem {
+            certificates: own.cert.pem().into_bytes(),
+            key: own.signing_key.serialize_pem().into_bytes(),
+        }),
+        ..appending(25)
+    });
+    let port = node.address().port();
+    let store = open(&format!("esdb://localhost:{port}?tlsCaFile={trusted}")).await;
+    let store = store.expect("it is taken");
+    let append = conformance::append_of(&stream(1), ExpectedVersion::NoStream, vec![event(1, 40)]);
+    let ticket = store.append(append).await.expect("a place");
+    ticket.durable().await.expect("acknowledged");
+    for wrong in [
+        format!("esdb://localhost:{port}?tlsCaFile={strange}"),
+        format!("esdb://127.0.0.1:{port}?tlsCaFile={trusted}"),
+        format!("esdb://localhost:{port}"),
+    ] {
+        let told = refused(&wrong).await;
+        assert!(told.contains("tlsCaFile"), "{told}");
+    }
+    let told = refused(&format!("esdb://localhost:{port}?tls=false")).await;
+    assert!(told.contains("tls=true"), "{told}");
 }
 
 #[tokio::test]

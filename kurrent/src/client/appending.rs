@@ -32,7 +32,7 @@ impl Inner {
         let proposed = append.events.iter().map(event::proposed);
         let proposed = proposed.collect::<Result<Vec<EventData>, _>>()?;
         if self.known_beyond(&append.stream, append.expected) {
-            return self.compared(&append).await;
+            return self.compared(&append, false).await;
         }
         let state = match append.expected {
             ExpectedVersion::NoStream => StreamState::NoStream,
@@ -57,7 +57,8 @@ impl Inner {
                 if let eventstore::CurrentRevision::Current(version) = current {
                     self.tail.note(&append.stream, version);
                 }
-                self.compared(&append).await
+                let begun = tries.into_inner() > 1;
+                self.compared(&append, begun).await
             }
             Err(Failure::Closed) => Err(AppendError::Closed),
             Err(Failure::Away { why, begun: true }) => Err(AppendError::Unanswered { why }),
@@ -102,15 +103,24 @@ impl Inner {
         }
     }
 
-    /// The stream is beyond what was expected: the same events stand there, or others.
-    async fn compared(&self, append: &Append) -> Result<Ticket, AppendError> {
-        let stored = self.standing(append).await?;
+    /// The stream is beyond what was expected: the same events stand there, or others. Where this very call may have brought
+    /// it there, and that cannot be read, the outcome is unknown.
+    async fn compared(&self, append: &Append, begun: bool) -> Result<Ticket, AppendError> {
+        let unread = |error: ReadError| match error {
+            ReadError::Unavailable { why } if begun => AppendError::Unanswered { why },
+            ReadError::Unavailable { why } => AppendError::Unavailable { why },
+            ReadError::Closed => AppendError::Closed,
+            error @ (ReadError::Damaged { .. }
+            | ReadError::Io { .. }
+            | ReadError::Foreign { .. }) => AppendError::Read(error),
+        };
+        let stored = self.standing(append).await.map_err(unread)?;
         if let Some(positions) = places(append, &stored) {
             self.tail.raise(positions.1);
             let versions = (append.expected.next(), last_of(append));
             return Ok(ticket(versions, positions, true));
         }
-        let head = self.head(&append.stream).await?;
+        let head = self.head(&append.stream).await.map_err(unread)?;
         Err(AppendError::WrongVersion {
             stream: append.stream.clone(),
             expected: append.expected,

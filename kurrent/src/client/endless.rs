@@ -109,3 +109,27 @@ impl Subscriber for Endless {
         self.before.try_close(span)
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use tracing::instrument::WithSubscriber as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_warns_without_end_is_ended_and_one_that_warns_of_something_else_is_not() {
+        let endless = async {
+            loop {
+                tracing::warn!(target: "kurrentdb::commands", "{WARNING}");
+            }
+        };
+        let ended = tokio::spawn(endless.with_subscriber(Endless::dispatch())).await;
+        assert!(ended.is_err_and(|ended| ended.is_panic()));
+        let other = async {
+            tracing::warn!(target: "kurrentdb::commands", "something else");
+            tracing::warn!("{WARNING}");
+        };
+        let ended = tokio::spawn(other.with_subscriber(Endless::dispatch())).await;
+        assert!(ended.is_ok());
+    }
+}

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::connection::Connection;
 use super::diagnosis;
 use super::identity;
+use super::prompt;
 
 /// How long a call may take, with all that is tried for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
@@ -35,6 +36,8 @@ const TRIES: u32 = 3;
 const PROBE: Duration = Duration::from_secs(2);
 /// Between two such questions while all goes well.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// Of so many looks at a store that is well one is also for connections that were made anew meanwhile.
+const PROMPT_EVERY: u64 = 16;
 /// Between two new clients while the store is away: so it is found again well within a second.
 const RETRY: Duration = Duration::from_millis(250);
 /// Calls on their way at once at most, those that wait for the supervisor among them; the protocol's servers take about
@@ -190,7 +193,7 @@ impl Link {
                 },
                 Err(_) => {
                     begun = true;
-                    why = "it does not answer in time".to_owned();
+                    "it does not answer in time".clone_into(&mut why);
                 }
             }
             if !self.looked(looks, until).await {
@@ -276,6 +279,10 @@ async fn supervise(shared: Arc<Shared>) {
             let well = probe(&generation.client).await;
             let Err(why) = well else {
                 shared.standing.send_modify(|standing| standing.looks += 1);
+                let looks = shared.standing.borrow().looks;
+                if looks.is_multiple_of(PROMPT_EVERY) {
+                    prompt::now(&shared.connection);
+                }
                 continue;
             };
             let why = why.to_string();
@@ -320,6 +327,7 @@ async fn begin(number: u64, connection: &Connection) -> Result<Generation, Failu
         .map_err(|_| away("no client can be made of the certificates".to_owned()))?
         .map_err(away)?;
     probe(&generation.client).await?;
+    prompt::now(connection);
     Ok(generation)
 }
 

@@ -335,6 +335,10 @@ impl EventStore for KurrentStore {
         self.inner.tail.durable()
     }
 
+    fn events_between(&self, from: Position, to: Position) -> u64 {
+        self.inner.tail.between(from, to)
+    }
+
     fn durable_changes(&self) -> watch::Receiver<Position> {
         self.inner.tail.changes()
     }

@@ -24,7 +24,7 @@ impl Streams {
             Self::All => by_name.exclude_system_events(),
             Self::Categories(categories) => categories
                 .iter()
-                .fold(by_name, |filter, category| filter.add_prefix(category)),
+                .fold(by_name, SubscriptionFilter::add_prefix),
         }
     }
 

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 const EVENTS_MAX: usize = 16_384;
 /// And their bytes at most.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How far apart two events are taken to be where none is kept: about the bytes that a message takes in KurrentDB's log.
+const SPACING: u64 = 512;
 /// Streams whose last known place is kept at most.
 const HEADS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 
@@ -167,6 +169,29 @@ impl Tail {
             events.push(event.clone());
         }
         (!events.is_empty()).then_some(events)
+    }
+
+    /// How many events are between two positions: counted where they are kept, and else by how far apart the kept ones are.
+    pub(super) fn between(&self, from: Position, to: Position) -> u64 {
+        if from >= to {
+            return 0;
+        }
+        let kept = self.kept.lock();
+        let count = |events: usize| u64::try_from(events).unwrap_or(u64::MAX);
+        let until = |end: Position| kept.events.partition_point(|event| event.position() <= end);
+        let last = kept
+            .events
+            .back()
+            .map_or(kept.after, RecordedEvent::position);
+        if from >= kept.after {
+            let told = until(to).saturating_sub(until(from));
+            // What was appended here and not told yet is there as well.
+            return count(told) + u64::from(to > last);
+        }
+        let spacing = (last.0 - kept.after.0)
+            .checked_div(count(kept.events.len()))
+            .map_or(SPACING, |spacing| spacing.max(1));
+        (to.0 - from.0).div_ceil(spacing)
     }
 
     /// Waits until the subscription has told more than this.
