@@ -125,7 +125,8 @@ pub(crate) struct Folder {
 /// The store and its bounds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
-    /// The event store; this build has `embedded` alone.
+    /// The event store: `embedded`, the data folder's own, or for `serve` a KurrentDB cluster by its connection string
+    /// (`esdb://user:password@host:2113`).
     #[arg(long, value_name = "URL", default_value = "embedded")]
     pub(crate) store: String,
     /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.

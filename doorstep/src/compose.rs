@@ -19,6 +19,7 @@ use projections::ReadSide;
 
 use crate::cli::{self, KeyArgs, StoreArgs};
 use crate::failure::Failure;
+use crate::log::EMBEDDED;
 
 /// The log of a data folder.
 pub(crate) type Store = Arc<EmbeddedStore>;
@@ -98,11 +99,22 @@ impl DataFolder {
 
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
+    own_log(args)?;
     room_to_begin(folder, args.reserve_bytes)?;
     folder.create()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.observer = Some(api::metering::batches());
     Ok(Arc::new(open_embedded(folder, options)?))
+}
+
+/// What works on the data folder's own log says so where another is named.
+fn own_log(args: &StoreArgs) -> Result<(), Failure> {
+    if args.store == EMBEDDED {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--store names a cluster, and this works on the log of a data folder; `serve` takes a cluster's log",
+    ))
 }
 
 /// A log is not begun where the disk has less free than is kept free: its first command would be refused.
@@ -139,6 +151,7 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
 
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
+    own_log(args)?;
     folder.existing()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.schema_level = LEVEL;
@@ -237,15 +250,32 @@ fn command_of(pid: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// A log, of whichever engine.
+pub(crate) trait AnyLog {
+    /// As the store that it is.
+    fn any(&self) -> Arc<dyn EventStore>;
+}
+
+impl AnyLog for Store {
+    fn any(&self) -> Arc<dyn EventStore> {
+        Arc::clone(self) as Arc<dyn EventStore>
+    }
+}
+
+impl AnyLog for Arc<dyn EventStore> {
+    fn any(&self) -> Arc<dyn EventStore> {
+        Arc::clone(self)
+    }
+}
+
 /// Starts the write side over a log.
 pub(crate) async fn start_commands(
     folder: &DataFolder,
-    store: &Store,
+    store: &impl AnyLog,
     mode: Mode,
 ) -> anyhow::Result<CommandHandler> {
     let options = commands::Options::new(Some(folder.write()), mode, Arc::new(Rules::default()));
-    let store: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
-    CommandHandler::start(store, options)
+    CommandHandler::start(store.any(), options)
         .await
         .context("cannot start the write side")
 }
@@ -253,13 +283,12 @@ pub(crate) async fn start_commands(
 /// Starts the read side over a log.
 pub(crate) async fn start_reads(
     folder: &DataFolder,
-    store: &Store,
+    store: &impl AnyLog,
     cache_bytes: usize,
 ) -> anyhow::Result<ReadSide> {
     let mut options = projections::Options::in_dir(folder.views());
     options.cache_bytes = cache_bytes;
-    let store: Arc<dyn EventStore> = Arc::clone(store) as Arc<dyn EventStore>;
-    ReadSide::open(options, store)
+    ReadSide::open(options, store.any())
         .await
         .context("cannot open the views")
 }

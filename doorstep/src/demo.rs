@@ -5,14 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use api::{KeySet, Role, Trial, TrialMember};
 use commands::{CommandHandler, Mode};
 use domain::ids::MemberId;
-use event_store::{EventStore as _, Position};
+use event_store::{EventStore, Position};
 
-use crate::compose::{self, DataFolder, Store};
+use crate::compose::{self, DataFolder};
 use crate::import;
 use crate::line::Line;
 use crate::workload::{self, Workload};
@@ -49,7 +50,7 @@ fn lines() -> anyhow::Result<Vec<Line>> {
 }
 
 /// Whether the log is empty, or holds the sample or its beginning: another one is not for anyone who asks for a sample.
-pub(crate) async fn fits(store: &Store) -> anyhow::Result<bool> {
+pub(crate) async fn fits(store: &Arc<dyn EventStore>) -> anyhow::Result<bool> {
     let lines = lines()?;
     let first = lines.first().context("the sample is empty")?.envelope();
     let begins = store
@@ -63,7 +64,7 @@ pub(crate) async fn fits(store: &Store) -> anyhow::Result<bool> {
 }
 
 /// Loads the sample, or what is still to come of it, into a log that it fits.
-pub(crate) async fn load(folder: &DataFolder, store: &Store) -> anyhow::Result<()> {
+pub(crate) async fn load(folder: &DataFolder, store: &Arc<dyn EventStore>) -> anyhow::Result<()> {
     let lines = lines()?;
     let last = lines.last().context("the sample is empty")?.envelope();
     let handler = compose::start_commands(folder, store, Mode::Import).await?;

@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod import;
 pub mod line;
+mod log;
 mod maintenance;
 mod out;
 mod remote;

@@ -11,17 +11,17 @@ use anyhow::Context as _;
 use chrono::{SecondsFormat, Utc};
 use commands::Mode;
 use domain::codec::LEVEL;
-use event_store::{EventStore, Position};
+use event_store::Position;
 use projections::{CareError, ReadSide};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use crate::care::Care;
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::demo;
 use crate::failure::{Done, Failure};
+use crate::log::Log;
 
 /// Runs the service until it is told to stop.
 pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
@@ -34,13 +34,14 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
         Ok(_) => None,
         Err(_) => Some(listen(&args.listen).await?),
     };
-    let store = compose::open_store(&folder, &args.store)?;
+    let log = Log::open(&folder, &args.store).await?;
+    let store = log.store();
     let listener = match early {
         Some(listener) => listener,
         None => listen(&args.listen).await?,
     };
     if args.demo && !demo::fits(&store).await? {
-        store.close();
+        log.close();
         return Err(Failure::usage(format!(
             "{} holds another log than the sample's; --demo (or `demo` in the environment or the file) needs a folder of its own",
             folder.path().display()
@@ -78,8 +79,8 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     let app = api::App {
         commands: commands.clone(),
         reads: reads.clone(),
-        store: Arc::clone(&store) as Arc<dyn EventStore>,
-        care: Arc::new(Care::new(Arc::clone(&store), args.store.reserve_bytes)),
+        store: Arc::clone(&store),
+        care: log.care(args.store.reserve_bytes),
         keys: Arc::clone(&keys),
         options: api::Options {
             trial: trial.map(Arc::new),
@@ -107,7 +108,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     }
     commands.stop().await;
     let views = reads.stop().await;
-    store.close();
+    log.close();
     served.context("serving ended")?;
     views.context("the views' checkpoints")?;
     tracing::info!("stopped");

@@ -13,9 +13,11 @@ use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use kurrent::client::Connection;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
+use crate::log::EMBEDDED;
 
 /// The file that is read when it is there and no other is named.
 const FILE_DEFAULT: &str = "doorstep.toml";
@@ -204,24 +206,21 @@ fn without_password(value: &str) -> String {
     }
 }
 
-/// Only the embedded store is in this build; a cluster is told so rather than replaced by a local file.
+/// The store has to be one that there is.
 fn check_store(store: &str) -> Result<(), String> {
-    let cluster = [
-        "esdb://",
-        "kurrentdb://",
-        "esdb+discover://",
-        "kurrentdb+discover://",
-    ];
-    if store == "embedded" {
-        Ok(())
-    } else if cluster.iter().any(|scheme| store.starts_with(scheme)) {
-        Err("this build has the embedded store only, and cannot use a KurrentDB cluster".to_owned())
-    } else {
-        Err(format!(
+    if store == EMBEDDED {
+        return Ok(());
+    }
+    if !store.contains("://") {
+        return Err(format!(
             "`{}` is neither `embedded` nor a connection string",
             without_password(store)
-        ))
+        ));
     }
+    // Its words hold no credentials.
+    Connection::parse(store)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 /// Whether a signing key of its own can be one.

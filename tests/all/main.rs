@@ -79,6 +79,7 @@ mod program_at_rest;
 mod program_audit;
 mod program_backup;
 mod program_care;
+mod program_cluster;
 mod program_damage;
 mod program_errors;
 mod program_events;

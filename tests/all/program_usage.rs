@@ -53,8 +53,12 @@ fn wrong_usage_ends_with_status_2() {
         "--url",
     );
     refused(
-        &program::run(["serve", "--store", "esdb://127.0.0.1:2113"]),
-        "embedded store only",
+        &program::run(["import", "-", "--store", "esdb://127.0.0.1:2113"]),
+        "--store",
+    );
+    refused(
+        &program::run(["serve", "--store", "esdb://127.0.0.1:port"]),
+        "port",
     );
     refused(&program::run(["serve", "--store", "sqlite"]), "sqlite");
     refused(&program::run(["import"]), "FILE");
@@ -123,9 +127,12 @@ fn a_password_in_an_address_is_never_printed() {
         shown.contains("# url = \"http://(hidden)@127.0.0.1:1\""),
         "{shown}"
     );
-    let ended = program::run(["config", "--store", "esdb://ann:secret@127.0.0.1:2113"]);
-    refused(&ended, "embedded store only");
+    let ended = program::run(["config", "--store", "esdb://ann:secret@127.0.0.1:port"]);
+    refused(&ended, "port");
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    let shown = program::run(["config", "--store", "esdb://ann:secret@127.0.0.1:2113"]);
+    let shown = shown.done().stdout;
+    assert!(shown.contains("(hidden)@127.0.0.1:2113"), "{shown}");
 }
 
 #[test]

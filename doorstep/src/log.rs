@@ -1,0 +1,113 @@
+//! The log of a service: its data folder's own, or one on a KurrentDB cluster.
+//!
+//! Promise: whichever it is, the rest of the program sees the same trait. On a cluster the data folder still holds what is
+//! made from the log, and the keys; checks and backups of the log are the cluster's own.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use api::{BackupPart, StoreCare, StoreState};
+use async_trait::async_trait;
+use domain::codec::LEVEL;
+use event_store::EventStore;
+use kurrent::client::{Connection, KurrentStore, Options, Streams};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::care::Care;
+use crate::cli::StoreArgs;
+use crate::compose::{self, DataFolder, Store};
+use crate::failure::Failure;
+
+/// What `--store` says for the data folder's own log.
+pub(crate) const EMBEDDED: &str = "embedded";
+
+/// The categories of the log's streams. What has other names on a cluster is somebody else's.
+const CATEGORIES: &[&str] = &["conversation", "member", "case", "act", "reactor", "policy"];
+
+/// An opened log.
+pub(crate) enum Log {
+    /// In the data folder.
+    Embedded(Store),
+    /// On a cluster.
+    Cluster(KurrentStore),
+}
+
+impl Log {
+    /// Opens what `--store` names, or begins a log there.
+    pub(crate) async fn open(folder: &DataFolder, args: &StoreArgs) -> Result<Self, Failure> {
+        if args.store == EMBEDDED {
+            return compose::open_store(folder, args).map(Self::Embedded);
+        }
+        folder.create()?;
+        if folder.has_log() {
+            return Err(Failure::usage(format!(
+                "{} holds a log of its own; --store names a cluster, whose log needs a data folder without one",
+                folder.path().display()
+            )));
+        }
+        let connection = Connection::parse(&args.store).map_err(anyhow::Error::from)?;
+        let options = Options {
+            streams: Streams::Categories(CATEGORIES),
+            schema_level: LEVEL,
+        };
+        let store = KurrentStore::open(connection, options).await;
+        Ok(Self::Cluster(store.map_err(anyhow::Error::from)?))
+    }
+
+    /// As the store that it is.
+    pub(crate) fn store(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as Arc<dyn EventStore>,
+            Self::Cluster(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What an operator may ask of it.
+    pub(crate) fn care(&self, reserve_bytes: u64) -> Arc<dyn StoreCare> {
+        match self {
+            Self::Embedded(store) => Arc::new(Care::new(Arc::clone(store), reserve_bytes)),
+            Self::Cluster(store) => Arc::new(Elsewhere(store.clone())),
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Embedded(store) => store.close(),
+            Self::Cluster(store) => store.close(),
+        }
+    }
+}
+
+/// The care of a log that is elsewhere: whether it can be reached.
+struct Elsewhere(KurrentStore);
+
+/// Why there is no more to it.
+const ELSEWHERE: &str =
+    "the log is on a KurrentDB cluster: check it and back it up with the cluster's own means";
+
+#[async_trait]
+impl StoreCare for Elsewhere {
+    async fn verify(&self) -> anyhow::Result<Value> {
+        Ok(json!({ "ok": false, "error": ELSEWHERE, "damage": null }))
+    }
+
+    async fn backup(&self, _files: mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
+        bail!(ELSEWHERE)
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn state(&self) -> StoreState {
+        if self.0.durable_changes().has_changed().is_err() {
+            StoreState::Failed
+        } else if self.0.is_reached() {
+            StoreState::Writable
+        } else {
+            StoreState::Unavailable
+        }
+    }
+}
