@@ -214,7 +214,7 @@ operations! {
         r#"{"outcome": "reversed", "text": "We looked again: it was a joke among friends."}"#,
         REACHED, [NotAppealed, SameModerator, OwnCase, InvalidDecision, NotFound];
     "post_moderation_decisions_id_reverse",
-        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it, and so the one who decided may not while one waits (`same_moderator`). Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
+        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, and other decisions, stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it, and so the one who decided may not while one waits (`same_moderator`). Where it is the case's last decision and nothing was reported since, the case is open again; the file on a suspension by hand is closed. Reversed twice, nothing changes. The position reaches up to what was taken back.",
         r#"{"reason": "mistake", "text": "The message was not yours."}"#,
         REACHED, [SameModerator, OwnCase, InvalidDecision, NotFound];
     "post_moderation_cases_id_reopen",
@@ -235,8 +235,8 @@ operations! {
         r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
         REACHED, [OwnCase, InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
-        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
-        r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,
+        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. It is a decision that no report asks for: it carries a reason code, a text for the member and the facts relied on, the member reads it among their decisions and can appeal it for 180 days, and it is reversed like any other; its file is in the queue while an appeal waits, without a report, a reporter or a conversation. Put again, the new one takes the place of the first for good; put again just so, nothing changes.",
+        r#"{"reason": "spam", "text": "You sent the same offer to many.", "facts": "Forty letters in an hour.", "until": "2999-01-01T00:00:00Z"}"#,
         REACHED, [InvalidMember, InvalidSuspension, NotFound];
     "delete_moderation_members_id_suspension",
         "Ends the suspension before its time. Where there is none nothing changes. Nobody ends their own.",

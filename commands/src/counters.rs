@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 51] = [
+const COMMANDS: [&str; 53] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -71,11 +71,13 @@ const COMMANDS: [&str; 51] = [
     "RestrictMember",
     "EndRestriction",
     "LiftRestriction",
+    "LiftSuspension",
     "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
     "CountReport",
     "JoinReport",
+    "FileSuspension",
     "Checkpoint",
     "Other",
 ];
@@ -235,12 +237,14 @@ fn name_of(task: &Task) -> Named {
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
             member::Command::LiftRestriction { .. } => Named::Other("LiftRestriction"),
+            member::Command::LiftSuspension { .. } => Named::Other("LiftSuspension"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),
         },
         Task::Case(command) => match command {
             case::Command::JoinReport(_) => Named::Other("JoinReport"),
+            case::Command::FileSuspension(_) => Named::Other("FileSuspension"),
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),

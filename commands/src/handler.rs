@@ -195,15 +195,7 @@ impl CommandHandler {
     pub async fn submit(&self, envelope: Envelope) -> Result<Pending, CommandError> {
         let importing = self.inner.shared.options.mode == Mode::Import;
         let at = envelope.at;
-        let goes_on = matches!(
-            envelope.command,
-            Command::ReportMessage { .. }
-                | Command::DecideCase { .. }
-                | Command::DecideCases { .. }
-                | Command::ReverseCases { .. }
-                | Command::DecideAppeal { .. }
-                | Command::ReverseDecision { .. }
-        );
+        let goes_on = envelope.command.moves_reactors();
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
                 result,
@@ -296,6 +288,7 @@ impl CommandHandler {
     /// The case that a decision is on, once the reactors have come to all that is durable now; none where there is none.
     pub async fn case_of(&self, decision: DecisionId) -> Result<Option<CaseId>, CommandError> {
         self.drain_reactors().await?;
+        self.inner.cases.seen().await?;
         carried::case_of(&self.inner.shared, decision)
     }
 

@@ -48,6 +48,7 @@ const CASE_DECIDED: &str = "case-decided";
 const CASES_DECIDED: &str = "cases-decided";
 const CASES_REVERSED: &str = "cases-reversed";
 const DECISION_REVERSED: &str = "decision-reversed";
+const MEMBER_SUSPENDED: &str = "member-suspended";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -74,7 +75,9 @@ fn matters(event_type: &str) -> bool {
         codec::name(event_type),
         "message-unsent"
             | "messages-reported"
-            | "member-suspended"
+            | MEMBER_SUSPENDED
+            | "suspension-lifted"
+            | "suspension-filed"
             | "member-reinstated"
             | "suspension-ended"
             | "report-limit-set"
@@ -112,6 +115,8 @@ fn is_of_clients(event_type: &str) -> bool {
             | "request-slot-returned"
             | "report-counted"
             | "case-opened"
+            | "suspension-filed"
+            | "suspension-lifted"
             | "report-joined"
             | "suspension-ended"
             | "report-limit-ended"
@@ -143,7 +148,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -186,7 +191,12 @@ impl View<WriteSideCodec> for WriteSide {
         let name = codec::name(event.event_type());
         if matches!(
             name,
-            REPORT | CASE_DECIDED | DECISION_REVERSED | CASES_DECIDED | CASES_REVERSED
+            REPORT
+                | CASE_DECIDED
+                | DECISION_REVERSED
+                | CASES_DECIDED
+                | CASES_REVERSED
+                | MEMBER_SUSPENDED
         ) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
@@ -254,6 +264,13 @@ impl View<WriteSideCodec> for WriteSide {
                     };
                     tx.put(UPHELD, &key, &row.encode())?;
                 }
+            }
+            Some(Event::Case(case::Event::SuspensionFiled(filed))) => {
+                tx.put(
+                    DECISIONS,
+                    filed.decision.0.as_bytes(),
+                    filed.case.0.as_bytes(),
+                )?;
             }
             Some(Event::Case(case::Event::DecisionReversed(reversed))) => {
                 if let Some(act) = reversed.act {

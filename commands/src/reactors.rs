@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::aggregate::{Aggregate, State, stream_name};
+use crate::filing::filing;
 use crate::job::{At, Job, Origin};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
@@ -210,6 +211,12 @@ impl Cases {
         Ok(self.shared.store.wait_durable(effects).await?)
     }
 
+    /// Waits until the view has all that is durable when it is called.
+    pub(crate) async fn seen(&self) -> Result<(), CommandError> {
+        self.wait_for_view(self.shared.store.durable_position())
+            .await
+    }
+
     /// Handles the causes that the view has.
     async fn advance(&self) -> Result<(), CommandError> {
         let told = *self.causes.borrow();
@@ -320,6 +327,11 @@ impl Cases {
                 let (case, join) = self.join(record, conversation, reported)?;
                 let command = case::Command::JoinReport(join);
                 (case::stream(case), Task::Case(command))
+            } else if let Event::Member(member::Event::MemberSuspended(suspended)) = event {
+                match filing(&suspended, record.version()) {
+                    Some((case, file)) => (case::stream(case), Task::Case(file)),
+                    None => return Ok(record.position()),
+                }
             } else if let Event::Case(event) = &event
                 && follows_from(event)
             {
@@ -459,6 +471,7 @@ fn follows_from(event: &case::Event<'_>) -> bool {
     match event {
         C::CaseDecided(_) | C::DecisionReversed(_) => true,
         C::CaseOpened(_)
+        | C::SuspensionFiled(_)
         | C::ReportJoined(_)
         | C::ContentDisclosed(_)
         | C::CaseClaimed(_)
@@ -503,6 +516,18 @@ fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Optio
             };
             let command = conversation::Command::RestoreMessages(restore);
             Some((stream, Task::Conversation(command)))
+        }
+        // By hand: no report made the case.
+        Action::Suspend if reversed.reporter == reversed.reported => {
+            let member = reversed.reported.clone();
+            let stream = member::stream(&member);
+            let command = member::Command::LiftSuspension {
+                member,
+                decision: reversed.decision,
+                by: reversed.by.clone(),
+                at: Timestamp::EPOCH,
+            };
+            Some((stream, Task::Member(command)))
         }
         Action::Limit | Action::Suspend => {
             let member = reversed.reported.clone();

@@ -105,9 +105,9 @@ impl Said {
             member::Event::MemberSuspended(suspended) => {
                 (Ending::Suspension(member), suspended.until)
             }
-            member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => {
-                (Ending::Suspension(member), None)
-            }
+            member::Event::MemberReinstated(_)
+            | member::Event::SuspensionEnded(_)
+            | member::Event::SuspensionLifted(_) => (Ending::Suspension(member), None),
             member::Event::MemberRestricted(restricted) => (
                 Ending::Restriction(member, restricted.decision),
                 restricted.until,
@@ -152,6 +152,10 @@ impl Said {
             case::Event::CaseDecided(decided) => [
                 said(Ending::Claim(case), None),
                 said(Ending::Appeal(case), decided.appealable_until),
+            ],
+            case::Event::SuspensionFiled(filed) => [
+                said(Ending::Appeal(case), Some(filed.appealable_until)),
+                None,
             ],
             case::Event::CaseClosed(_) | case::Event::CaseReopened(_) => {
                 [said(Ending::Appeal(case), None), None]

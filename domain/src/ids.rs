@@ -241,7 +241,7 @@ uuid_id!(
     ConversationId
 );
 uuid_id!(
-    /// Names the moderators' file on one reported member in one conversation.
+    /// Names the moderators' file on one reported member in one conversation, or on one suspension by hand.
     CaseId
 );
 uuid_id!(
@@ -249,7 +249,7 @@ uuid_id!(
     ReportId
 );
 uuid_id!(
-    /// Names one decision of a moderator on a case.
+    /// Names one decision of a moderator, on a case or by hand.
     DecisionId
 );
 uuid_id!(
@@ -279,6 +279,11 @@ impl CaseId {
         let conversation: &str = conversation.0.hyphenated().encode_lower(&mut buffer);
         CaseId(derive(&CASE_NAMESPACE, &[conversation, reported.as_str()]))
     }
+
+    /// The file on a suspension by hand.
+    pub fn of_suspension(decision: DecisionId) -> CaseId {
+        CaseId(Uuid::new_v5(&CASE_NAMESPACE, decision.0.as_bytes()))
+    }
 }
 
 impl ReportId {
@@ -292,11 +297,12 @@ impl ReportId {
 }
 
 impl DecisionId {
-    /// The decision that a command of `moderator` makes on a member by hand.
-    pub fn of(moderator: &MemberId, command: &CommandId) -> DecisionId {
+    /// The decision that a command of `moderator` makes on `member` by hand: of the member, too, since a key is one
+    /// command's for as long as it is remembered and no longer.
+    pub fn by_hand(member: &MemberId, moderator: &MemberId, command: &CommandId) -> DecisionId {
         DecisionId(derive(
             &DECISION_NAMESPACE,
-            &[moderator.as_str(), command.as_str()],
+            &[member.as_str(), moderator.as_str(), command.as_str()],
         ))
     }
 

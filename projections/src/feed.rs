@@ -317,7 +317,11 @@ fn of_case(
     use case::Event as C;
     let (reported, reporter, action) = match event {
         C::CaseDecided(it) => (&it.reported, Some(&it.reporter), it.action),
-        C::DecisionReversed(it) => (&it.reported, Some(&it.reporter), it.action),
+        // Of a suspension by hand nobody is the reporter.
+        C::DecisionReversed(it) => {
+            let reporter = Some(&it.reporter).filter(|reporter| **reporter != it.reported);
+            (&it.reported, reporter, it.action)
+        }
         // Only of what does something there are appeals.
         C::DecisionAppealed(it) => (&it.reported, None, case::Action::Warn),
         C::AppealDecided(it) => (&it.reported, None, case::Action::Warn),
@@ -330,7 +334,8 @@ fn of_case(
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
         | C::CaseClosed(_)
-        | C::CaseReopened(_) => return Ok(()),
+        | C::CaseReopened(_)
+        | C::SuspensionFiled(_) => return Ok(()),
     };
     if action.upholds() {
         note(tx, recorded, reported, None, Changed::Decisions.bit())?;
@@ -349,7 +354,8 @@ fn decisions_of(event: &member::Event<'_>) -> u8 {
         | member::Event::MemberReinstated(_)
         | member::Event::SuspensionEnded(_)
         | member::Event::RestrictionEnded(_)
-        | member::Event::RestrictionLifted(_) => true,
+        | member::Event::RestrictionLifted(_)
+        | member::Event::SuspensionLifted(_) => true,
         // The decision itself told of it.
         member::Event::MemberRestricted(_)
         | member::Event::MemberRegistered(_)
@@ -406,12 +412,12 @@ fn of_nobodys_messages(
 
 /// Whether a member's event changes whom they let write to them, or only depends on whom others do.
 fn audiences(decoded: Option<&Event<'_>>) -> WaitKey {
-    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded};
+    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded, SuspensionLifted};
     let name = AUDIENCES.to_owned();
     match decoded {
-        Some(Event::Member(MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_))) => {
-            WaitKey::Reads(name)
-        }
+        Some(Event::Member(
+            MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_) | SuspensionLifted(_),
+        )) => WaitKey::Reads(name),
         Some(_) | None => WaitKey::Writes(name),
     }
 }
@@ -430,6 +436,7 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::MemberRestricted(_)
         | member::Event::RestrictionEnded(_)
         | member::Event::RestrictionLifted(_)
+        | member::Event::SuspensionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
         | member::Event::ReportLimitSet(_)

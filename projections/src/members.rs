@@ -189,6 +189,10 @@ fn row_after(
             suspended_by: Vec::new(),
             ..row
         }),
+        member::Event::SuspensionLifted(_) => Some(Row {
+            suspension: None,
+            ..row
+        }),
         member::Event::MemberRestricted(restricted) => match restricted.restriction {
             Restriction::Suspension => {
                 let mut row = row;

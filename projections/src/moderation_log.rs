@@ -163,7 +163,8 @@ fn of_case<'e>(event: &'e case::Event<'_>) -> Option<Act<'e>> {
         Event::AppealDecided(it) => (Done::Answered(it.outcome), &it.by, &it.reported),
         Event::DecisionReversed(it) => (Done::Reversed, &it.by, &it.reported),
         Event::CaseReopened(it) => (Done::Reopened, &it.by, &it.reported),
-        Event::CaseOpened(_) | Event::CaseClosed(_) => return None,
+        // A suspension by hand is told where it is made.
+        Event::CaseOpened(_) | Event::SuspensionFiled(_) | Event::CaseClosed(_) => return None,
     })
 }
 
@@ -181,6 +182,7 @@ fn of_member<'e>(event: &'e member::Event<'_>) -> Option<Act<'e>> {
         // A decision, and what takes it back, are told where they are made.
         | Event::MemberRestricted(_)
         | Event::RestrictionLifted(_)
+        | Event::SuspensionLifted(_)
         | Event::RestrictionEnded(_)
         | Event::RequestSlotTaken(_)
         | Event::RequestSlotReturned(_)

@@ -156,8 +156,8 @@ pub enum QueueSort {
 pub struct QueueItem {
     /// The case.
     pub case_id: CaseId,
-    /// The conversation it is about.
-    pub conversation_id: ConversationId,
+    /// The conversation it is about; none of a suspension by hand.
+    pub conversation_id: Option<ConversationId>,
     /// The reported member.
     pub member: MemberId,
     /// Where it stands.
@@ -259,7 +259,7 @@ impl CaseRow {
         categories.sort_by_key(|category| (std::cmp::Reverse(category.severity()), *category));
         Ok(QueueItem {
             case_id,
-            conversation_id: self.conversation,
+            conversation_id: (self.reporter != self.member).then_some(self.conversation),
             priority: self.priority(),
             member: self.member,
             state: self.state,
@@ -299,7 +299,7 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -585,12 +585,13 @@ pub(crate) fn filed(reader: &Reader, case: CaseId, max: usize) -> anyhow::Result
     Ok(filed)
 }
 
-/// A case as the queue shows it, and the other member of its conversation.
+/// A case as the queue shows it, and the other member of its conversation; none of a suspension by hand.
 pub(crate) fn summary(
     reader: &Reader,
     case: CaseId,
-) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
+) -> anyhow::Result<Option<(QueueItem, Option<MemberId>)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
-    row.map(|row| Ok((row.clone().into_item(reader, case)?, row.reporter)))
-        .transpose()
+    let Some(row) = row else { return Ok(None) };
+    let reporter = Some(row.reporter.clone()).filter(|it| *it != row.member);
+    Ok(Some((row.into_item(reader, case)?, reporter)))
 }

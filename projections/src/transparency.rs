@@ -236,7 +236,8 @@ impl OfDay<'_, '_> {
                 self.appeal_decided(decision, decided.outcome, recorded.at_ms())
             }
             case::Event::DecisionReversed(reversed) => self.reversed(recorded, reversed),
-            case::Event::ContentDisclosed(_)
+            case::Event::SuspensionFiled(_)
+            | case::Event::ContentDisclosed(_)
             | case::Event::CaseClaimed(_)
             | case::Event::CaseReleased(_)
             | case::Event::ClaimLapsed(_)
@@ -292,6 +293,9 @@ impl OfDay<'_, '_> {
             }
             member::Event::SuspensionEnded(ended) => {
                 self.restrict(&ended.member, |restricted| restricted.by_hand = false)
+            }
+            member::Event::SuspensionLifted(lifted) => {
+                self.restrict(&lifted.member, |restricted| restricted.by_hand = false)
             }
             // It ends what decisions suspended as well.
             member::Event::MemberReinstated(reinstated) => {

@@ -233,10 +233,11 @@ async fn nobody_judges_reads_or_lifts_what_concerns_themself() {
     }
     let bob = desk.moderator("bob");
     let lifted = |what: &str| format!("/v1/moderation/members/bob/{what}");
-    let ends = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
-    for what in ["suspension", "report-limit"] {
+    let limit = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
+    let suspension = json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."});
+    for (what, body) in [("suspension", suspension), ("report-limit", limit)] {
         let (path, mia) = (lifted(what), desk.moderator("mia"));
-        let _ = desk.door.put(&path, &mia, ends.clone()).await.expect(200);
+        let _ = desk.door.put(&path, &mia, body).await.expect(200);
         refuses(desk.door.delete(&path, &bob).await, "own_case");
         let _ = desk.door.delete(&path, &mia).await.expect(200);
     }

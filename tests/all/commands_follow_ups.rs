@@ -19,6 +19,7 @@ fn suspend(who: &str, until: i64) -> Command {
         until: Some(Timestamp(until)),
         reason: ReasonCode::new("spam").unwrap(),
         text: "a week of rest".to_owned(),
+        facts: "Ten letters.".to_owned(),
     }
 }
 
@@ -62,7 +63,7 @@ async fn a_suspension_ends_by_an_event_at_its_time_once() {
         .collect();
     let suspended = log
         .iter()
-        .find(|record| record.event_type() == "member-suspended.v1")
+        .find(|record| record.event_type() == "member-suspended.v2")
         .unwrap();
     assert_eq!(ended.len(), 1);
     assert_eq!(

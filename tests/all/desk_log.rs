@@ -18,7 +18,7 @@ async fn the_log_tells_a_moderator_what_they_did_and_an_auditor_what_anybody_did
         .act(&max, "notes", &[("text", "seen")])
         .await
         .expect(303);
-    let body = json!({"reason": "spam", "text": "Enough."});
+    let body = json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."});
     let path = "/v1/moderation/members/bob/suspension";
     let token = desk.door.token("max", &[Role::Moderator]);
     let _ = desk.door.put(path, &token, body).await.expect(200);

@@ -33,6 +33,7 @@ mod api_roles;
 mod api_sender;
 mod api_serving;
 mod api_shapes;
+mod api_suspensions;
 mod api_tokens;
 mod api_tour;
 mod api_transparency;

@@ -201,7 +201,8 @@ async fn shows_the_revision_of_a_case_as_the_case_has_it() {
 async fn history(world: &World, member: &str, reporter: &str) -> [MemberHistory; 2] {
     let reads = world.reads().await;
     let case = reads.case(case_of(member, reporter)).await.unwrap();
-    case.value.history
+    let case = case.value;
+    [case.history, case.history_of_reporter.unwrap()]
 }
 
 #[tokio::test]

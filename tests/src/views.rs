@@ -15,7 +15,7 @@ use domain::conversation::{
     self, Also, Command, Count, DeleteMode, MessageFacts, NamedMessage, RelationshipKind, Slot,
 };
 use domain::event::{Event, Recorded};
-use domain::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
+use domain::ids::{CommandId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
 use domain::member::{self, AgeBand};
 use domain::policy::{self, Audience, InForce, Rules};
 use domain::rejection::{Code, Rejection};
@@ -188,12 +188,15 @@ impl World {
     pub fn suspend(&mut self, member: &str) {
         let (member, at) = (id(member), Timestamp(self.now));
         let (by, reason) = (id("moderator"), ReasonCode::new("spam").unwrap());
+        let command_id = CommandId::new(&format!("suspend-{}", self.events.len())).unwrap();
         let command = member::Command::SuspendMember {
+            decision: DecisionId::by_hand(&member, &by, &command_id),
             member: member.clone(),
             by,
             until: None,
             reason,
             text: "You were reported.".to_owned(),
+            facts: "Ten letters.".to_owned(),
             at,
         };
         let _ = self.of_member(&member, &command);

@@ -88,6 +88,8 @@ struct Item {
     many: Option<u32>,
     why: Vec<String>,
     opened_at: When,
+    /// Whether it is of reports, and not of a suspension by hand.
+    reported: bool,
     held: Option<Held>,
     escalated_by: Option<String>,
     appealed_at: Option<When>,
@@ -169,10 +171,17 @@ impl Item {
             member: item.member.to_string(),
             state: state(item.state),
             categories: categories.join(", "),
-            reports: count(item.reports, "report", "reports"),
+            reports: match item.conversation_id {
+                Some(_) => count(item.reports, "report", "reports"),
+                None => "suspended by hand".to_owned(),
+            },
             many: many(item.reporters),
-            why: why(&item.priority),
+            why: match item.conversation_id {
+                Some(_) => why(&item.priority),
+                None => Vec::new(),
+            },
             opened_at: When(item.opened_at),
+            reported: item.conversation_id.is_some(),
             held: held(item, me),
             escalated_by: item.escalated_by.as_ref().map(MemberId::to_string),
             appealed_at: item.appealed_at.map(When),

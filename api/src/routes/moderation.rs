@@ -144,9 +144,10 @@ impl Asked {
 struct QueuedCase {
     #[schema(format = Uuid)]
     case_id: String,
+    /// Null of a suspension by hand.
     #[schema(format = Uuid)]
-    conversation_id: String,
-    /// The reported member.
+    conversation_id: Option<String>,
+    /// The reported member; of a suspension by hand who was suspended.
     member: String,
     /// `open`, `claimed`, `decided` or `closed`.
     state: &'static str,
@@ -202,7 +203,7 @@ impl From<QueueItem> for QueuedCase {
     fn from(item: QueueItem) -> Self {
         QueuedCase {
             case_id: item.case_id.to_string(),
-            conversation_id: item.conversation_id.to_string(),
+            conversation_id: item.conversation_id.map(|id| id.to_string()),
             member: item.member.to_string(),
             state: item.state.as_str(),
             priority: item.priority.rank(),
@@ -258,12 +259,13 @@ struct Reading {
 pub(crate) struct ShownCase {
     #[schema(format = Uuid)]
     case_id: String,
+    /// Null of a suspension by hand.
     #[schema(format = Uuid)]
-    conversation_id: String,
-    /// The reported member.
+    conversation_id: Option<String>,
+    /// The reported member; of a suspension by hand who was suspended.
     member: String,
-    /// The other member of the conversation, who reported.
-    reporter: String,
+    /// The other member of the conversation, who reported; null of a suspension by hand.
+    reporter: Option<String>,
     /// `open`, `claimed`, `decided` or `closed`.
     state: &'static str,
     priority: u64,
@@ -288,7 +290,7 @@ pub(crate) struct ShownCase {
     reports: Vec<ShownReport>,
     /// The reported messages and up to five on either side, by number.
     messages: Vec<ContextMessage>,
-    /// Of the reported member, then of the reporter.
+    /// Of the reported member, then of the reporter where there is one.
     history: Vec<History>,
 }
 
@@ -448,7 +450,7 @@ impl From<Case> for ShownCase {
             case_id: summary.case_id,
             conversation_id: summary.conversation_id,
             member: summary.member,
-            reporter: case.reporter.to_string(),
+            reporter: case.reporter.map(|id| id.to_string()),
             state: summary.state,
             priority: summary.priority,
             priority_inputs: summary.priority_inputs,
@@ -470,7 +472,10 @@ impl From<Case> for ShownCase {
                 .into_iter()
                 .map(ContextMessage::from)
                 .collect(),
-            history: case.history.into_iter().map(History::from).collect(),
+            history: std::iter::once(case.history)
+                .chain(case.history_of_reporter)
+                .map(History::from)
+                .collect(),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! `/v1/moderation/members/{id}/suspension`: a moderator suspends a member, or ends it.
+//! `/v1/moderation/members/{id}/suspension`: a moderator suspends a member by hand, or ends their suspensions.
+//!
+//! A suspension by hand is a decision like those on cases: the member has its statement, can appeal it, and it can be
+//! reversed.
 
 use axum::extract::State as Extract;
 use commands::Command;
@@ -29,9 +32,10 @@ struct Suspension {
     /// Why, as a code: 1-64 bytes of `[a-z0-9_]`.
     #[schema(value_type = String)]
     reason: ReasonCode,
-    /// What the member is told.
-    #[serde(default)]
+    /// What the member is told: at most 2,000 graphemes and 8 KiB.
     text: String,
+    /// The facts relied on, which the member is told too: at most 2,000 graphemes and 8 KiB.
+    facts: String,
 }
 
 /// Suspends a member.
@@ -53,6 +57,7 @@ async fn suspend(
         until,
         reason: suspension.reason,
         text: suspension.text,
+        facts: suspension.facts,
     };
     shared.reach(acting, command).await
 }

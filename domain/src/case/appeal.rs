@@ -130,7 +130,9 @@ pub(super) fn reverse(
     if made.appeal == Appeal::Waits && made.by == *by {
         return Err(Rejection::of_state(Code::SameModerator));
     }
-    let reopened = state.decided.is_some_and(|it| it.decision == decision);
+    // Of a suspension by hand no report is left without an answer.
+    let stands = state.decided.is_some_and(|it| it.decision == decision);
+    let reopened = stands && !state.by_hand;
     let mut events = Vec::with_capacity(2);
     if let Some(standing) = closes_with(state, decision, at).filter(|_| !reopened) {
         events.push(Event::CaseClosed(CaseClosed {

@@ -152,7 +152,7 @@ pub(super) mod spec {
 
     pub(in crate::case) fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
         let by = id(moderator);
-        let decision = DecisionId::of(&by, &CommandId::new("c1").unwrap());
+        let decision = DecisionId::by_hand(&by, &by, &CommandId::new("c1").unwrap());
         let at = Timestamp(at);
         Command::DecideCase {
             by,

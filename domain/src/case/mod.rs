@@ -1,4 +1,4 @@
-//! The moderators' file on one reported member in one conversation.
+//! The moderators' file on one reported member in one conversation, or on one suspension by hand.
 //!
 //! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
 //! nothing; two moderators do not hold it at once; it is decided by who holds it, once until something is newly reported.
@@ -26,6 +26,8 @@
 //!   otherwise leaves the reports without an answer: the case is open again. Either holds for the decision that stands; one
 //!   that a newer report or decision has followed changes nothing of the case.
 //! - A reversal answers the appeal that waits. Of a case with an appeal nobody says that it is over before that is decided.
+//! - A suspension by hand is decided before there is a file on it. It can be appealed and reversed as any decision, and is never
+//!   open: nobody claims it, decides it or opens it again. Reversed, it closes.
 //! - An appeal takes no claim. Once the case is decided only the appeal is left to do, and it is done once.
 
 mod appeal;
@@ -34,6 +36,7 @@ mod claim;
 mod command;
 mod decision;
 mod event;
+mod filed;
 mod priority;
 mod reopen;
 mod state;
@@ -49,6 +52,7 @@ pub use event::{
     Action, AppealDecided, AppealOutcome, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated,
     CaseNoted, CaseOpened, CaseReleased, CaseReopened, ClaimLapsed, ContentDisclosed,
     DecisionAppealed, DecisionReversed, Event, REMOVED_MESSAGES_MAX, ReportJoined, ShownMessages,
+    SuspensionFiled,
 };
 pub use priority::{Category, PriorityInputs};
 pub use state::{DECISIONS_KEPT_MAX, State, evolve};
@@ -82,6 +86,7 @@ pub const APPEAL_DAYS: i64 = 180;
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
     match command {
         Command::JoinReport(report) => Ok(join(state, report)),
+        Command::FileSuspension(filed) => Ok(filed::file(state, filed)),
         Command::DiscloseCase { by, purpose, shown } => {
             let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
             let reporter = state.reporter.as_ref().unwrap_or(&reported);
@@ -91,7 +96,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
                 reported,
                 purpose: purpose.clone(),
                 conversation: state.conversation,
-                reporter: state.reporter.clone(),
+                reporter: state.reporter.clone().filter(|_| !state.by_hand),
                 shown: Some(shown.clone()),
             })])
         }
@@ -147,7 +152,7 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             claim.or(state.claim_over)
         }
         Command::ReopenCase { .. } => state.reopened,
-        Command::CloseCase { .. } | Command::DecideByAct(_) => {
+        Command::CloseCase { .. } | Command::DecideByAct(_) | Command::FileSuspension(_) => {
             state.decided.map(|decided| decided.version)
         }
         Command::ReverseDecision { decision, .. } => {

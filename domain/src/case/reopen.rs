@@ -24,6 +24,9 @@ pub(super) fn reopen(
             .with_problem(problem)
     })?;
     not_own(&reported, &reporter, by)?;
+    if state.by_hand {
+        return Err(Rejection::of_state(Code::AlreadyDecided));
+    }
     if state.decided.is_none() {
         return Ok(Vec::new());
     }
@@ -68,7 +71,7 @@ mod spec {
             }
         };
         Command::DecideCase {
-            decision: DecisionId::of(&by, &CommandId::new(name).unwrap()),
+            decision: DecisionId::by_hand(&by, &by, &CommandId::new(name).unwrap()),
             by,
             ruling: Ruling {
                 action,

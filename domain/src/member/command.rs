@@ -36,6 +36,8 @@ pub enum Command {
     SuspendMember {
         /// Who.
         member: MemberId,
+        /// The decision's id.
+        decision: DecisionId,
         /// Which moderator.
         by: MemberId,
         /// Until when; for good when absent.
@@ -44,6 +46,19 @@ pub enum Command {
         reason: ReasonCode,
         /// What the member is told.
         text: String,
+        /// The facts relied on.
+        facts: String,
+        /// The command's time.
+        at: Timestamp,
+    },
+    /// The reactor: the decision to suspend them by hand was reversed.
+    LiftSuspension {
+        /// Who.
+        member: MemberId,
+        /// The decision.
+        decision: DecisionId,
+        /// Which moderator reversed it.
+        by: MemberId,
         /// The command's time.
         at: Timestamp,
     },
@@ -180,6 +195,7 @@ impl Command {
             | Command::RestrictMember(_)
             | Command::EndRestriction { .. }
             | Command::LiftRestriction { .. }
+            | Command::LiftSuspension { .. }
             | Command::LimitReports { .. }
             | Command::LiftReportLimit { .. }
             | Command::EndReportLimit { .. }

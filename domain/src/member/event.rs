@@ -36,6 +36,8 @@ pub enum Event<'a> {
     DmSettingChanged(DmSettingChanged),
     /// A moderator suspended them.
     MemberSuspended(MemberSuspended<'a>),
+    /// The decision to suspend them by hand was reversed.
+    SuspensionLifted(SuspensionLifted),
     /// A moderator ended their suspension.
     MemberReinstated(MemberReinstated),
     /// Their suspension came to its end.
@@ -92,11 +94,15 @@ pub struct DmSettingChanged {
     pub version: u64,
 }
 
-/// `member-suspended.v1`: a moderator suspended a member.
+/// `member-suspended.v2`: a moderator suspended a member by hand, without a case that asks for it. It takes the place of
+/// an earlier one by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberSuspended<'a> {
     /// Who.
     pub member: MemberId,
+    /// The decision; absent in old events, whose suspensions nobody can appeal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
     /// Which moderator.
     pub by: MemberId,
     /// Until when; for good when absent.
@@ -104,9 +110,29 @@ pub struct MemberSuspended<'a> {
     pub until: Option<Timestamp>,
     /// Why, as a code.
     pub reason: ReasonCode,
-    /// What the member is told.
+    /// What the member is told; may be empty in old events.
     #[serde(borrow)]
     pub text: Text<'a>,
+    /// The facts relied on; empty in old events.
+    #[serde(borrow)]
+    pub facts: Text<'a>,
+    /// From when on the member can appeal no more; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appealable_until: Option<Timestamp>,
+}
+
+/// `suspension-lifted.v1`: the decision to suspend a member by hand was reversed, and the suspension is lifted before its
+/// end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SuspensionLifted {
+    /// Who.
+    pub member: MemberId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator reversed it.
+    pub by: MemberId,
+    /// They stay suspended, by a decision on a case.
+    pub suspended: bool,
 }
 
 /// `member-reinstated.v1`: a moderator ended a member's suspension.
@@ -263,19 +289,12 @@ impl Event<'_> {
             Event::MemberRegistered(event) => Event::MemberRegistered(event),
             Event::AgeBandChanged(event) => Event::AgeBandChanged(event),
             Event::DmSettingChanged(event) => Event::DmSettingChanged(event),
-            Event::MemberSuspended(MemberSuspended {
-                member,
-                by,
-                until,
-                reason,
-                text,
-            }) => Event::MemberSuspended(MemberSuspended {
-                member,
-                by,
-                until,
-                reason,
-                text: text.into_owned(),
+            Event::MemberSuspended(event) => Event::MemberSuspended(MemberSuspended {
+                text: event.text.into_owned(),
+                facts: event.facts.into_owned(),
+                ..event
             }),
+            Event::SuspensionLifted(event) => Event::SuspensionLifted(event),
             Event::MemberRestricted(event) => Event::MemberRestricted(MemberRestricted {
                 text: event.text.into_owned(),
                 ..event
@@ -300,6 +319,7 @@ impl Event<'_> {
             Event::AgeBandChanged(event) => &event.member,
             Event::DmSettingChanged(event) => &event.member,
             Event::MemberSuspended(event) => &event.member,
+            Event::SuspensionLifted(event) => &event.member,
             Event::MemberRestricted(event) => &event.member,
             Event::RestrictionEnded(event) => &event.member,
             Event::RestrictionLifted(event) => &event.member,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::event::Recorded;
+use crate::ids::{DecisionId, ReasonCode};
 use crate::policy::InForce;
 use crate::time::HOUR_MS;
 
@@ -20,7 +21,6 @@ struct Story {
     rules: Rules,
 }
 
-/// Nobody knows Ann yet.
 fn unknown() -> Story {
     Story {
         state: State::default(),
@@ -30,7 +30,6 @@ fn unknown() -> Story {
     }
 }
 
-/// Ann, an adult, was registered just now.
 fn registered() -> Story {
     unknown().and(|at| register(AgeBand::Adult, None, at))
 }
@@ -56,14 +55,15 @@ fn choose(audience: Audience) -> impl Fn(Timestamp) -> Command {
     }
 }
 
-/// A suspension for so many days, or for good.
 fn suspend_days(days: Option<u32>) -> impl Fn(Timestamp) -> Command {
     move |at| Command::SuspendMember {
         member: id(ANN),
+        decision: DecisionId(uuid::Uuid::nil()),
         by: id("mod"),
         until: days.map(|days| at.plus_days(days)),
         reason: ReasonCode::new("spam").unwrap(),
         text: "You sent spam.".to_owned(),
+        facts: "Ten letters.".to_owned(),
         at,
     }
 }
@@ -210,7 +210,7 @@ fn brief(event: &Event<'_>) -> String {
             );
             format!("suspended {until} for {}", event.reason)
         }
-        Event::MemberReinstated(_) => "reinstated".to_owned(),
+        Event::SuspensionLifted(_) | Event::MemberReinstated(_) => "reinstated".to_owned(),
         Event::MemberRestricted(event) => format!("restricted, {:?}", event.restriction),
         Event::RestrictionLifted(_) => "restriction lifted".to_owned(),
         Event::RestrictionEnded(event) => format!("restriction ended, {:?}", event.restriction),

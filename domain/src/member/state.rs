@@ -1,7 +1,8 @@
 //! What decisions need of a member, and what other streams' decisions see of them.
 //!
 //! Slots and reports older than 24 h are dropped as new ones come, and never more are kept than any policy allows, so
-//! the state is bounded whatever the log holds. `evolve` never fails.
+//! the state is bounded whatever the log holds. Of what
+//! restricts a member it keeps where the log says why; of a suspension by hand, which is one at most, the words too. `evolve` never fails.
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,10 @@ use crate::member::event::{AgeBand, Event, Restriction};
 use crate::policy::{Audience, REPORTS_PER_DAY_MAX, REQUESTS_PER_DAY_MAX, Rules};
 use crate::text::Text;
 use crate::time::{DAY_MS, Timestamp};
+
+/// Restrictions of a member that are kept while they stand: one for each decision. Beyond that the one that ends first goes;
+/// what is kept still restricts until the last end of all.
+pub(super) const RESTRICTIONS_MAX: usize = 256;
 
 /// Decisions on a member that are remembered as carried out: a reactor brings one again within its checkpoint's second.
 pub(super) const DECISIONS_REMEMBERED_MAX: usize = 1_024;
@@ -47,20 +52,23 @@ pub(super) struct Setting {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suspension {
+    /// None where it is of before suspensions by hand were decisions.
+    pub(super) decision: Option<DecisionId>,
     pub(super) until: Option<Timestamp>,
     pub(super) reason: ReasonCode,
     pub(super) text: Text<'static>,
+    pub(super) facts: Text<'static>,
     pub(super) version: u64,
 }
 
 /// What a decision restricts, until its end is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Restricted {
     pub(super) decision: DecisionId,
     pub(super) restriction: Restriction,
     pub(super) until: Option<Timestamp>,
-    pub(super) reason: ReasonCode,
-    pub(super) text: Text<'static>,
+    /// Version of its event, which says why.
+    pub(super) version: u64,
 }
 
 impl Restricted {
@@ -189,21 +197,21 @@ impl State {
             .and_then(|suspension| suspension.until)
     }
 
-    /// What was said of the suspension in force at `at`: its end, none where it is for good, its reason and the words
-    /// for the member; of several that of the one that ends last.
-    pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, &ReasonCode, &str)> {
+    /// The suspension in force at `at`: its end, none where it is for good, and the version of its event, which says why;
+    /// of several the one that ends last.
+    pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, u64)> {
         let by_hand = self.suspension.iter();
         let by_hand = by_hand
             .filter(|_| self.suspended_by_hand(at))
-            .map(|it| (it.until, &it.reason, it.text.as_str()));
+            .map(|it| (it.until, it.version));
         let by_decision = self
             .restrictions
             .iter()
             .filter(|it| it.holds(Restriction::Suspension, at))
-            .map(|it| (it.until, &it.reason, it.text.as_str()));
+            .map(|it| (it.until, it.version));
         by_hand
             .chain(by_decision)
-            .max_by_key(|(until, ..)| until.unwrap_or(Timestamp(i64::MAX)))
+            .max_by_key(|(until, _)| until.unwrap_or(Timestamp(i64::MAX)))
     }
 
     /// When the oldest request slot that counts at `at` ends; none when none counts.
@@ -295,9 +303,11 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         }
         Event::MemberSuspended(suspended) => {
             state.suspension = Some(Suspension {
+                decision: suspended.decision,
                 until: suspended.until,
                 reason: suspended.reason.clone(),
                 text: suspended.text.clone().into_owned(),
+                facts: suspended.facts.clone().into_owned(),
                 version: recorded.version,
             });
             state.suspension_over = None;
@@ -305,6 +315,11 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
         Event::SuspensionEnded(_) => {
             state.suspension = None;
             state.suspension_over = Some(recorded.version);
+        }
+        Event::SuspensionLifted(lifted) => {
+            state.suspension = None;
+            state.suspension_over = Some(recorded.version);
+            carry_out(state, lifted.decision, recorded.version);
         }
         Event::MemberReinstated(_) => {
             state.suspension = None;
@@ -318,9 +333,14 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 decision: restricted.decision,
                 restriction: restricted.restriction,
                 until: restricted.until,
-                reason: restricted.reason.clone(),
-                text: restricted.text.clone().into_owned(),
+                version: recorded.version,
             });
+            if state.restrictions.len() > RESTRICTIONS_MAX {
+                let ends = |it: &Restricted| it.until.unwrap_or(Timestamp(i64::MAX));
+                let first = state.restrictions.iter().enumerate();
+                let first = first.min_by_key(|(_, it)| ends(it)).map(|(index, _)| index);
+                first.map(|index| state.restrictions.remove(index));
+            }
             carry_out(state, restricted.decision, recorded.version);
         }
         Event::RestrictionEnded(ended) => {

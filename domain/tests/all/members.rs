@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::event::Recorded;
-use domain::ids::ReasonCode;
+use domain::ids::{DecisionId, ReasonCode};
 use domain::member::{self, AgeBand, Command, Event};
 use domain::policy::{Audience, InForce, Rules};
 use domain::time::{DAY_MS, HOUR_MS};
@@ -82,10 +82,12 @@ fn command(step: Step, at: Timestamp) -> Option<Command> {
         },
         Step::Suspend(days) => Command::SuspendMember {
             member,
+            decision: DecisionId(uuid::Uuid::nil()),
             by: MemberId::new("mod").expect("a member id"),
             until: days.map(|days| at.plus_days(days)),
             reason: ReasonCode::new("spam").expect("a reason code"),
             text: "why".to_owned(),
+            facts: "what".to_owned(),
             at,
         },
         Step::Reinstate => Command::ReinstateMember {

@@ -48,8 +48,8 @@ async fn case(
     let subject = Subject {
         looked: Looked::Case,
         member: file.summary.member.clone(),
-        other: Some(file.reporter.clone()),
-        conversation: Some(file.summary.conversation_id),
+        other: file.reporter.clone(),
+        conversation: file.summary.conversation_id,
         case: Some((case, shown_messages(file))),
     };
     let at = (moment, present);
