@@ -110,6 +110,7 @@ mod views_decisions;
 mod views_feed;
 mod views_inbox;
 mod views_letters;
+mod views_log;
 mod views_model;
 mod views_moderation;
 mod views_own;
