@@ -7,7 +7,7 @@
 //! and while it waits worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and
 //! no passing of time, moves it. What was decided stays where it was; where it waits again, its place is by the last report. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
 //! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
-//! per count of the queue (`counts.rs`).
+//! per count of the queue, all in all and of each member's own (`counts.rs`).
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
@@ -135,6 +135,8 @@ pub struct QueueFilter {
     pub opened_before: Option<Timestamp>,
     /// Opened at this time or later.
     pub opened_after: Option<Timestamp>,
+    /// But for those that this member is one of the two members of: who looks is told of none of their own.
+    pub besides: Option<MemberId>,
     /// In this order.
     pub sort: QueueSort,
 }
@@ -222,6 +224,11 @@ impl CaseRow {
         matches!(self.state, CaseState::Decided | CaseState::Closed)
     }
 
+    /// Whether a member is one of the two of its conversation.
+    fn is_of(&self, member: &MemberId) -> bool {
+        [&self.member, &self.reporter].contains(&member)
+    }
+
     /// Whether something about it is to be decided: then reports of its member move it.
     fn waits(&self) -> bool {
         !self.is_decided() || !self.appeals.is_empty()
@@ -299,7 +306,7 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {

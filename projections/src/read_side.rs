@@ -281,7 +281,7 @@ impl ReadSide {
         moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
     }
 
-    /// How many cases the moderation queue holds, as this moderator asks for it.
+    /// How many cases the moderation queue holds for this moderator, who is told of none of their own.
     pub async fn queue_counts(
         &self,
         moderator: &MemberId,

@@ -68,6 +68,7 @@ mod desk_cases;
 mod desk_ledger;
 mod desk_live;
 mod desk_log;
+mod desk_own;
 mod desk_queue;
 mod desk_reporters;
 mod desk_session;

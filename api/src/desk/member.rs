@@ -223,6 +223,7 @@ async fn waiting(
             state: Some(state),
             member: Some(member.clone()),
             claimed_by,
+            besides: Some(me.clone()),
             ..QueueFilter::default()
         };
         let mut after = None;

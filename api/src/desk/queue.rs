@@ -1,4 +1,4 @@
-//! `/desk/queue`: the cases that wait, the most urgent first, as `GET /v1/moderation/queue` answers them.
+//! `/desk/queue`: the cases that wait, the most urgent first, as `GET /v1/moderation/queue` answers them: none of who looks.
 
 use std::fmt::Write as _;
 
@@ -186,7 +186,7 @@ fn word(category: Category) -> String {
 }
 
 /// The filter that the page was asked with.
-fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
+fn filter(fields: &Fields, me: &MemberId) -> Result<QueueFilter, ApiError> {
     let wrong =
         |field: &'static str, what: String| ApiError::field(Code::InvalidQuery, field, what);
     let appealed = fields.get("state") == Some(APPEALED);
@@ -222,6 +222,7 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         claimed_by: member("claimed_by")?,
         opened_after: time("opened_after")?,
         opened_before: time("opened_before")?,
+        besides: Some(me.clone()),
         sort,
     })
 }
@@ -292,7 +293,7 @@ async fn asked(
         later: fields.get("cursor").is_some(),
         first,
     };
-    let filter = match filter(&fields) {
+    let filter = match filter(&fields, seat.caller.sub()) {
         Ok(filter) => filter,
         Err(error) => {
             page.problem = Some(error.told().to_owned());

@@ -63,6 +63,7 @@ impl QueueFilter {
             && self
                 .opened_after
                 .is_none_or(|time| time.0 <= case.opened_at)
+            && self.besides.as_ref().is_none_or(|own| !case.is_of(own))
     }
 }
 
