@@ -98,13 +98,13 @@ async fn log(world: &World, by: &str) -> Vec<LogLine> {
     reads.log_of_moderator(&id(by), &page).await.unwrap().items
 }
 
-fn progress(cases: u64, done: u64, passed_over: u64, finished: bool) -> Option<ActProgress> {
-    Some(ActProgress {
+fn progress(cases: u64, done: u64, passed_over: u64, finished: bool) -> ActProgress {
+    ActProgress {
         cases,
         done,
         passed_over,
         finished,
-    })
+    }
 }
 
 #[tokio::test]
@@ -117,16 +117,16 @@ async fn an_act_on_many_cases_is_one_line_that_tells_how_far_it_has_come() {
     assert_eq!(line.item.what, Done::DecidedMany(Action::Warn));
     assert_eq!((line.item.act_id, line.item.case_id), (Some(act), None));
     assert_eq!(line.item.member, id("bob"));
-    assert_eq!(line.progress, progress(3, 0, 0, false));
+    assert_eq!(line.progress, Some(progress(3, 0, 0, false)));
     decide(&mut world, act, "ann");
     decide(&mut world, act, "cat");
     let further = log(&world, "mia").await;
     assert_eq!(further.len(), 1, "its single decisions are folded into it");
-    assert_eq!(further[0].progress, progress(3, 2, 0, false));
+    assert_eq!(further[0].progress, Some(progress(3, 2, 0, false)));
     tell(&mut world, act, Step::Decision, 2, &["ben"]);
     assert_eq!(
         log(&world, "mia").await[0].progress,
-        progress(3, 2, 1, true)
+        Some(progress(3, 2, 1, true))
     );
     // On its case each is told, and what it was part of.
     let reads = world.reads().await;
@@ -145,7 +145,7 @@ async fn an_act_that_decided_nothing_is_a_line_as_well() {
     tell(&mut world, act, Step::Decision, 0, &REPORTERS);
     let lines = log(&world, "mia").await;
     assert_eq!(lines.len(), 1);
-    assert_eq!(lines[0].progress, progress(3, 0, 3, true));
+    assert_eq!(lines[0].progress, Some(progress(3, 0, 3, true)));
     world.check();
 }
 
@@ -168,15 +168,15 @@ async fn taking_an_act_back_is_one_line_of_who_did_it() {
     let lines = log(&world, "max").await;
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0].item.what, Done::ReversedMany);
-    assert_eq!(lines[0].progress, progress(2, 0, 0, false));
+    assert_eq!(lines[0].progress, Some(progress(2, 0, 0, false)));
     tell(&mut world, act, Step::Reversal, 2, &[]);
     assert_eq!(
         log(&world, "max").await[0].progress,
-        progress(2, 2, 0, true)
+        Some(progress(2, 2, 0, true))
     );
     assert_eq!(
         log(&world, "mia").await[0].progress,
-        progress(3, 2, 1, true)
+        Some(progress(3, 2, 1, true))
     );
     world.check();
 }

@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::session::Seat;
 use crate::app::State;
 use crate::caller::AsModerator;
+use crate::pages::alert::{Alert, Named};
 use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{self, When, category, count};
@@ -41,13 +42,24 @@ const FILTERS: [&str; 7] = [
     "sort",
 ];
 
+/// The fields of the filter, as the page calls them.
+const FIELDS: [Named<'static>; 7] = [
+    ("state", "state", "State"),
+    ("category", "category", "Category"),
+    ("member", "member", "Reported member"),
+    ("claimed_by", "claimed_by", "Held by"),
+    ("opened_after", "opened_after", "Opened from"),
+    ("opened_before", "opened_before", "Opened before"),
+    ("sort", "sort", "Order"),
+];
+
 #[derive(Template)]
 #[template(path = "desk/queue.html")]
 struct Page {
     frame: Frame,
     csrf: String,
     /// What is wrong with the filter.
-    problem: Option<String>,
+    problem: Option<Alert>,
     /// How many cases there are; none where the filter is wrong.
     counts: Option<Counts>,
     /// Whether the filter names anything.
@@ -65,6 +77,15 @@ struct Page {
     later: bool,
     /// Where the first page of this filter is.
     first: String,
+}
+
+impl Page {
+    /// Whether this field is wrong.
+    fn is_wrong(&self, field: &str) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(|alert| alert.is_at(field))
+    }
 }
 
 /// A choice of a list.
@@ -296,7 +317,7 @@ async fn asked(
     let filter = match filter(&fields, seat.caller.sub()) {
         Ok(filter) => filter,
         Err(error) => {
-            page.problem = Some(error.told().to_owned());
+            page.problem = Some(Alert::of(&error, &FIELDS, ""));
             return Ok((error.status(), page));
         }
     };
