@@ -64,6 +64,7 @@ pub(crate) use counts::query as counts;
 use members::MemberRow;
 pub(crate) use members::history;
 pub(crate) use query::query;
+pub use query::{QueueFilter, QueueSort};
 
 /// What a case is going through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,42 +117,6 @@ const WAITING: [u8; 3] = [
     CaseState::Claimed.number(),
     APPEALED,
 ];
-
-/// Which cases are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueFilter {
-    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
-    /// closed ones; all of the appealed.
-    pub state: Option<CaseState>,
-    /// With an appeal that waits.
-    pub appealed: bool,
-    /// With a report of this category.
-    pub category: Option<Category>,
-    /// About this member.
-    pub member: Option<MemberId>,
-    /// Held by this moderator.
-    pub claimed_by: Option<MemberId>,
-    /// Opened before this time.
-    pub opened_before: Option<Timestamp>,
-    /// Opened at this time or later.
-    pub opened_after: Option<Timestamp>,
-    /// But for those that this member is one of the two members of: who looks is told of none of their own.
-    pub besides: Option<MemberId>,
-    /// In this order.
-    pub sort: QueueSort,
-}
-
-/// The queue's order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueSort {
-    /// The most urgent first.
-    #[default]
-    Priority,
-    /// The oldest first.
-    Oldest,
-    /// The newest first.
-    Newest,
-}
 
 /// A case in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,6 +48,8 @@ mod audit_refusals;
 mod audit_views;
 mod browser_desk;
 mod browser_harness;
+mod browser_hostile;
+mod browser_many;
 mod browser_story;
 mod browser_try;
 mod college_queue;
