@@ -7,7 +7,7 @@
 //! and while it waits worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and
 //! no passing of time, moves it. What was decided stays where it was; where it waits again, its place is by the last report. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
 //! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
-//! per count of the queue (`counts.rs`).
+//! per count of the queue, all in all and of each member's own (`counts.rs`).
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
@@ -64,6 +64,7 @@ pub(crate) use counts::query as counts;
 use members::MemberRow;
 pub(crate) use members::history;
 pub(crate) use query::query;
+pub use query::{QueueFilter, QueueSort};
 
 /// What a case is going through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,40 +117,6 @@ const WAITING: [u8; 3] = [
     CaseState::Claimed.number(),
     APPEALED,
 ];
-
-/// Which cases are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueFilter {
-    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
-    /// closed ones; all of the appealed.
-    pub state: Option<CaseState>,
-    /// With an appeal that waits.
-    pub appealed: bool,
-    /// With a report of this category.
-    pub category: Option<Category>,
-    /// About this member.
-    pub member: Option<MemberId>,
-    /// Held by this moderator.
-    pub claimed_by: Option<MemberId>,
-    /// Opened before this time.
-    pub opened_before: Option<Timestamp>,
-    /// Opened at this time or later.
-    pub opened_after: Option<Timestamp>,
-    /// In this order.
-    pub sort: QueueSort,
-}
-
-/// The queue's order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueSort {
-    /// The most urgent first.
-    #[default]
-    Priority,
-    /// The oldest first.
-    Oldest,
-    /// The newest first.
-    Newest,
-}
 
 /// A case in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +187,11 @@ struct CaseRow {
 impl CaseRow {
     fn is_decided(&self) -> bool {
         matches!(self.state, CaseState::Decided | CaseState::Closed)
+    }
+
+    /// Whether a member is one of the two of its conversation.
+    fn is_of(&self, member: &MemberId) -> bool {
+        [&self.member, &self.reporter].contains(&member)
     }
 
     /// Whether something about it is to be decided: then reports of its member move it.

@@ -17,12 +17,12 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
-    MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError,
-    QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName,
-    WaitError, blocked, case, conversation, decisions, disclosures, feed, inbox, members,
-    moderation_log, moderation_queue, own, own_rows, own_view, registry, reports, requests,
-    transparency, unread,
+    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem,
+    LogLine, Member, MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past,
+    PastError, QueryError, QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem,
+    Transparency, Unread, ViewName, WaitError, blocked, case, conversation, decisions, disclosures,
+    feed, inbox, members, moderation_log, moderation_queue, own, own_rows, own_view, registry,
+    reports, requests, transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -281,7 +281,7 @@ impl ReadSide {
         moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
     }
 
-    /// How many cases the moderation queue holds, as this moderator asks for it.
+    /// How many cases the moderation queue holds for this moderator, who is told of none of their own.
     pub async fn queue_counts(
         &self,
         moderator: &MemberId,
@@ -304,7 +304,7 @@ impl ReadSide {
         &self,
         moderator: &MemberId,
         page: &PageRequest,
-    ) -> Result<Page<LogItem>, QueryError> {
+    ) -> Result<Page<LogLine>, QueryError> {
         moderation_log::of_moderator(self, moderator, page)
     }
 

@@ -84,6 +84,11 @@ async fn is_told_with_its_facts_appealed_and_reversed_by_another_moderator() {
         appeal(&door, "ann", &id).await.failure(),
         (404, "not_found".to_owned())
     );
+    let counted = async |by: &str| {
+        let token = door.token(by, &[Role::Moderator]);
+        let counts = door.get("/v1/moderation/queue/counts", &token).await;
+        counts.expect(200).json()["appealed"].clone()
+    };
     // Nothing waits but with an appeal.
     assert_eq!(queue(&door, "", &suspended).await, [] as [Value; 0]);
     let appealed = appeal(&door, "bob", &id).await.expect(200);
@@ -101,6 +106,11 @@ async fn is_told_with_its_facts_appealed_and_reversed_by_another_moderator() {
         (&Value::Null, &json!(0))
     );
     let case = case["case_id"].as_str().unwrap().to_owned();
+    // Who moderates is not told of what is about themself.
+    assert_eq!(
+        (counted("max").await, counted("bob").await),
+        (json!(1), json!(0))
+    );
 
     let max = door.token("max", &[Role::Moderator]);
     let path = format!("/v1/moderation/cases/{case}");

@@ -74,7 +74,7 @@ async fn the_queue_is_filtered_and_tells_what_is_wrong_with_a_filter() {
         ("sort=random", "sort"),
     ] {
         let shown = mia.page(&format!("/desk/queue?{query}")).await.expect(400);
-        assert!(shown.says(&format!("`{field}`")), "{query}: {}", shown.html);
+        assert_eq!(shown.led_to(), [field], "{query}");
         assert!(
             shown.has_form("/desk/queue"),
             "the filter is there to be mended"

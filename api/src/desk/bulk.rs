@@ -12,7 +12,7 @@ use domain::act::{MovedOn, PassedCase};
 use projections::{Act, ActStep, ViewName};
 
 use super::ruling::{action, reason};
-use super::session::{Posted, Seat, failed};
+use super::session::{Posted, Seat, Sent, failed, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
 use crate::pages::filled::Filled;
@@ -128,20 +128,29 @@ pub(super) async fn reverse(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let (acting, shown, fields) = match sent.acting() {
+    let Sent {
+        acting,
+        shown,
+        fields,
+        outdated,
+    } = match sent.acting() {
         Ok(sent) => sent,
         Err(failed) => return *failed,
     };
-    match reversed(&shared, &acting, &id, &fields).await {
+    let outcome = match outdated {
+        None => reversed(&shared, &acting, &id, &fields).await,
+        Some(error) => Err(error),
+    };
+    match outcome {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, shown),
+        Err(error) if error.code() == Code::NotFound => lost(error, shown, fields.typed()),
         Err(error) => {
-            let status = error.status();
+            let (status, typed) = (error.status(), fields.typed());
             let form = Filled::refused(fields, error);
             let asked = Fields::default();
             match made(&shared, &acting.caller, &shown, &id, &asked, form).await {
                 Ok(page) => html(status, &page),
-                Err(error) => failed(error, shown),
+                Err(error) => lost(error, shown, typed),
             }
         }
     }

@@ -190,6 +190,17 @@ struct Removable {
     chosen: bool,
 }
 
+impl Page {
+    /// Where one chooses the messages to remove; what is done, where there are none.
+    fn to_remove(&self) -> &'static str {
+        if self.removable.is_empty() {
+            "decide-action"
+        } else {
+            "remove"
+        }
+    }
+}
+
 /// What was just done, by the word that the page was called with.
 fn done(word: Option<&str>) -> Option<&'static str> {
     match word {
@@ -350,6 +361,7 @@ pub(super) async fn page(
         id: &id,
         at: asked.get("at"),
         done: done(asked.get("done")),
+        typed: Vec::new(),
     };
     answer(
         &shared,
@@ -370,6 +382,8 @@ pub(super) struct Looked<'a> {
     pub(super) at: Option<&'a str>,
     /// What was just done.
     pub(super) done: Option<&'static str>,
+    /// What was typed into the form that was sent, where one was: for the case that the page cannot be shown.
+    pub(super) typed: Vec<String>,
 }
 
 /// The page of a case with these forms.
@@ -383,7 +397,7 @@ pub(super) async fn answer(
 ) -> Response {
     match made(shared, caller, &seat, looked, forms).await {
         Ok(page) => html(status, &page),
-        Err(error) => super::session::failed(error, seat),
+        Err(error) => super::session::lost(error, seat, looked.typed.clone()),
     }
 }
 

@@ -15,7 +15,7 @@ use projections::{CaseState, Page as Listed, PageRequest, QueueFilter, QueueItem
 
 use super::queue::{self, Held};
 use super::ruling::{self, Choice, ruling, wrong};
-use super::session::{Posted, Seat, failed};
+use super::session::{Posted, Seat, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
 use crate::pages::filled::Filled;
@@ -116,13 +116,22 @@ pub(super) async fn decide(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let (acting, shown, fields) = match sent.acting() {
+    let Sent {
+        acting,
+        shown,
+        fields,
+        outdated,
+    } = match sent.acting() {
         Ok(sent) => sent,
         Err(failed) => return *failed,
     };
-    match decided(&shared, &acting, &id, &fields).await {
+    let outcome = match outdated {
+        None => decided(&shared, &acting, &id, &fields).await,
+        Some(error) => Err(error),
+    };
+    match outcome {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, shown),
+        Err(error) if error.code() == Code::NotFound => lost(error, shown, fields.typed()),
         Err(error) => {
             let status = error.status();
             let form = Filled::refused(fields, error);
@@ -167,9 +176,10 @@ async fn answer(
     form: Filled,
     status: StatusCode,
 ) -> Response {
+    let typed = form.typed.typed();
     match made(shared, caller, &seat, id, form).await {
         Ok(page) => html(status, &page),
-        Err(error) => failed(error, seat),
+        Err(error) => lost(error, seat, typed),
     }
 }
 
@@ -223,6 +233,7 @@ async fn waiting(
             state: Some(state),
             member: Some(member.clone()),
             claimed_by,
+            besides: Some(me.clone()),
             ..QueueFilter::default()
         };
         let mut after = None;

@@ -76,7 +76,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn filter(&self) -> Result<QueueFilter, ApiError> {
+    fn filter(&self, of: &MemberId) -> Result<QueueFilter, ApiError> {
         let appealed = self.state.as_deref() == Some(APPEALED);
         let state = match self.state.as_deref() {
             Some(word) if !appealed => {
@@ -134,6 +134,7 @@ impl Asked {
             claimed_by,
             opened_before,
             opened_after,
+            besides: Some(of.clone()),
             sort,
         })
     }
@@ -221,14 +222,14 @@ impl From<QueueItem> for QueuedCase {
     }
 }
 
-/// The cases that wait, the most urgent first.
+/// The cases that wait, the most urgent first, but for those of the caller's own conversations.
 #[utoipa::path(get, path = "/v1/moderation/queue", tag = "moderator", params(Asked), responses((status = 200, body = Listed<QueuedCase>)))]
 async fn queue(
     Extract(shared): Extract<State>,
     caller: Caller<AsModerator>,
     Query(asked): Query<Asked>,
 ) -> Result<Answered<Listed<QueuedCase>>, ApiError> {
-    let filter = asked.filter()?;
+    let filter = asked.filter(caller.sub())?;
     // A cursor is for one filter and order: with another it is none.
     let scope = format!("{VIEW} {filter:?}");
     let paging = Paging {
