@@ -116,8 +116,28 @@ async fn a_claim_is_over_by_the_next_commands_time() {
     desk.clock.advance_ms(CLAIM_MS - 1);
     assert_eq!(claim(&desk, "max").await, "already_claimed");
     desk.clock.advance_ms(1);
-    assert_eq!(claim(&desk, "max").await, "ok");
-    assert_eq!(lapses(&desk).await.len(), 0, "no timer ran");
+    let again = || desk.send_as("max", "c1", Command::ClaimCase { case: case() });
+    let first = again().await.unwrap();
+    // It says that mia's lapsed, in the same append and before; her timer then has nothing to end.
+    let (log, lapsed) = (desk.log().await, lapses(&desk).await);
+    let [before @ .., claimed] = &log[..] else {
+        panic!("no claim");
+    };
+    assert_eq!((lapsed.len(), lapsed.last()), (1, before.last()));
+    assert_eq!(
+        (claimed.event_type(), claimed.position()),
+        ("case-claimed.v1", first.position)
+    );
+    let end = Timestamp(START.0 + CLAIM_MS);
+    assert_eq!(lapsed[0].at_ms(), end.0);
+    desk.handler.run_timers(end).await.unwrap();
+    assert_eq!(desk.log().await.len(), log.len());
+    // Repeated, it is answered by its own events alone.
+    let repeated = again().await.unwrap();
+    assert_eq!(
+        (repeated.answer, repeated.position),
+        (first.answer, first.position)
+    );
     desk.handler.stop().await;
 }
 
