@@ -39,6 +39,7 @@ mod api_tour;
 mod api_transparency;
 mod api_versions;
 mod api_views;
+mod api_waiting;
 mod architecture;
 mod audit_disclosures;
 mod audit_explain;

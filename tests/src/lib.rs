@@ -28,5 +28,6 @@ pub mod raised;
 pub mod rival;
 pub mod sse;
 pub mod store;
+pub mod stuck;
 pub mod trial;
 pub mod views;

@@ -16,13 +16,12 @@ use super::ruling::{NO_TIME, reason, ruling, until, wrong};
 use super::session::{Posted, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::see;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
-use crate::routes::decisions::carried_out;
 
 type Given = Posted<AsModerator>;
 type Done = Result<ShownPosition, ApiError>;
@@ -282,7 +281,7 @@ async fn reached(shared: &State, acting: &Acting<AsModerator>, command: Command)
     );
     let (outcome, position) = act(shared, acting, command).await?;
     if follows {
-        return carried_out(shared, acting, &outcome).await;
+        return Ok(carried_out(shared, acting, &outcome).await.position);
     }
     Ok(position)
 }

@@ -15,13 +15,13 @@ use super::ruling::{action, reason};
 use super::session::{Posted, Seat, Sent, failed, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
+use crate::follow_ups::act;
 use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::shown::When;
 use crate::pages::{Frame, SeatShown, html, see};
 use crate::problem::{ApiError, Code};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
 
 #[derive(Template)]
 #[template(path = "desk/act.html")]

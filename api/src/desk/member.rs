@@ -18,13 +18,13 @@ use super::ruling::{self, Choice, ruling, wrong};
 use super::session::{Posted, Seat, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
+use crate::follow_ups::act;
 use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{When, category, count};
 use crate::pages::{Frame, SeatShown, html, see};
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
 
 /// Pages of the queue that are looked through for the cases of a form.
 const PAGES_MAX: usize = 10;

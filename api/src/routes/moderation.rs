@@ -22,6 +22,7 @@ use crate::answers::{Answered, Listed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
+use crate::follow_ups::joined;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
@@ -523,7 +524,7 @@ pub(crate) async fn opened(
         purpose,
         shown,
     };
-    disclose(shared, acting, command).await?;
+    disclose(shared, acting, case, command).await?;
     Ok(answer)
 }
 
@@ -543,22 +544,14 @@ pub(crate) fn shown_messages(case: &Case) -> ShownMessages {
 async fn disclose(
     shared: &State,
     acting: &Acting<AsModerator>,
+    case: CaseId,
     command: Command,
 ) -> Result<(), ApiError> {
     match shared.carry_out(acting, command.clone()).await {
         Err(error) if error.code() == Code::NotFound => {
-            caught_up(shared).await?;
+            joined(shared, case).await?;
             shared.carry_out(acting, command).await.map(drop)
         }
         outcome => outcome.map(drop),
-    }
-}
-
-/// Waits until the reactors have brought every report into its case.
-pub(crate) async fn caught_up(shared: &State) -> Result<(), ApiError> {
-    let drained = shared.commands.drain_reactors();
-    match tokio::time::timeout(shared.options.view_wait, drained).await {
-        Ok(drained) => Ok(drained?),
-        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
     }
 }

@@ -5,6 +5,7 @@
 //! who claims, reads or notes changes nothing that is decided.
 
 use crate::act::MovedOn;
+use crate::case::claim::lapse;
 use crate::case::command::DecideByAct;
 use crate::case::decision::decided;
 use crate::case::event::{CaseDecided, Event};
@@ -52,10 +53,12 @@ pub(super) fn decide(
             Some(Change::Decided) => MovedOn::Reopened,
         });
     }
-    Ok(vec![Event::CaseDecided(CaseDecided {
+    let mut events = lapse(state, *at);
+    events.push(Event::CaseDecided(CaseDecided {
         act: Some(*act),
         ..decided(*decision, by, (reported, reporter), ruling, *at)
-    })])
+    }));
+    Ok(events)
 }
 
 #[cfg(test)]
@@ -166,7 +169,12 @@ mod spec {
             at: Timestamp(CLAIM_MS),
             ..by_act("mia", "a1", 1)
         };
-        given.with(&Command::DecideByAct(late));
+        let late = Command::DecideByAct(late);
+        let events = crate::case::decide(&given.state, &late).unwrap();
+        assert!(
+            matches!(&events[..], [Event::ClaimLapsed(lapsed), Event::CaseDecided(_)] if lapsed.by == id("max")),
+            "{events:?}"
+        );
         let given = reported().with(&claim("mia", 0)).with(&decides(1));
         assert_eq!(given.state.claimed(Timestamp(0)), None);
     }

@@ -1,6 +1,7 @@
 //! Who works on a case: taking it, letting it go, leaving it to another, and notes.
 //!
-//! A claim is judged by the command's own time; the timer's event only makes it visible that it is over.
+//! A claim is judged by the command's own time. Whoever finds it over and writes something says so first, in the same
+//! append: every claim has its end in the log before what came after it, and the timer then finds nothing to end.
 
 use crate::case::event::{CaseClaimed, CaseEscalated, CaseNoted, CaseReleased, ClaimLapsed, Event};
 use crate::case::state::State;
@@ -30,12 +31,14 @@ pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
     } else if state.escalated_by.as_ref() == Some(by) {
         return Err(Rejection::of_state(Code::SameModerator));
     }
-    Ok(vec![Event::CaseClaimed(CaseClaimed {
+    let mut events = lapse(state, at);
+    events.push(Event::CaseClaimed(CaseClaimed {
         by: by.clone(),
         reported,
         reporter,
         until,
-    })])
+    }));
+    Ok(events)
 }
 
 /// Lets the case go. What nobody holds is released already.
@@ -58,13 +61,15 @@ pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> D
     text::check_nonempty(text, NOTE_LIMITS).map_err(invalid_note)?;
     not_own(&reported, &reporter, by)?;
     let holds = state.claimed(at).is_some_and(|(holder, _)| holder == by);
-    Ok(vec![Event::CaseNoted(CaseNoted {
+    let mut events = lapse(state, at);
+    events.push(Event::CaseNoted(CaseNoted {
         by: by.clone(),
         reported,
         reporter,
         text: Text::from(text.to_owned()),
         claimed_until: holds.then(|| at.plus_ms(CLAIM_MS)),
-    })])
+    }));
+    Ok(events)
 }
 
 /// Leaves the case to another moderator.
@@ -83,7 +88,8 @@ pub(super) fn escalate(state: &State, by: &MemberId, text: &str, at: Timestamp) 
     })])
 }
 
-/// Ends a claim whose time has come; nothing where it was given another end meanwhile, or none is left.
+/// Ends a claim whose time has come, for the timer or for who comes before it; nothing where it was given another end
+/// meanwhile, or none is left.
 pub(super) fn lapse(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     let (Some((reported, reporter)), Some(claim)) = (state.members(), &state.claim) else {
         return Vec::new();
@@ -190,7 +196,52 @@ mod spec {
         let given = given.with(&claim("max", 30 * MINUTE));
         assert_eq!(holder(&given, 31 * MINUTE), Some(("max", 60 * MINUTE)));
         // The timer comes late, and finds another claim.
-        given.quiet(&lapse(30 * MINUTE), Some(3));
+        given.quiet(&lapse(30 * MINUTE), Some(4));
+    }
+
+    /// The names of what a command gives: whose claim it says to have lapsed, then what it does.
+    fn gives(given: &Given, command: &Command) -> Vec<String> {
+        let events = decide(&given.state, command).unwrap();
+        let named = events.iter().map(|event| {
+            if let Event::ClaimLapsed(lapsed) = event {
+                format!("{} lapsed at {}", lapsed.by, lapsed.until.0)
+            } else if let Event::CaseClaimed(claimed) = event {
+                format!("{} claims", claimed.by)
+            } else if let Event::CaseNoted(noted) = event {
+                format!("{} notes", noted.by)
+            } else {
+                panic!("{event:?}")
+            }
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn says_that_the_earlier_claim_lapsed_before_what_comes_after_it() {
+        let given = reported().with(&claim("mia", 0));
+        let end = 30 * MINUTE;
+        let lapsed = format!("mia lapsed at {end}");
+        for (by, at) in [("max", end), ("mia", end + 7)] {
+            assert_eq!(
+                gives(&given, &claim(by, at)),
+                [lapsed.clone(), format!("{by} claims")]
+            );
+            assert_eq!(
+                gives(&given, &note(by, "late", at)),
+                [lapsed.clone(), format!("{by} notes")]
+            );
+        }
+        assert_eq!(gives(&given, &note("max", "early", end - 1)), ["max notes"]);
+        let given = given.with(&note("max", "late", end));
+        given.quiet(&lapse(end), Some(3));
+        assert_eq!(gives(&given, &claim("max", end)), ["max claims"]);
+    }
+
+    #[test]
+    fn writes_nothing_of_a_lapsed_claim_where_there_is_nothing_else_to_write() {
+        let given = reported().with(&claim("mia", 0));
+        given.quiet(&release("mia", 30 * MINUTE), Some(2));
+        given.refuses(&escalate("mia", 30 * MINUTE), Code::NotClaimed);
     }
 
     #[test]

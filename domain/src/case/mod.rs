@@ -11,7 +11,8 @@
 //! that version*.
 //!
 //! Decided here, where the domain's page is silent:
-//! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none.
+//! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none. What is
+//!   written once it is over, before its timer came, says first that it lapsed.
 //! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
 //! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
 //!   done there is nothing to appeal, and the case is closed at once.
