@@ -432,6 +432,9 @@ async fn of_two_decisions_of_an_act_that_are_reversed_at_once_the_last_ones_posi
     assert!(is_carried_out(&first) && is_carried_out(&second));
     let lifted = desk.events("restriction-lifted").await;
     assert_eq!(lifted.len(), 1, "once");
+    let reversals = desk.events("decision-reversed").await;
+    let last = reversals[1].event_id();
+    assert_eq!(lifted[0].causation_id(), last, "it goes with the last");
     assert_eq!(position(&second), lifted[0].position().0);
     for reader in ["ann", "ben"] {
         assert_eq!(desk.requests(reader, &second).await, 1);
