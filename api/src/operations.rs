@@ -199,13 +199,13 @@ operations! {
         [AlreadyClaimed, AlreadyDecided, SameModerator, OwnCase, NotFound, NotReady];
     "post_moderation_cases_id_release",
         "The case is open again. Where nobody holds it nothing changes.",
-        "", REACHED, [NotClaimed, NotFound, NotReady];
+        "", REACHED, [NotClaimed, OwnCase, NotFound, NotReady];
     "post_moderation_cases_id_notes",
         "Notes are shown with the case to moderators and auditors, never to a member. Any moderator may write one; by the case's holder it makes the claim last longer.",
         r#"{"text": "The same text went to six others."}"#, REACHED, [OwnCase, InvalidNote, NotFound, NotReady];
     "post_moderation_cases_id_escalate",
         "The case is open again, and only another moderator can claim it. What is said with it is shown among the notes. The body may be left out.",
-        r#"{"text": "A threat; please look today."}"#, REACHED, [NotClaimed, InvalidNote, NotFound, NotReady];
+        r#"{"text": "A threat; please look today."}"#, REACHED, [NotClaimed, OwnCase, InvalidNote, NotFound, NotReady];
     "post_moderation_cases_id_decision",
         "Decides a case that the caller holds, and carries it out: `no_action`, `warn`, `remove_messages` (reported ones of the case, named by `messages`: they keep their places, and what they said is shown to neither member), `limit` (no new requests, until a time) or `suspend` (until a time, or for good). It carries a reason code, a text for the member and the facts relied on; who decided and who reported is never told to members. What it limits in time ends by itself. The case is decided, and closed once the member cannot appeal any more, after 180 days; `no_action` closes it at once. A newly reported message opens it again. The position reaches up to what was done to the member: with it as `min_position` the requests that a suspension freezes are gone. Where that was not done within 5 s, or cannot be for now, `carried_out` is false and the position is the decision's own: it is made, and carried out later by itself; the same under its key waits for it again.",
         r#"{"action": "suspend", "until": "2026-12-23T00:00:00Z", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour."}"#,
@@ -235,7 +235,7 @@ operations! {
     "post_moderation_acts_id_reverse",
         "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted with the last. Decisions that were reversed before, those on cases of the caller's own conversation, and the caller's own whose appeal waits are told in `moved_on` of the reversal; the latter two stand, and are left to another moderator. The position reaches up to all of it, unless `carried_out` is false; `GET /v1/moderation/acts/{id}` tells how far it has come.",
         r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
-        CARRIED, [OwnCase, InvalidDecision, NotFound];
+        CARRIED, [InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
         "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. It is a decision that no report asks for: it carries a reason code, a text for the member and the facts relied on, the member reads it among their decisions and can appeal it for 180 days, and it is reversed like any other; its file is in the queue while an appeal waits, without a report, a reporter or a conversation. Put again, the new one takes the place of the first for good; put again just so, nothing changes.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "facts": "Forty letters in an hour.", "until": "2999-01-01T00:00:00Z"}"#,

@@ -137,7 +137,8 @@ async fn is_told_with_its_facts_appealed_and_reversed_by_another_moderator() {
         &answer(&door, "mia", &case, "upheld").await,
         "same_moderator",
     );
-    refused(&answer(&door, "bob", &case, "reversed").await, "own_case");
+    let own = answer(&door, "bob", &case, "reversed").await.failure();
+    assert_eq!(own, (404, "not_found".to_owned()));
     let reversed = answer(&door, "max", &case, "reversed").await.expect(200);
     assert_eq!(requests(&door, &reversed).await, 1, "as it was");
     let _ = door.send("bob", "ann", "I am back.").await.expect(201);

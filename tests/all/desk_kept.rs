@@ -137,9 +137,10 @@ async fn what_was_typed_is_shown_for_copying_where_no_page_can_show_the_form() {
     let shown = desk.shown(&mia).await;
     let form = desk.form("notes");
     // Nobody's page, the page of a case of one's own, and one that is for other roles.
+    let ann = anew(&desk, "ann", &[Role::Moderator]).await;
     let bob = anew(&desk, "bob", &[Role::Moderator]).await;
     let ada = anew(&desk, "ada", &[Role::Auditor]).await;
-    for (sitting, status) in [(&bob, 409), (&ada, 403)] {
+    for (sitting, status) in [(&ann, 409), (&bob, 404), (&ada, 403)] {
         let refused = sitting.fill(&shown, &form, FORMS[0].1).await;
         let refused = refused.expect(status);
         assert!(refused.says("What you had typed") && refused.says(TYPED));

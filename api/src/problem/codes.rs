@@ -108,7 +108,7 @@ codes! {
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
         "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
     OwnCase, "own_case", CONFLICT, "It concerns the caller",
-        "Nobody judges or reads what concerns themself, as the reported member or as the one who reported, or lifts what holds for themself. Leave it to another moderator.";
+        "Nobody judges or reads a case that they reported, or lifts what holds for themself. Leave it to another moderator.";
     AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",
         "A decision is appealed once; `GET /v1/me/decisions` tells what came of it.";
     AppealWindowOver, "appeal_window_over", CONFLICT, "The decision can be appealed no more",

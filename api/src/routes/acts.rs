@@ -127,7 +127,7 @@ async fn decide(
 struct MovedOn {
     #[schema(format = Uuid)]
     case_id: String,
-    /// `not_found` (no such case of the member), `own_case` (the moderator is one of its two members), `claimed` (by
+    /// `not_found` (no such case of the member), `own_case` (the moderator reported in it), `claimed` (by
     /// another), `decided`, `escalated` (by this moderator, or since it was seen), `reported` or `reopened` since, `reversed`
     /// already, `appealed` (the decision is the moderator's own, and its appeal waits for another).
     why: &'static str,

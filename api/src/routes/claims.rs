@@ -58,7 +58,7 @@ async fn claim(
 
 /// Lets a case go. *Unchanged* where nobody holds it.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/release", tag = "moderator", params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`", body = Problem)))]
+    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`, `own_case`", body = Problem)))]
 async fn release(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
@@ -105,7 +105,7 @@ struct Escalation {
 /// Leaves a case to another moderator.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/escalate", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = Option<Escalation>,
-    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`", body = Problem),
+    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`, `own_case`", body = Problem),
         (status = 422, description = "`invalid_note`", body = Problem)))]
 async fn escalate(
     Extract(shared): Extract<State>,

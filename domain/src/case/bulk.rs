@@ -34,7 +34,11 @@ pub(super) fn decide(
     if state.act == Some(*act) {
         return Ok(Vec::new());
     }
-    if *by == reported || *by == reporter {
+    // As other acts on it are answered.
+    if *by == reported {
+        return pass(MovedOn::NotFound);
+    }
+    if *by == reporter {
         return pass(MovedOn::OwnCase);
     }
     if state.decided.is_some() {
@@ -194,8 +198,8 @@ mod spec {
 
     #[test]
     fn passes_over_a_case_of_its_own_moderator_and_of_another_member() {
-        for party in ["ann", "bob"] {
-            passes(&reported(), by_act(party, "a1", 1), MovedOn::OwnCase);
+        for (party, why) in [("ann", MovedOn::OwnCase), ("bob", MovedOn::NotFound)] {
+            passes(&reported(), by_act(party, "a1", 1), why);
         }
         let other = DecideByAct {
             member: MemberId::new("eve").unwrap(),

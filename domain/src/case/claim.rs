@@ -15,8 +15,7 @@ type Decision = Result<Vec<Event<'static>>, Rejection>;
 
 /// Takes the case, or takes it for longer.
 pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
-    not_own(&reported, &reporter, by)?;
+    let (reported, reporter) = members_for(state, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -43,7 +42,7 @@ pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
 
 /// Lets the case go. What nobody holds is released already.
 pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     if state.claimed(at).is_none() {
         return Ok(Vec::new());
     }
@@ -57,9 +56,8 @@ pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
 
 /// Writes something down; by its holder it is an act on the case.
 pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     text::check_nonempty(text, NOTE_LIMITS).map_err(invalid_note)?;
-    not_own(&reported, &reporter, by)?;
     let holds = state.claimed(at).is_some_and(|(holder, _)| holder == by);
     let mut events = lapse(state, at);
     events.push(Event::CaseNoted(CaseNoted {
@@ -74,7 +72,7 @@ pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> D
 
 /// Leaves the case to another moderator.
 pub(super) fn escalate(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     text::check(text, NOTE_LIMITS).map_err(invalid_note)?;
     if state.claimed(at).is_none() && state.escalated_by.as_ref() == Some(by) {
         return Ok(Vec::new());
@@ -105,13 +103,24 @@ pub(super) fn lapse(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     })]
 }
 
-/// Refuses who is one of the two members of the conversation: nobody judges their own case.
+/// The two members of a case, reported and reporter, for an act of a moderator: nobody judges their own case. Who is reported in
+/// it is answered as if there were none, since they do not learn here that they were.
+pub(super) fn members_for(state: &State, by: &MemberId) -> Result<(MemberId, MemberId), Rejection> {
+    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    not_own(&reported, &reporter, by)?;
+    Ok((reported, reporter))
+}
+
+/// Refuses who is one of the two.
 pub(super) fn not_own(
     reported: &MemberId,
     reporter: &MemberId,
     by: &MemberId,
 ) -> Result<(), Rejection> {
-    if by == reported || by == reporter {
+    if by == reported {
+        return Err(Rejection::not_found());
+    }
+    if by == reporter {
         return Err(Rejection::of_state(Code::OwnCase));
     }
     Ok(())
@@ -246,8 +255,12 @@ mod spec {
 
     #[test]
     fn is_no_ones_own() {
-        for by in ["ann", "bob"] {
-            reported().refuses(&claim(by, 0), Code::OwnCase);
+        for (by, code) in [("ann", Code::OwnCase), ("bob", Code::NotFound)] {
+            let given = reported();
+            given.refuses(&claim(by, 0), code);
+            given.refuses(&release(by, 0), code);
+            given.refuses(&escalate(by, 0), code);
+            given.refuses(&note(by, "", 0), code);
         }
     }
 

@@ -102,7 +102,7 @@ mod spec {
         given.refuses(&appeal("bob", 99), Code::AlreadyAppealed);
         given.refuses(&answer("mia", AppealOutcome::Upheld), Code::SameModerator);
         given.refuses(&reverse("mia"), Code::SameModerator);
-        given.refuses(&answer("bob", AppealOutcome::Reversed), Code::OwnCase);
+        given.refuses(&answer("bob", AppealOutcome::Reversed), Code::NotFound);
         assert_eq!(
             events(&given, &answer("max", AppealOutcome::Upheld)),
             ["appeal-decided.v1", "case-closed.v1"]
@@ -120,7 +120,7 @@ mod spec {
     #[test]
     fn is_reversed_and_then_closed_and_never_open() {
         let given = Given::default().with(&filed());
-        given.refuses(&reverse("bob"), Code::OwnCase);
+        given.refuses(&reverse("bob"), Code::NotFound);
         assert_eq!(
             events(&given, &reverse("mia")),
             ["case-closed.v1", "decision-reversed.v1"]

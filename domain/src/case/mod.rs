@@ -21,7 +21,8 @@
 //!   a moderator opens it again.
 //! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
-//! - Who is one of the two members of the conversation neither claims nor decides its case, nor its appeals.
+//! - Who is one of the two members of the conversation does nothing on its case. Who reported is told why; to who is reported
+//!   there is none, since they do not learn that they were.
 //! - A decision that did nothing is none to its member: they are not told of it, and cannot appeal it. It can be reversed.
 //! - A granted appeal answers the reports, and an upheld one leaves nothing to appeal: the case closes. What is reversed
 //!   otherwise leaves the reports without an answer: the case is open again. Either holds for the decision that stands; one
