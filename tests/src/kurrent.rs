@@ -53,10 +53,10 @@ impl Behind {
         Client::new(settings).expect("a client")
     }
 
-    /// Ends it.
+    /// Tells it to stop, and waits until it has, whatever its clients still hold open.
     pub async fn stop(self) {
         let _ = self.stop.send(());
-        self.served.abort();
-        let _ = self.served.await;
+        let served = self.served.await.expect("no panic");
+        served.expect("it was served to the end");
     }
 }

@@ -11,11 +11,13 @@ use event_store::{
     bounds,
 };
 use prost::Message;
+use tokio::sync::watch;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
 use super::Numbering;
+use super::faults::Faults;
 use super::messages;
 use super::streams::{stream_name, unread};
 use crate::metadata::Metadata;
@@ -162,50 +164,56 @@ fn elsewhere(expected: Expected, actual: Option<u64>) -> WrongExpectedVersion {
 
 /// Many appends over one call, answered in their order.
 pub(super) struct Batches {
-    store: Arc<dyn EventStore>,
-    numbering: Numbering,
-    messages: Streaming<BatchAppendReq>,
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) numbering: Numbering,
+    pub(super) messages: Streaming<BatchAppendReq>,
+    /// Nothing more is taken once the server stops; what was taken is answered.
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) faults: Option<Arc<Faults>>,
     /// The batch that is not whole yet.
-    begun: Option<(batch_append_req::Options, Vec<NewEvent>)>,
+    pub(super) begun: Option<(batch_append_req::Options, Vec<NewEvent>)>,
 }
 
 impl Batches {
-    pub(super) fn new(
-        store: Arc<dyn EventStore>,
-        numbering: Numbering,
-        messages: Streaming<BatchAppendReq>,
-    ) -> Self {
-        Self {
-            store,
-            numbering,
-            messages,
-            begun: None,
-        }
-    }
-
     /// The next answer; none when no batch is to come.
     pub(super) async fn next(&mut self) -> Result<Option<BatchAppendResp>, Status> {
-        while let Some(message) = self.messages.message().await? {
+        loop {
+            let message = tokio::select! {
+                message = self.messages.message() => message?,
+                // Without a sender it has stopped.
+                _ = self.stopping.wait_for(|stopping| *stopping) => {
+                    return Err(Status::unavailable("the server stops"));
+                }
+            };
+            let Some(message) = message else {
+                return Ok(None);
+            };
             let (correlation, last) = (message.correlation_id.clone(), message.is_final);
-            match self.take(message) {
-                Ok(()) if !last => {}
+            let stream = message.options.as_ref();
+            let stream = stream.and_then(|options| options.stream_identifier.clone());
+            let mut answer = match self.take(message) {
+                Ok(()) if !last => continue,
                 Ok(()) => {
                     let (options, events) = self.begun.take().unwrap_or_default();
-                    let mut answer = self.answer(&options, events).await;
-                    answer.correlation_id = correlation;
-                    return Ok(Some(answer));
+                    self.answer(&options, events).await
                 }
                 Err(status) => {
-                    self.begun = None;
-                    return Ok(Some(BatchAppendResp {
-                        correlation_id: correlation,
+                    let begun = self.begun.take();
+                    let begun = begun.and_then(|(options, _)| options.stream_identifier);
+                    BatchAppendResp {
                         result: Some(batch_append_resp::Result::Error(told(&status))),
+                        // Clients count on one.
+                        stream_identifier: Some(stream.or(begun).unwrap_or_default()),
                         ..BatchAppendResp::default()
-                    }));
+                    }
                 }
+            };
+            answer.correlation_id = correlation;
+            if let Some(faults) = &self.faults {
+                faults.answer().await?;
             }
+            return Ok(Some(answer));
         }
-        Ok(None)
     }
 
     fn take(&mut self, message: BatchAppendReq) -> Result<(), Status> {
