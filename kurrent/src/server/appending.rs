@@ -1,14 +1,14 @@
 //! Appending by the protocol: events at an expected revision, recognised by their ids when they come again.
 //!
 //! Promise: what is answered is durable; a refused append wrote nothing. `Any` and *exists* are made exact against the
-//! stream's head, and tried again when somebody was faster.
+//! stream's head, and tried again when somebody was faster; their events are looked for among the last of the stream first.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use event_store::{
-    Append, AppendError, EventStore, ExpectedVersion, Members, NewEvent, Position, StreamName,
-    bounds,
+    Append, AppendError, Direction, EventStore, ExpectedVersion, Members, NewEvent, Position,
+    RecordedEvent, StreamFrom, StreamName, bounds,
 };
 use prost::Message;
 use tokio::sync::watch;
@@ -36,7 +36,9 @@ use crate::proto::event_store::client::streams::{
 use crate::proto::google::rpc;
 
 /// Tries against a stream that others write to, where no exact revision is expected.
-const TRIES: u32 = 16;
+const TRIES: u32 = 256;
+/// Events back from a stream's end among which those are looked for that come again without an exact place.
+const LOOKED_BACK: usize = 64;
 /// The type that events have to say they are of.
 const CONTENT_TYPE: &str = "application/json";
 
@@ -346,16 +348,22 @@ async fn place(
     events: Vec<NewEvent>,
 ) -> Result<Appended, Refused> {
     let mut tries = 0;
+    // Where the stream is beyond what is durable, once that was met.
+    let mut met = None;
     loop {
         tries += 1;
         let exact = match expected {
             Expected::Exactly(exact) => exact,
             Expected::Any | Expected::Exists => {
+                if let Some(appended) = earlier(store, stream, &events).await? {
+                    return Ok(appended);
+                }
                 let head = store.head(stream).await.map_err(|error| unread(&error))?;
+                let head = head.map(|head| head.version).max(met);
                 if head.is_none() && expected == Expected::Exists {
                     return Err(Refused::Elsewhere { actual: None });
                 }
-                ExpectedVersion::of(head.map(|head| head.version))
+                ExpectedVersion::of(head)
             }
         };
         let append = Append {
@@ -378,7 +386,7 @@ async fn place(
             }
             Err(AppendError::WrongVersion { actual, .. }) => match expected {
                 Expected::Exactly(_) => return Err(Refused::Elsewhere { actual }),
-                Expected::Any | Expected::Exists if tries < TRIES => {}
+                Expected::Any | Expected::Exists if tries < TRIES => met = actual,
                 Expected::Any | Expected::Exists => {
                     let what = "others were faster each time; try again";
                     return Err(Status::aborted(what).into());
@@ -397,6 +405,30 @@ async fn place(
             Err(AppendError::Read(error)) => return Err(unread(&error).into()),
         }
     }
+}
+
+/// Where these very events are among the last of the stream: without an exact place it is their ids that tell.
+async fn earlier(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    events: &[NewEvent],
+) -> Result<Option<Appended>, Refused> {
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let last = store
+        .read_stream(stream, StreamFrom::End, Direction::Backward, LOOKED_BACK)
+        .await
+        .map_err(|error| unread(&error))?;
+    let ids = || events.iter().rev().map(|event| event.event_id);
+    let mut found = last
+        .windows(events.len())
+        .filter(|stored| stored.iter().map(RecordedEvent::event_id).eq(ids()));
+    let found = found.next().and_then(<[RecordedEvent]>::first);
+    Ok(found.map(|event| Appended {
+        last_version: event.version(),
+        last_position: event.position(),
+    }))
 }
 
 /// A refusal of what passes a bound, as the protocol tells it.

@@ -34,12 +34,12 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// So many, of streams that are counted under this name.
-    pub(super) fn new(most: usize, kind: &'static str) -> Self {
+    /// So many, which are counted as these.
+    pub(super) fn new(most: usize, of: &'static str) -> Self {
         Self {
             free: Arc::new(Semaphore::new(most)),
-            open: gauge!("doorstep_kurrent_open_count", "kind" => kind),
-            told: counter!("doorstep_kurrent_messages_total", "kind" => kind),
+            open: gauge!("doorstep_kurrent_open_count", "of" => of),
+            told: counter!("doorstep_kurrent_messages_total", "of" => of),
         }
     }
 

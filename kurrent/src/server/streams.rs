@@ -109,14 +109,14 @@ impl Served {
         let (stream, from) = match &asked.stream_option {
             Some(StreamOption::Stream(stream)) => {
                 let name = stream.stream_identifier.as_ref();
-                let name = name.map_or_else(String::new, |name| {
-                    String::from_utf8_lossy(&name.stream_name).into_owned()
-                });
-                (name, format!("{:?}", stream.revision_option))
+                let name =
+                    name.map_or("".into(), |name| String::from_utf8_lossy(&name.stream_name));
+                (name, of_revision(stream.revision_option))
             }
-            Some(StreamOption::All(all)) => ("$all".to_owned(), format!("{:?}", all.all_option)),
+            Some(StreamOption::All(all)) => ("$all".into(), of_position(all.all_option)),
             None => return,
         };
+        let (stream, from) = (&*stream, from.as_str());
         let end = self.store.durable_position().0;
         match (self.door, follows) {
             (Door::Reading, true) => {
@@ -281,6 +281,26 @@ impl Served {
             caught_up: false,
             waiting: VecDeque::from([confirmation]),
         })
+    }
+}
+
+/// From where a stream is read, in words.
+fn of_revision(from: Option<RevisionOption>) -> String {
+    match from {
+        Some(RevisionOption::Revision(version)) => version.to_string(),
+        Some(RevisionOption::Start(())) => "start".to_owned(),
+        Some(RevisionOption::End(())) => "end".to_owned(),
+        None => "nowhere".to_owned(),
+    }
+}
+
+/// From where the log is read, in words.
+fn of_position(from: Option<AllOption>) -> String {
+    match from {
+        Some(AllOption::Position(at)) => at.commit_position.to_string(),
+        Some(AllOption::Start(())) => "start".to_owned(),
+        Some(AllOption::End(())) => "end".to_owned(),
+        None => "nowhere".to_owned(),
     }
 }
 
