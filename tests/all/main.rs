@@ -74,6 +74,7 @@ mod desk_session;
 mod event_catalogue;
 mod kurrent_appending;
 mod kurrent_faults;
+mod kurrent_languages;
 mod kurrent_program;
 mod kurrent_reading;
 mod program_at_rest;
