@@ -217,6 +217,41 @@ async fn a_store_that_was_stopped_goes_on_where_it_was() {
     assert!(second.stop().success());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_on_purpose_keeps_every_event_once_and_numbers_with_gaps() {
+    let help = program::run(["store", "--help"]).done().stdout;
+    assert!(!help.contains("test-faults"), "of tests: {help}");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = store(&data, &["--test-faults", "5"]);
+    let writer = client(&server.url, "");
+    let (mut lost, mut places) = (0, Vec::new());
+    for number in 0..100_u64 {
+        let expected = match number.checked_sub(1) {
+            Some(last) => StreamState::StreamRevision(last),
+            None => StreamState::NoStream,
+        };
+        let place = loop {
+            match append(&writer, "thing-1", expected, u128::from(number) + 1).await {
+                Ok((revision, place)) => {
+                    assert_eq!(revision, number);
+                    break place;
+                }
+                Err(Error::ServerError(_)) => lost += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        };
+        places.push(place);
+    }
+    assert!(lost > 0, "some answers were lost");
+    let steps: Vec<u64> = places.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(steps.iter().all(|step| *step > 0), "they rise");
+    assert!(steps.iter().any(|step| *step != steps[0]), "irregularly");
+    assert!(server.stop().success());
+    let events = program::run(["events", "--data", &data.to_string_lossy()]).done();
+    assert_eq!(events.stdout.lines().count(), 100, "each once");
+}
+
 /// Streams that are written to at once while the store is killed.
 const WRITERS: u128 = 8;
 /// Appends that are answered before it is killed.

@@ -108,15 +108,15 @@ impl Served {
     fn note(&self, who: &str, asked: &Asked, follows: bool) {
         let (stream, from) = match &asked.stream_option {
             Some(StreamOption::Stream(stream)) => {
-                let name = stream.stream_identifier.as_ref();
-                let name =
-                    name.map_or("".into(), |name| String::from_utf8_lossy(&name.stream_name));
-                (name, of_revision(stream.revision_option))
+                // What is no stream's name is not read, and is as long as its sender likes.
+                let Ok(name) = stream_name(stream.stream_identifier.clone()) else {
+                    return;
+                };
+                (name.to_string(), of_revision(stream.revision_option))
             }
-            Some(StreamOption::All(all)) => ("$all".into(), of_position(all.all_option)),
+            Some(StreamOption::All(all)) => ("$all".to_owned(), of_position(all.all_option)),
             None => return,
         };
-        let (stream, from) = (&*stream, from.as_str());
         let end = self.store.durable_position().0;
         match (self.door, follows) {
             (Door::Reading, true) => {
