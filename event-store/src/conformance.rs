@@ -30,8 +30,8 @@ pub use following::{
     recorded_times_never_fall, subscriptions_have_no_gap, what_is_durable_is_visible,
 };
 pub use reading::{
-    absent_streams_are_empty, every_field_comes_back, read_all_goes_in_order,
-    streams_read_both_ways,
+    absent_streams_are_empty, every_field_comes_back, read_all_goes_backward_too,
+    read_all_goes_in_order, streams_read_both_ways,
 };
 
 use crate::{
@@ -52,6 +52,7 @@ pub async fn all(store: Arc<dyn EventStore>) {
     every_field_comes_back(&store).await;
     streams_read_both_ways(&store).await;
     read_all_goes_in_order(&store).await;
+    read_all_goes_backward_too(&store).await;
     what_is_durable_is_visible(&store).await;
     subscriptions_have_no_gap(&store).await;
     recorded_times_never_fall(&store).await;

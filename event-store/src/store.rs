@@ -4,6 +4,7 @@
 //! see the log up to the durable position and not one event further. What a store must do beyond
 //! its signatures is written as tests in `conformance`.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -72,6 +73,45 @@ pub trait EventStore: Send + Sync + 'static {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Vec<RecordedEvent>, ReadError>;
+
+    /// At most `max` events of the whole log before a position, the last first; fewer only where there are no more. The
+    /// default reads forward from ever further back, which costs little where positions have no gaps.
+    async fn read_all_backward(
+        &self,
+        before: Position,
+        max: usize,
+    ) -> Result<Vec<RecordedEvent>, ReadError> {
+        let max = max.max(1);
+        let last = before.0.saturating_sub(1).min(self.durable_position().0);
+        let mut span = u64::try_from(max).unwrap_or(u64::MAX);
+        loop {
+            let mut after = Position(last.saturating_sub(span));
+            let begun = after == Position::START;
+            let mut found = VecDeque::with_capacity(max.min(BLOCK_EVENTS_MAX));
+            'blocks: loop {
+                let block = self
+                    .read_all(after, BLOCK_EVENTS_MAX, BLOCK_BYTES_MAX)
+                    .await?;
+                if block.is_empty() {
+                    break;
+                }
+                for event in block {
+                    if event.position() >= before {
+                        break 'blocks;
+                    }
+                    after = event.position();
+                    if found.len() == max {
+                        found.pop_front();
+                    }
+                    found.push_back(event);
+                }
+            }
+            if begun || found.len() == max {
+                return Ok(found.into_iter().rev().collect());
+            }
+            span = span.saturating_mul(4);
+        }
+    }
 
     /// The last durable event of a stream.
     async fn head(&self, stream: &StreamName) -> Result<Option<StreamHead>, ReadError>;

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// The edges between our crates; `ARCHITECTURE.md` has the same table.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("event-store", &[]),
+    ("kurrent", &["event-store"]),
     ("tables", &["event-store"]),
     ("commands", &["domain", "event-store", "tables"]),
     ("projections", &["domain", "event-store", "tables"]),
@@ -23,6 +24,7 @@ const EDGES: [(&str, &[&str]); 8] = [
             "commands",
             "domain",
             "event-store",
+            "kurrent",
             "projections",
             "tables",
         ],
@@ -35,6 +37,7 @@ const EDGES: [(&str, &[&str]); 8] = [
             "domain",
             "doorstep",
             "event-store",
+            "kurrent",
             "projections",
             "tables",
         ],
@@ -42,7 +45,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Licences that what we build on may carry; an `OR` needs one of them, an `AND` all.
-const LICENCES: [&str; 14] = [
+const LICENCES: [&str; 15] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -50,6 +53,7 @@ const LICENCES: [&str; 14] = [
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",

@@ -21,6 +21,8 @@ pub mod front;
 pub mod halting;
 pub mod json_schema;
 pub mod killed;
+pub mod kurrent;
+pub mod languages;
 pub mod mistaken;
 pub mod pages;
 pub mod program;

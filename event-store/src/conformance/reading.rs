@@ -208,6 +208,50 @@ pub async fn read_all_goes_in_order(store: &Arc<dyn EventStore>) {
     );
 }
 
+/// The whole log can be read backward from any place, and is the same as forward.
+pub async fn read_all_goes_backward_too(store: &Arc<dyn EventStore>) {
+    let before = store.durable_position();
+    stream_of(store, 7).await;
+    stream_of(store, 4).await;
+    let end = store.durable_position();
+    let mut forward = Vec::new();
+    let mut after = before;
+    while after < end {
+        let block = store.read_all(after, 1000, 1 << 20).await.unwrap();
+        after = block.last().unwrap().position();
+        forward.extend(block);
+    }
+    for max in [1, 3, 1000] {
+        let mut backward: Vec<RecordedEvent> = Vec::new();
+        let mut at = Position(after.0 + 1);
+        loop {
+            let block = store.read_all_backward(at, max).await.unwrap();
+            assert!(block.len() <= max);
+            let Some(last) = block.last() else { break };
+            at = last.position();
+            backward.extend(block);
+            if at <= before {
+                break;
+            }
+        }
+        backward.retain(|event| event.position() > before);
+        backward.reverse();
+        assert_eq!(backward, forward);
+    }
+    assert!(
+        store
+            .read_all_backward(Position::START, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let last = store
+        .read_all_backward(Position(u64::MAX), 1)
+        .await
+        .unwrap();
+    assert!(last.first().is_some_and(|event| event.position() >= after));
+}
+
 async fn own_events(
     store: &Arc<dyn EventStore>,
     mut after: Position,
