@@ -5,9 +5,10 @@
 //! view. A command that is durable is never answered as a failure for what has yet to follow from it.
 
 use commands::{Command, Joined, Outcome};
-use domain::ids::CaseId;
+use domain::ids::{CaseId, MemberId};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
@@ -43,8 +44,11 @@ pub(crate) async fn joined(shared: &State, case: CaseId) -> Result<(), ApiError>
 pub(crate) async fn act(
     shared: &State,
     acting: &Acting<AsModerator>,
-    command: Command,
+    mut command: Command,
 ) -> Result<(Outcome, ShownPosition), ApiError> {
+    if let Some(case) = named(&mut command) {
+        *case = for_moderator(shared, acting.caller.sub(), *case)?;
+    }
     if let Some(case) = case_of(&command)
         && let Err(behind) = joined(shared, case).await
     {
@@ -54,8 +58,22 @@ pub(crate) async fn act(
     shared.carry_out(acting, command).await
 }
 
-/// The case that a command is decided on; none where it is decided on something else.
-fn case_of(command: &Command) -> Option<CaseId> {
+/// The case, for a moderator whom it is not about; for who is reported in it one that is none. They do not learn here that
+/// they were, by whatever it takes to look.
+pub(crate) fn for_moderator(
+    shared: &State,
+    moderator: &MemberId,
+    case: CaseId,
+) -> Result<CaseId, ApiError> {
+    let about = shared.reads.reported_in(case)?;
+    if about.as_ref() == Some(moderator) {
+        return Ok(CaseId(Uuid::nil()));
+    }
+    Ok(case)
+}
+
+/// The case that a command names.
+fn named(command: &mut Command) -> Option<&mut CaseId> {
     if let Command::ClaimCase { case }
     | Command::ReleaseCase { case }
     | Command::NoteOnCase { case, .. }
@@ -64,6 +82,20 @@ fn case_of(command: &Command) -> Option<CaseId> {
     | Command::ReopenCase { case, .. }
     | Command::DecideAppeal { case, .. }
     | Command::ReverseDecision { case, .. } = command
+    {
+        return Some(case);
+    }
+    None
+}
+
+/// The case on whose reports a command depends; none where it depends on none: what was decided is answered for whatever else
+/// was reported, and who lets a case go need not know of more.
+fn case_of(command: &Command) -> Option<CaseId> {
+    if let Command::ClaimCase { case }
+    | Command::NoteOnCase { case, .. }
+    | Command::EscalateCase { case, .. }
+    | Command::DecideCase { case, .. }
+    | Command::ReopenCase { case, .. } = command
     {
         return Some(*case);
     }

@@ -237,11 +237,11 @@ operations! {
         r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
         CARRIED, [InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
-        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. It is a decision that no report asks for: it carries a reason code, a text for the member and the facts relied on, the member reads it among their decisions and can appeal it for 180 days, and it is reversed like any other; its file is in the queue while an appeal waits, without a report, a reporter or a conversation. Put again, the new one takes the place of the first for good; put again just so, nothing changes.",
+        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. It is a decision that no report asks for: it carries a reason code, a text for the member and the facts relied on, the member reads it among their decisions and can appeal it for 180 days, and it is reversed like any other; its file is in the queue while an appeal waits, without a report, a reporter or a conversation. Put again with another end, reason or words it is another decision beside the first, and the member is suspended until the last of them ends; put again just so, nothing changes. Nobody suspends themself.",
         r#"{"reason": "spam", "text": "You sent the same offer to many.", "facts": "Forty letters in an hour.", "until": "2999-01-01T00:00:00Z"}"#,
-        REACHED, [InvalidMember, InvalidSuspension, NotFound];
+        r#"{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "position": "JnnODktdTIlrw4rFa-E8sw", "carried_out": true}"#, [InvalidMember, InvalidSuspension, OwnCase, NotFound];
     "delete_moderation_members_id_suspension",
-        "Ends the suspension before its time. Where there is none nothing changes. Nobody ends their own.",
+        "Ends every suspension of the member before its time, by hand and by decisions on cases. It reverses no decision and answers no appeal. Where there is none nothing changes. Nobody ends their own.",
         "", REACHED, [InvalidMember, OwnCase, NotFound];
     "get_moderation_transparency",
         "The figures of a report on moderation over days in UTC, both included, each by the day it happened on: notices (reports) by category, cases opened, decisions by action and ground (the reason's code), the median time from the first report that waited for it to a decision, appeals and what became of them, reversals, and what restricts members at the end of the last day. A suspension without a case is a decision on own initiative. No human is left out of a decision: what is automated is 0. The same log gives the same report. For the roles moderator and auditor; nobody is named. What `as_of` would tell is not there: a report over earlier days is as the log has them now.",
@@ -251,7 +251,7 @@ operations! {
     "put_moderation_members_id_report_limit",
         "Until the time in `until`, no more than `per_day` of the member's reports within 24 hours count (none without it): the others are kept and answered alike, stand in their cases with `over_limit`, count for nobody's `reporters`, and are sorted last. Nothing tells the member. It ends by itself, by an event; put again, the new one takes the place of the first.",
         r#"{"until": "2999-01-01T00:00:00Z", "reason": "flooding"}"#,
-        REACHED, [InvalidMember, InvalidReportLimit, NotFound];
+        REACHED, [InvalidMember, InvalidReportLimit, OwnCase, NotFound];
     "delete_moderation_members_id_report_limit",
         "Lets all of the member's reports count again that the policy lets count; those made meanwhile stay as they are. Where there is no limit nothing changes. Nobody lifts their own.",
         "", REACHED, [InvalidMember, OwnCase, NotFound];

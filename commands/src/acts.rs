@@ -144,8 +144,11 @@ impl Cases {
         let Some(act) = reversed.act else {
             return Ok(false);
         };
-        let decided = self.told(act, Step::Decision).await?;
-        let decided = decided.map_or(u32::MAX, |(_, told)| told.done);
+        // Before all of the act is done nobody can say what goes with it: this waits for that.
+        let Some((_, told)) = self.told(act, Step::Decision).await? else {
+            return Err(Trouble::Passing(CommandError::Busy));
+        };
+        let decided = told.done;
         let reversed = index::reversed_of(&self.reader()?, act, at);
         Ok(reversed.map_err(|error| unreadable(&error))? < decided)
     }

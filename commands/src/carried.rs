@@ -6,7 +6,7 @@
 //! cause, so that it is found again whenever it is asked for. How long to wait at most is the caller's to say.
 
 use domain::ids::{CaseId, DecisionId, reactor_event_id};
-use domain::{Event, act, codec};
+use domain::{Event, act, case, codec, member};
 use event_store::{Direction, Position, RecordedEvent, StreamFrom, StreamName};
 use uuid::Uuid;
 
@@ -81,6 +81,30 @@ impl CommandHandler {
         }
     }
 
+    /// The decision by which the event at this position suspends a member by hand; none where it does not.
+    pub async fn suspension_at(
+        &self,
+        position: Position,
+    ) -> Result<Option<DecisionId>, CommandError> {
+        let before = Position(position.0.saturating_sub(1));
+        let page = self.inner.shared.store.read_all(before, 1, usize::MAX);
+        let page = page.await?;
+        let Some(record) = page.first().filter(|record| record.position() == position) else {
+            return Ok(None);
+        };
+        let decoded = codec::decode(record.event_type(), record.data());
+        Ok(match decoded.map_err(|error| unreadable(&error))? {
+            Event::Member(member::Event::MemberSuspended(suspended)) => suspended.decision,
+            Event::Member(_)
+            | Event::Act(_)
+            | Event::Case(_)
+            | Event::Conversation(_)
+            | Event::Policy(_)
+            | Event::Reactor(_)
+            | Event::Refused(_) => None,
+        })
+    }
+
     /// The case that a decision is on, of those that are durable now; none where there is none.
     pub async fn case_of(&self, decision: DecisionId) -> Result<Option<CaseId>, CommandError> {
         let shared = &self.inner.shared;
@@ -141,6 +165,9 @@ impl Follows {
             Event::Act(act::Event::CasesReversed(reversed)) => {
                 Some(act::stream_of_act(reversed.act))
             }
+            Event::Member(member::Event::MemberSuspended(suspended)) => suspended
+                .decision
+                .map(|decision| case::stream(CaseId::of_suspension(decision))),
             Event::Act(_)
             | Event::Conversation(_)
             | Event::Member(_)

@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 52] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -71,7 +71,6 @@ const COMMANDS: [&str; 53] = [
     "RestrictMember",
     "EndRestriction",
     "LiftRestriction",
-    "LiftSuspension",
     "CloseCase",
     "TakeRequestSlot",
     "ReturnRequestSlot",
@@ -237,7 +236,6 @@ fn name_of(task: &Task) -> Named {
             member::Command::RestrictMember(_) => Named::Other("RestrictMember"),
             member::Command::EndRestriction { .. } => Named::Other("EndRestriction"),
             member::Command::LiftRestriction { .. } => Named::Other("LiftRestriction"),
-            member::Command::LiftSuspension { .. } => Named::Other("LiftSuspension"),
             member::Command::TakeRequestSlot { .. } => Named::Other("TakeRequestSlot"),
             member::Command::ReturnRequestSlot { .. } => Named::Other("ReturnRequestSlot"),
             member::Command::CountReport { .. } => Named::Other("CountReport"),

@@ -64,18 +64,6 @@ fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Optio
             let command = conversation::Command::RestoreMessages(restore);
             Some((stream, Task::Conversation(command)))
         }
-        // By hand: no report made the case.
-        Action::Suspend if reversed.reporter == reversed.reported => {
-            let member = reversed.reported.clone();
-            let stream = member::stream(&member);
-            let command = member::Command::LiftSuspension {
-                member,
-                decision: reversed.decision,
-                by: reversed.by.clone(),
-                at: Timestamp::EPOCH,
-            };
-            Some((stream, Task::Member(command)))
-        }
         Action::Limit | Action::Suspend => {
             let member = reversed.reported.clone();
             let stream = member::stream(&member);

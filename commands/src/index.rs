@@ -76,7 +76,6 @@ fn matters(event_type: &str) -> bool {
         "message-unsent"
             | "messages-reported"
             | MEMBER_SUSPENDED
-            | "suspension-lifted"
             | "suspension-filed"
             | "member-reinstated"
             | "suspension-ended"
@@ -117,7 +116,6 @@ fn is_of_clients(event_type: &str) -> bool {
             | "report-counted"
             | "case-opened"
             | "suspension-filed"
-            | "suspension-lifted"
             | "report-joined"
             | "suspension-ended"
             | "report-limit-ended"

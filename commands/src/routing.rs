@@ -72,7 +72,7 @@ pub(crate) fn of_command(
         } => {
             let stream = stream_name(member::stream(&member));
             let command = member::Command::SuspendMember {
-                decision: DecisionId::by_hand(&member, &by, command_id),
+                command_id: command_id.clone(),
                 member,
                 by,
                 until,

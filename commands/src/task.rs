@@ -134,7 +134,6 @@ impl Task {
                 | member::Command::RestrictMember(_)
                 | member::Command::EndRestriction { .. }
                 | member::Command::LiftRestriction { .. }
-                | member::Command::LiftSuspension { .. }
                 | member::Command::ReturnRequestSlot { .. } => false,
             },
             Task::Case(_) | Task::Policy(_) | Task::Reactor(_) | Task::Act(_) => false,
@@ -530,8 +529,7 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
         | member::Command::EndReportLimit { at, .. }
         | member::Command::EndSuspension { at, .. }
         | member::Command::EndRestriction { at, .. }
-        | member::Command::LiftRestriction { at, .. }
-        | member::Command::LiftSuspension { at, .. } => *at = time,
+        | member::Command::LiftRestriction { at, .. } => *at = time,
         member::Command::TakeRequestSlot { at, policy, .. }
         | member::Command::CountReport { at, policy, .. } => {
             *at = time;

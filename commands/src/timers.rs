@@ -141,11 +141,15 @@ impl Said {
         };
         match event {
             member::Event::MemberSuspended(suspended) => {
-                one(Ending::Suspension(member), suspended.until)
+                let of = match suspended.decision {
+                    Some(decision) => Ending::by(Restriction::Suspension, member, decision),
+                    None => Ending::Suspension(member),
+                };
+                one(of, suspended.until)
             }
-            member::Event::MemberReinstated(_)
-            | member::Event::SuspensionEnded(_)
-            | member::Event::SuspensionLifted(_) => one(Ending::Suspension(member), None),
+            member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => {
+                one(Ending::Suspension(member), None)
+            }
             member::Event::MemberRestricted(restricted) => one(
                 Ending::by(restricted.restriction, member, restricted.decision),
                 restricted.until,

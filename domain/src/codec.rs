@@ -217,7 +217,6 @@ types! {
         "age-band-changed.v1" since 1 => member::AgeBandChanged in Member,
         "dm-setting-changed.v1" since 1 => member::DmSettingChanged in Member,
         "member-suspended.v2" since 2 => member::MemberSuspended in Member,
-        "suspension-lifted.v1" since 2 => member::SuspensionLifted in Member,
         "suspension-filed.v1" since 2 => case::SuspensionFiled in Case,
         "member-reinstated.v1" since 1 => member::MemberReinstated in Member,
         "suspension-ended.v1" since 1 => member::SuspensionEnded in Member,

@@ -228,8 +228,10 @@ fn of_member(
     let at = recorded.at_ms();
     match event {
         M::MemberSuspended(suspended) => {
-            // The new one takes the place of the first.
-            end_suspensions(tx, &suspended.member, at, true)?;
+            if suspended.decision.is_none() {
+                // It takes the place of the first.
+                end_suspensions(tx, &suspended.member, at, true)?;
+            }
             // An old one has no id of its own: its event's names it.
             let id = || DecisionId(recorded.event_id());
             let row = Row {
@@ -249,7 +251,6 @@ fn of_member(
         }
         M::MemberReinstated(reinstated) => end_suspensions(tx, &reinstated.member, at, false),
         M::SuspensionEnded(ended) => end_suspensions(tx, &ended.member, at, true),
-        M::SuspensionLifted(lifted) => restriction_over(tx, lifted.decision, at),
         M::MemberRestricted(restricted) => match restricted.restriction {
             Restriction::Limit => Ok(()),
             Restriction::Suspension => {
@@ -347,13 +348,13 @@ fn rows_of(tx: &mut Tx<'_>, decision: DecisionId) -> Result<Vec<Vec<u8>>, ApplyE
     Ok(keys)
 }
 
-/// Ends the suspensions of a member that are in force: all, or the one by hand. One whose own end came before this event
+/// Ends the suspensions of a member that are in force: all, or the one of before such by hand were decisions. One whose own end came before this event
 /// ended then.
 fn end_suspensions(
     tx: &mut Tx<'_>,
     member: &MemberId,
     at: i64,
-    by_hand_alone: bool,
+    old_alone: bool,
 ) -> Result<(), ApplyError> {
     let mut suspending = Vec::new();
     let span = Span::prefix(&Key::new().text(member.as_str()));
@@ -364,7 +365,7 @@ fn end_suspensions(
         let Some(mut row) = load::<Row>(tx, ROWS, &key)? else {
             continue;
         };
-        if by_hand_alone && !row.by_hand {
+        if old_alone && row.case.is_some() {
             continue;
         }
         row.ended_at = Some(row.until.map_or(at, |until| until.min(at)));

@@ -401,10 +401,6 @@ fn standing_after(before: Option<Standing>, event: &member::Event<'_>) -> Option
             suspended: false,
             ..known()
         }),
-        member::Event::SuspensionLifted(lifted) => Some(Standing {
-            suspended: lifted.suspended,
-            ..known()
-        }),
         member::Event::MemberRestricted(restricted) => match restricted.restriction {
             Restriction::Suspension => Some(Standing {
                 suspended: true,

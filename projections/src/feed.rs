@@ -354,8 +354,7 @@ fn decisions_of(event: &member::Event<'_>) -> u8 {
         | member::Event::MemberReinstated(_)
         | member::Event::SuspensionEnded(_)
         | member::Event::RestrictionEnded(_)
-        | member::Event::RestrictionLifted(_)
-        | member::Event::SuspensionLifted(_) => true,
+        | member::Event::RestrictionLifted(_) => true,
         // The decision itself told of it.
         member::Event::MemberRestricted(_)
         | member::Event::MemberRegistered(_)
@@ -412,12 +411,12 @@ fn of_nobodys_messages(
 
 /// Whether a member's event changes whom they let write to them, or only depends on whom others do.
 fn audiences(decoded: Option<&Event<'_>>) -> WaitKey {
-    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded, SuspensionLifted};
+    use member::Event::{MemberReinstated, MemberSuspended, SuspensionEnded};
     let name = AUDIENCES.to_owned();
     match decoded {
-        Some(Event::Member(
-            MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_) | SuspensionLifted(_),
-        )) => WaitKey::Reads(name),
+        Some(Event::Member(MemberSuspended(_) | MemberReinstated(_) | SuspensionEnded(_))) => {
+            WaitKey::Reads(name)
+        }
         Some(_) | None => WaitKey::Writes(name),
     }
 }
@@ -436,7 +435,6 @@ fn setting_of(tx: &Tx<'_>, event: &member::Event<'_>) -> Result<u8, ApplyError> 
         | member::Event::MemberRestricted(_)
         | member::Event::RestrictionEnded(_)
         | member::Event::RestrictionLifted(_)
-        | member::Event::SuspensionLifted(_)
         | member::Event::RequestSlotTaken(_)
         | member::Event::RequestSlotReturned(_)
         | member::Event::ReportLimitSet(_)

@@ -247,7 +247,8 @@ fn of_case(
         // A suspension by hand is told where it is made.
         Event::CaseOpened(_) | Event::SuspensionFiled(_) | Event::CaseClosed(_) => return Ok(()),
     };
-    let part = part_of(event);
+    // What a person takes back of an act by itself is theirs, and no part of it.
+    let part = part_of(event).filter(|_| recorded.actor().contains('/'));
     let mut row = item(recorded, what, by, member);
     row.case_id = Some(case_of(recorded)?);
     row.act_id = part.map(|(act, _)| act);
@@ -318,7 +319,6 @@ fn of_member<'e>(event: &'e member::Event<'_>) -> Option<Act<'e>> {
         // A decision, and what takes it back, are told where they are made.
         | Event::MemberRestricted(_)
         | Event::RestrictionLifted(_)
-        | Event::SuspensionLifted(_)
         | Event::RestrictionEnded(_)
         | Event::RequestSlotTaken(_)
         | Event::RequestSlotReturned(_)

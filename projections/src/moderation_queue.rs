@@ -517,8 +517,8 @@ fn recount(
         let Some(before) = load::<CaseRow>(tx, CASES, &id)? else {
             continue;
         };
-        // Open or claimed with an appeal that waits, it is in two lists.
-        if before.reporters == counted {
+        // Open or claimed with an appeal that waits, it is in two lists; a suspension by hand no report moves.
+        if before.reporters == counted || before.reporter == before.member {
             continue;
         }
         let after = CaseRow {
@@ -555,6 +555,12 @@ pub(crate) fn filed(reader: &Reader, case: CaseId, max: usize) -> anyhow::Result
     }
     filed.reverse();
     Ok(filed)
+}
+
+/// The member whom a case is about.
+pub(crate) fn reported_in(reader: &Reader, case: CaseId) -> anyhow::Result<Option<MemberId>> {
+    let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
+    Ok(row.map(|row| row.member))
 }
 
 /// A case as the queue shows it, and the other member of its conversation; none of a suspension by hand.

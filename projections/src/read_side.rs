@@ -294,6 +294,12 @@ impl ReadSide {
         moderation_queue::act(self, act).await
     }
 
+    /// The member whom a case is about; none where there is no such case.
+    pub fn reported_in(&self, case: CaseId) -> Result<Option<MemberId>, QueryError> {
+        let reader = self.reader(ViewName::ModerationQueue)?;
+        Ok(moderation_queue::reported_in(&reader, case)?)
+    }
+
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
         case::query(self, case).await

@@ -54,8 +54,7 @@ impl Topic {
             | "report-limit-ended" => Self::Report,
             "member-registered" | "age-band-changed" | "dm-setting-changed"
             | "member-suspended" | "member-reinstated" | "suspension-ended"
-            | "suspension-lifted" | "member-restricted" | "restriction-ended"
-            | "restriction-lifted" => Self::Member,
+            | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
             "case-opened" | "suspension-filed" | "report-joined" | "case-claimed"
             | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"

@@ -289,13 +289,15 @@ impl OfDay<'_, '_> {
             member::Event::MemberSuspended(suspended) => {
                 let key = self.key(Figure::OwnInitiative);
                 self.count(COUNTS, &key.text(suspended.reason.as_str()))?;
-                self.restrict(&suspended.member, |restricted| restricted.by_hand = true)
+                self.restrict(&suspended.member, |restricted| match suspended.decision {
+                    Some(decision) => {
+                        restricted.of(Restriction::Suspension).insert(decision);
+                    }
+                    None => restricted.by_hand = true,
+                })
             }
             member::Event::SuspensionEnded(ended) => {
                 self.restrict(&ended.member, |restricted| restricted.by_hand = false)
-            }
-            member::Event::SuspensionLifted(lifted) => {
-                self.restrict(&lifted.member, |restricted| restricted.by_hand = false)
             }
             // It ends what decisions suspended as well.
             member::Event::MemberReinstated(reinstated) => {

@@ -155,44 +155,44 @@ async fn is_told_with_its_facts_appealed_and_reversed_by_another_moderator() {
 }
 
 #[tokio::test]
-async fn stays_where_the_appeal_is_not_granted_and_by_the_next_one_where_that_took_its_place() {
+async fn stands_beside_another_and_the_reversal_of_one_leaves_the_other() {
     let (door, id, _) = suspended().await;
     let appealed = appeal(&door, "bob", &id).await.expect(200);
     let waiting = queue(&door, "?state=appealed", &appealed).await;
     let case = waiting[0]["case_id"].as_str().unwrap().to_owned();
     let upheld = answer(&door, "max", &case, "upheld").await.expect(200);
-    assert_eq!(
-        statements(&door, &upheld).await[0]["appeal"]["outcome"],
-        "upheld"
-    );
+    let told = statements(&door, &upheld).await;
+    assert_eq!(told[0]["appeal"]["outcome"], "upheld");
     assert_eq!(requests(&door, &upheld).await, 0);
 
+    let max = door.token("max", &[Role::Moderator]);
+    let until = json!({"reason": "scam", "text": "Once more.", "facts": "Five letters.", "until": "2999-01-01T00:00:00Z"});
+    let next = door.put(SUSPENSION, &max, until.clone()).await.expect(200);
+    // By another key, or another moderator, the same is so already.
     let mia = door.token("mia", &[Role::Moderator]);
-    let body = json!({"reason": "scam", "text": "Once more.", "facts": "Five letters."});
-    let next = door.put(SUSPENSION, &mia, body.clone()).await.expect(200);
+    let again = door.put(SUSPENSION, &mia, until).await.expect(200);
+    assert_eq!(again.position(), next.position());
     let told = statements(&door, &next).await;
     assert_eq!(told.len(), 2);
-    assert!(told[1]["ended_at"].is_string(), "the next takes its place");
-    // The first is reversed: what holds now stays.
-    let path = format!("/v1/moderation/decisions/{id}/reverse");
-    let why = json!({"reason": "mistake", "text": "We were wrong."});
-    let reversed = door.post(&path, &mia, why.clone()).await.expect(200);
-    assert_eq!(requests(&door, &reversed).await, 0);
-    assert_eq!(
-        statements(&door, &reversed).await[0]["ended_at"],
-        Value::Null
-    );
-    // And by another key the same is so already.
-    let again = door.put(SUSPENSION, &mia, body).await.expect(200);
-    assert_eq!(again.position(), next.position());
+    assert!(told.iter().all(|it| it["ended_at"].is_null()));
+    // The later one is reversed: what mia had decided stands.
     let second = told[0]["decision_id"].as_str().unwrap();
-    let path = format!("/v1/moderation/decisions/{second}/reverse");
-    let lifted = door.post(&path, &mia, why).await.expect(200);
+    let reverse = async |id: &str| {
+        let path = format!("/v1/moderation/decisions/{id}/reverse");
+        let why = json!({"reason": "mistake", "text": "We were wrong."});
+        let reversed = door.post(&path, &mia, why).await.expect(200);
+        assert_eq!(reversed.json()["carried_out"], true);
+        reversed
+    };
+    let reversed = reverse(second).await;
+    assert_eq!(requests(&door, &reversed).await, 0);
+    let told = statements(&door, &reversed).await;
+    assert!(told[0]["ended_at"].is_string() && told[1]["ended_at"].is_null());
+    let lifted = reverse(&id).await;
     assert_eq!(requests(&door, &lifted).await, 1);
-    let figures = door
-        .get("/v1/events?type=suspension-lifted", &door.service())
-        .await;
-    assert_eq!(figures.json()["items"].as_array().unwrap().len(), 1);
+    let host = door.service();
+    let events = door.get("/v1/events?type=restriction-lifted", &host).await;
+    assert_eq!(events.json()["items"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

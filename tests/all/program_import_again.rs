@@ -161,8 +161,8 @@ fn an_import_cut_after_any_append_goes_on_to_the_same_log_and_summary() {
             .count()
     };
     assert_eq!(
-        (count("member-suspended.v2"), count("suspension-ended.v1")),
-        (6, 5)
+        (count("member-suspended.v2"), count("restriction-ended.v1")),
+        (6, 6)
     );
     assert!(count("request-slot-taken.v1") > 0 && count("report-joined.v2") > 0);
     assert!(summary["unchanged"].as_u64() >= Some(10), "{summary}");

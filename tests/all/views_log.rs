@@ -73,7 +73,9 @@ fn decide(world: &mut World, act: ActId, reporter: &str) {
         ruling: ruling(),
         at: Timestamp(world.now),
     });
+    world.actor = "reactor/cases";
     world.on_case("bob", reporter, &command).unwrap();
+    world.actor = "actor";
 }
 
 /// All of its cases were gone through.
@@ -178,5 +180,29 @@ async fn taking_an_act_back_is_one_line_of_who_did_it() {
         log(&world, "mia").await[0].progress,
         Some(progress(3, 2, 1, true))
     );
+    world.check();
+}
+
+#[tokio::test]
+async fn what_a_person_takes_back_of_an_act_by_itself_is_a_line_of_theirs_and_no_step_of_the_act() {
+    let mut world = world();
+    let act = ask(&mut world, "a1");
+    for reporter in ["ann", "cat"] {
+        decide(&mut world, act, reporter);
+    }
+    tell(&mut world, act, Step::Decision, 2, &["ben"]);
+    let reverse = case::Command::ReverseDecision {
+        by: id("max"),
+        decision: DecisionId::by_act(act, case_about_bob("ann")),
+        reason: "mistake".parse().unwrap(),
+        text: "We were wrong.".to_owned(),
+        at: Timestamp(world.now),
+    };
+    world.on_case("bob", "ann", &reverse).unwrap();
+    let lines = log(&world, "max").await;
+    assert_eq!(lines[0].item.what, Done::Reversed);
+    assert_eq!(lines[0].item.case_id, Some(case_about_bob("ann")));
+    let of_act = &log(&world, "mia").await[0];
+    assert_eq!(of_act.progress, Some(progress(3, 2, 1, true)));
     world.check();
 }

@@ -15,13 +15,14 @@ use super::ruling::{action, reason};
 use super::session::{Posted, Seat, Sent, failed, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
-use crate::follow_ups::act;
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::shown::When;
 use crate::pages::{Frame, SeatShown, html, see};
 use crate::problem::{ApiError, Code};
 use crate::query::{self, Segments};
+use crate::routes::acts::act_for;
 
 #[derive(Template)]
 #[template(path = "desk/act.html")]
@@ -168,8 +169,11 @@ async fn reversed(
         reason: reason(fields)?,
         text: fields.text("text").to_owned(),
     };
-    let (_, position) = act(shared, acting, command).await?;
-    let at = position.to_query();
+    let (outcome, _) = act(shared, acting, command).await?;
+    let at = carried_out(shared, acting, &outcome)
+        .await
+        .position
+        .to_query();
     Ok(format!("/desk/acts/{id}?done=reversed&at={at}"))
 }
 
@@ -183,7 +187,7 @@ async fn made(
 ) -> Result<Page, ApiError> {
     let view = ViewName::ModerationQueue;
     shared.reached(caller, view, asked.get("at")).await?;
-    let answer = shared.reads.act(query::act(id)).await?;
+    let answer = act_for(shared, caller, id).await?;
     let at = caller.shows(shared, answer.position).to_query();
     let Act {
         act_id,

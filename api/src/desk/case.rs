@@ -209,11 +209,11 @@ fn done(word: Option<&str>) -> Option<&'static str> {
         Some("noted") => Some("The note was written down."),
         Some("escalated") => Some("You have left this case to another moderator."),
         Some("answered") => Some("The appeal is answered."),
-        Some("reversed") => Some("The decision is taken back, with all that it changed."),
+        Some("reversed") => Some("The decision is taken back."),
         Some("reopened") => Some("The case is open again."),
         Some("limited") => Some("No more of their reports count than you said."),
         Some("unlimited") => Some("All of their reports count again."),
-        Some("decided") => Some("The case is decided, and the decision is carried out."),
+        Some("decided") => Some("The case is decided."),
         Some(_) | None => None,
     }
 }

@@ -18,7 +18,7 @@ use super::ruling::{self, Choice, ruling, wrong};
 use super::session::{Posted, Seat, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
-use crate::follow_ups::act;
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{When, category, count};
@@ -159,7 +159,8 @@ async fn decided(
         cases: cases.collect::<Option<_>>().ok_or_else(malformed)?,
         ruling: ruling(fields)?,
     };
-    let (outcome, position) = act(shared, acting, command).await?;
+    let (outcome, _) = act(shared, acting, command).await?;
+    let position = carried_out(shared, acting, &outcome).await.position;
     let Answer::DecidedMany { act } = outcome.answer else {
         let words = "an act without an id";
         return Err(ApiError::with_detail(Code::Internal, words));

@@ -142,7 +142,7 @@ codes! {
     InvalidReportLimit, "invalid_report_limit", UNPROCESSABLE_ENTITY, "The limit cannot be set as it is",
         "Its end is not after now, or `per_day` is above 1,000; `errors` names the field.";
     InvalidSuspension, "invalid_suspension", UNPROCESSABLE_ENTITY, "The suspension cannot be as it is",
-        "It is over before it begins, or its text is too long; `errors` names the field.";
+        "It is over before it begins, or its text or its facts say nothing, are too long or hold what no text may; `errors` names the field.";
     InvalidNote, "invalid_note", UNPROCESSABLE_ENTITY, "The note cannot be as it is",
         "It says nothing or is too long; `errors` names the limit.";
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "The decision cannot be as it is",

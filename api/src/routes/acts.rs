@@ -244,8 +244,21 @@ async fn shown(
             asked.min_position.as_deref(),
         )
         .await?;
-    let answer = shared.reads.act(query::act(&id)).await?;
+    let answer = act_for(&shared, &caller, &id).await?;
     Ok(shared.standing_at(&caller, answer.position, ShownAct::from(answer.value)))
+}
+
+/// An act, for a moderator whom it is not about: who it is about learns of it what the statement says.
+pub(crate) async fn act_for(
+    shared: &State,
+    caller: &Caller<AsModerator>,
+    id: &str,
+) -> Result<projections::Answer<Act>, ApiError> {
+    let answer = shared.reads.act(query::act(id)).await?;
+    if answer.value.member == *caller.sub() {
+        return Err(ApiError::new(Code::NotFound));
+    }
+    Ok(answer)
 }
 
 /// Why an act is taken back.

@@ -135,7 +135,8 @@ pub(crate) async fn named(shared: &State, id: &str) -> Result<(CaseId, DecisionI
     };
     // The file on a suspension by hand follows from it; the case of any other decision is there before that.
     if case == Some(CaseId::of_suspension(decision)) {
-        joined(shared, CaseId::of_suspension(decision)).await?;
+        let filed = joined(shared, CaseId::of_suspension(decision)).await;
+        filed.map_err(|_| ApiError::new(Code::Busy).retry_after_s(1))?;
     }
     Ok((case.unwrap_or(CaseId(Uuid::nil())), decision))
 }

@@ -22,7 +22,7 @@ use crate::answers::{Answered, Listed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
-use crate::follow_ups::joined;
+use crate::follow_ups::{for_moderator, joined};
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
@@ -517,6 +517,7 @@ pub(crate) async fn opened(
     min_position: Option<&str>,
 ) -> Result<ViewAnswer<Case>, ApiError> {
     shared.reached(&acting.caller, VIEW, min_position).await?;
+    let case = for_moderator(shared, acting.caller.sub(), case)?;
     let answer = shared.reads.case(case).await?;
     let shown = shown_messages(&answer.value);
     let command = Command::DiscloseCase {

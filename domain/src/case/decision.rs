@@ -151,7 +151,12 @@ pub(super) mod spec {
 
     pub(in crate::case) fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
         let by = id(moderator);
-        let decision = DecisionId::by_hand(&by, &by, &CommandId::new("c1").unwrap());
+        let decision = DecisionId::by_hand(
+            &by,
+            &by,
+            &CommandId::new("c1").unwrap(),
+            crate::time::Timestamp(0),
+        );
         let at = Timestamp(at);
         Command::DecideCase {
             by,

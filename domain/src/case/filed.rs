@@ -22,7 +22,7 @@ mod spec {
 
     fn decision() -> DecisionId {
         let command = CommandId::new("s1").unwrap();
-        DecisionId::by_hand(&id("bob"), &id("mia"), &command)
+        DecisionId::by_hand(&id("bob"), &id("mia"), &command, crate::time::Timestamp(0))
     }
 
     fn filed() -> Command {

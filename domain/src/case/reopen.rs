@@ -70,7 +70,12 @@ mod spec {
             }
         };
         Command::DecideCase {
-            decision: DecisionId::by_hand(&by, &by, &CommandId::new(name).unwrap()),
+            decision: DecisionId::by_hand(
+                &by,
+                &by,
+                &CommandId::new(name).unwrap(),
+                crate::time::Timestamp(0),
+            ),
             by,
             ruling: Ruling {
                 action,

@@ -36,8 +36,8 @@ pub enum Command {
     SuspendMember {
         /// Who.
         member: MemberId,
-        /// The decision's id.
-        decision: DecisionId,
+        /// The command's id, from which the decision's follows.
+        command_id: CommandId,
         /// Which moderator.
         by: MemberId,
         /// Until when; for good when absent.
@@ -48,17 +48,6 @@ pub enum Command {
         text: String,
         /// The facts relied on.
         facts: String,
-        /// The command's time.
-        at: Timestamp,
-    },
-    /// The reactor: the decision to suspend them by hand was reversed.
-    LiftSuspension {
-        /// Who.
-        member: MemberId,
-        /// The decision.
-        decision: DecisionId,
-        /// Which moderator reversed it.
-        by: MemberId,
         /// The command's time.
         at: Timestamp,
     },
@@ -195,7 +184,6 @@ impl Command {
             | Command::RestrictMember(_)
             | Command::EndRestriction { .. }
             | Command::LiftRestriction { .. }
-            | Command::LiftSuspension { .. }
             | Command::LimitReports { .. }
             | Command::LiftReportLimit { .. }
             | Command::EndReportLimit { .. }

@@ -36,8 +36,6 @@ pub enum Event<'a> {
     DmSettingChanged(DmSettingChanged),
     /// A moderator suspended them.
     MemberSuspended(MemberSuspended<'a>),
-    /// The decision to suspend them by hand was reversed.
-    SuspensionLifted(SuspensionLifted),
     /// A moderator ended their suspension.
     MemberReinstated(MemberReinstated),
     /// Their suspension came to its end.
@@ -94,13 +92,13 @@ pub struct DmSettingChanged {
     pub version: u64,
 }
 
-/// `member-suspended.v2`: a moderator suspended a member by hand, without a case that asks for it. It takes the place of
-/// an earlier one by hand.
+/// `member-suspended.v2`: a moderator suspended a member by hand, without a case that asks for it. Like what decisions on cases
+/// restrict it stands under its decision, beside whatever else does, and ends by `restriction-ended` or `restriction-lifted`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberSuspended<'a> {
     /// Who.
     pub member: MemberId,
-    /// The decision; absent in old events, whose suspensions nobody can appeal.
+    /// The decision; absent in old events: nobody can appeal these, the next takes their place, and `suspension-ended` ends them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
     /// Which moderator.
@@ -121,20 +119,6 @@ pub struct MemberSuspended<'a> {
     pub appealable_until: Option<Timestamp>,
 }
 
-/// `suspension-lifted.v1`: the decision to suspend a member by hand was reversed, and the suspension is lifted before its
-/// end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SuspensionLifted {
-    /// Who.
-    pub member: MemberId,
-    /// The decision.
-    pub decision: DecisionId,
-    /// Which moderator reversed it.
-    pub by: MemberId,
-    /// They stay suspended, by a decision on a case.
-    pub suspended: bool,
-}
-
 /// `member-reinstated.v1`: a moderator ended a member's suspension.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberReinstated {
@@ -153,7 +137,7 @@ pub struct SuspensionEnded {
     pub until: Timestamp,
 }
 
-/// What a decision on a case restricts.
+/// What a decision restricts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restriction {
@@ -294,7 +278,6 @@ impl Event<'_> {
                 facts: event.facts.into_owned(),
                 ..event
             }),
-            Event::SuspensionLifted(event) => Event::SuspensionLifted(event),
             Event::MemberRestricted(event) => Event::MemberRestricted(MemberRestricted {
                 text: event.text.into_owned(),
                 ..event
@@ -319,7 +302,6 @@ impl Event<'_> {
             Event::AgeBandChanged(event) => &event.member,
             Event::DmSettingChanged(event) => &event.member,
             Event::MemberSuspended(event) => &event.member,
-            Event::SuspensionLifted(event) => &event.member,
             Event::MemberRestricted(event) => &event.member,
             Event::RestrictionEnded(event) => &event.member,
             Event::RestrictionLifted(event) => &event.member,

@@ -14,8 +14,8 @@
 //! - Nobody is registered before it happens: a `registered_at` that is later than the command's own time, by more than two
 //!   clocks differ, is refused. Of one who is registered already it is compared, and not judged again.
 //! - *Fifty reports a day* means within 24 h, as the requests do. A moderator can set fewer for a member, for a time.
-//! - What decisions on cases restrict stands beside a suspension by hand, each under its decision, and each ends by itself:
-//!   suspended is whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
+//! - What decisions restrict, by hand or on cases, stands side by side, each under its decision, and each ends by itself: suspended is
+//!   whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
 //!   suspension ended only when none is left, or that one is.
 
 mod command;
@@ -34,7 +34,7 @@ pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
     MemberRestricted, MemberSuspended, ReportCounted, ReportLimitEnded, ReportLimitLifted,
     ReportLimitSet, RequestSlotReturned, RequestSlotTaken, Restriction, RestrictionEnded,
-    RestrictionLifted, SuspensionEnded, SuspensionLifted,
+    RestrictionLifted, SuspensionEnded,
 };
 pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
@@ -75,12 +75,6 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             at,
         } => change_dm_setting(state, member, *audience, *at),
         Command::SuspendMember { .. } => suspension::suspend(state, command),
-        Command::LiftSuspension {
-            member,
-            decision,
-            by,
-            at,
-        } => Ok(suspension::lift(state, member, *decision, by, *at)),
         Command::ReinstateMember { member, by, at } => {
             suspension::reinstate(state, member, by, *at)
         }
@@ -133,25 +127,14 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             state.registration.map(|registration| registration.version)
         }
         Command::ChangeDmSetting { .. } => state.setting.version,
-        Command::SuspendMember { .. } => state
-            .suspension
-            .as_ref()
-            .map(|suspension| suspension.version),
+        Command::SuspendMember { .. } => suspension::so_already(state, command),
         // A suspension that time has ended was given its end by the event that made it.
         Command::ReinstateMember { .. } | Command::EndSuspension { .. } => {
-            state.suspension_over.or_else(|| {
-                state
-                    .suspension
-                    .as_ref()
-                    .map(|suspension| suspension.version)
-            })
+            state.suspension_over.or_else(|| state.suspended_since())
         }
         Command::RestrictMember(RestrictMember { decision, .. })
         | Command::EndRestriction { decision, .. }
         | Command::LiftRestriction { decision, .. } => state.carried_out(*decision),
-        Command::LiftSuspension { decision, .. } => {
-            state.carried_out(*decision).or(state.suspension_over)
-        }
         Command::LimitReports { .. }
         | Command::LiftReportLimit { .. }
         | Command::EndReportLimit { .. } => state

@@ -110,7 +110,12 @@ mod spec {
     }
 
     fn decision(name: &str) -> DecisionId {
-        DecisionId::by_hand(&bob(), &bob(), &CommandId::new(name).unwrap())
+        DecisionId::by_hand(
+            &bob(),
+            &bob(),
+            &CommandId::new(name).unwrap(),
+            crate::time::Timestamp(0),
+        )
     }
 
     #[derive(Clone, Default)]
@@ -418,8 +423,13 @@ mod spec {
         for number in 0..RESTRICTIONS_MAX {
             given = given.restricted(&format!("d{number}"), Restriction::Suspension, Some(8));
         }
+        let of_kind = |given: &Given, kind| {
+            let mut all = given.state.restrictions.iter().map(|it| it.restriction);
+            all.by_ref().filter(|it| *it == kind).count()
+        };
         given = given.restricted("good", Restriction::Limit, None);
-        assert_eq!(given.state.restrictions.len(), RESTRICTIONS_MAX);
+        assert_eq!(of_kind(&given, Restriction::Suspension), RESTRICTIONS_MAX);
+        assert_eq!(of_kind(&given, Restriction::Limit), 1, "a kind for itself");
         assert_eq!(given.is(8), (true, true));
         assert_eq!(given.is(9), (false, true));
         assert_eq!(given.clone().done(&lift_at("last", 5)).1, 1);

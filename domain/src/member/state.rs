@@ -2,7 +2,7 @@
 //!
 //! Slots and reports older than 24 h are dropped as new ones come, and never more are kept than any policy allows, so
 //! the state is bounded whatever the log holds. Of what
-//! restricts a member it keeps where the log says why; of a suspension by hand, which is one at most, the words too. `evolve` never fails.
+//! restricts a member it keeps where the log says why, and none of the words. `evolve` never fails.
 
 use std::collections::VecDeque;
 
@@ -10,11 +10,11 @@ use crate::event::Recorded;
 use crate::ids::{CommandId, ConversationId, DecisionId, ReasonCode, ReportId};
 use crate::member::event::{AgeBand, Event, Restriction};
 use crate::policy::{Audience, REPORTS_PER_DAY_MAX, REQUESTS_PER_DAY_MAX, Rules};
-use crate::text::Text;
 use crate::time::{DAY_MS, Timestamp};
+use uuid::Uuid;
 
-/// Restrictions of a member that are kept while they stand: one for each decision. Beyond that the one that ends first goes;
-/// what is kept still restricts until the last end of all.
+/// Restrictions of a member of one kind that are kept while they stand: one for each decision. Beyond that the one that ends
+/// first goes; what is kept still restricts until the last end of all.
 pub(super) const RESTRICTIONS_MAX: usize = 256;
 
 /// Decisions on a member that are remembered as carried out: a reactor brings one again within its checkpoint's second.
@@ -50,14 +50,10 @@ pub(super) struct Setting {
     pub(super) version: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A suspension by hand of before these were decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Suspension {
-    /// None where it is of before suspensions by hand were decisions.
-    pub(super) decision: Option<DecisionId>,
     pub(super) until: Option<Timestamp>,
-    pub(super) reason: ReasonCode,
-    pub(super) text: Text<'static>,
-    pub(super) facts: Text<'static>,
     pub(super) version: u64,
 }
 
@@ -67,6 +63,8 @@ pub(super) struct Restricted {
     pub(super) decision: DecisionId,
     pub(super) restriction: Restriction,
     pub(super) until: Option<Timestamp>,
+    /// By hand: what stands for its reason and words, so that the same again is known.
+    pub(super) said: Option<Uuid>,
     /// Version of its event, which says why.
     pub(super) version: u64,
 }
@@ -190,6 +188,15 @@ impl State {
         found.map(|carried| carried.version)
     }
 
+    /// The version of the event of a suspension whose end may not be there yet, of several the newest; none where none is.
+    pub(super) fn suspended_since(&self) -> Option<u64> {
+        let of_suspension = |it: &&Restricted| it.restriction == Restriction::Suspension;
+        let by_decision = self.restrictions.iter().filter(of_suspension);
+        let by_decision = by_decision.map(|it| it.version);
+        let old = self.suspension.iter().map(|it| it.version);
+        by_decision.chain(old).max()
+    }
+
     /// When the suspension recorded last comes to its end, for the timer; none when there is none or it is for good.
     pub fn suspension_due(&self) -> Option<Timestamp> {
         self.suspension
@@ -302,24 +309,26 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             };
         }
         Event::MemberSuspended(suspended) => {
-            state.suspension = Some(Suspension {
-                decision: suspended.decision,
-                until: suspended.until,
-                reason: suspended.reason.clone(),
-                text: suspended.text.clone().into_owned(),
-                facts: suspended.facts.clone().into_owned(),
-                version: recorded.version,
-            });
-            state.suspension_over = None;
+            if let Some(decision) = suspended.decision {
+                let restricted = Restricted {
+                    decision,
+                    restriction: Restriction::Suspension,
+                    until: suspended.until,
+                    said: Some(suspended.said()),
+                    version: recorded.version,
+                };
+                restrict(state, restricted);
+            } else {
+                state.suspension = Some(Suspension {
+                    until: suspended.until,
+                    version: recorded.version,
+                });
+                state.suspension_over = None;
+            }
         }
         Event::SuspensionEnded(_) => {
             state.suspension = None;
             state.suspension_over = Some(recorded.version);
-        }
-        Event::SuspensionLifted(lifted) => {
-            state.suspension = None;
-            state.suspension_over = Some(recorded.version);
-            carry_out(state, lifted.decision, recorded.version);
         }
         Event::MemberReinstated(_) => {
             state.suspension = None;
@@ -329,19 +338,14 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .retain(|restricted| restricted.restriction != Restriction::Suspension);
         }
         Event::MemberRestricted(restricted) => {
-            state.restrictions.push(Restricted {
+            let restricted = Restricted {
                 decision: restricted.decision,
                 restriction: restricted.restriction,
                 until: restricted.until,
+                said: None,
                 version: recorded.version,
-            });
-            if state.restrictions.len() > RESTRICTIONS_MAX {
-                let ends = |it: &Restricted| it.until.unwrap_or(Timestamp(i64::MAX));
-                let first = state.restrictions.iter().enumerate();
-                let first = first.min_by_key(|(_, it)| ends(it)).map(|(index, _)| index);
-                first.map(|index| state.restrictions.remove(index));
-            }
-            carry_out(state, restricted.decision, recorded.version);
+            };
+            restrict(state, restricted);
         }
         Event::RestrictionEnded(ended) => {
             state
@@ -410,11 +414,32 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
     }
 }
 
-/// Ends a suspension by hand with the last of those by decisions: it was over before, and had no event while that held on.
-fn end_with(state: &mut State, version: u64) {
-    if state.suspension.take().is_some() {
-        state.suspension_over = Some(version);
+/// Takes in what a decision restricts. Of more than are kept, one of its kind that ends first goes: what is kept restricts as
+/// long as all did.
+fn restrict(state: &mut State, restricted: Restricted) {
+    carry_out(state, restricted.decision, restricted.version);
+    if restricted.restriction == Restriction::Suspension {
+        state.suspension_over = None;
     }
+    state.restrictions.push(restricted);
+    let of_kind = |it: &Restricted| it.restriction == restricted.restriction;
+    let kept = state.restrictions.iter().filter(|it| of_kind(it)).count();
+    if kept > RESTRICTIONS_MAX {
+        let ends = |it: &Restricted| it.until.unwrap_or(Timestamp(i64::MAX));
+        let all = state.restrictions.iter().enumerate();
+        let first = all
+            .filter(|(_, it)| of_kind(it))
+            .min_by_key(|(_, it)| ends(it));
+        if let Some(index) = first.map(|(index, _)| index) {
+            state.restrictions.remove(index);
+        }
+    }
+}
+
+/// No suspension is left, of old ones by hand neither: one that was over before had no event while others held on.
+fn end_with(state: &mut State, version: u64) {
+    state.suspension = None;
+    state.suspension_over = Some(version);
 }
 
 /// Notes that a decision was carried out up to this version. The oldest is forgotten beyond the bound.

@@ -1,16 +1,18 @@
-//! Suspending a member by hand, and how that ends: by time, by hand, or with the reversal of the decision.
+//! Suspending a member by hand, and ending suspensions by hand.
 //!
 //! A suspension by hand is a decision of its own: it gives the rule, the facts relied on, and the time within which it can be
-//! appealed. A file is opened for it (`crate::case`), on which the appeal is made and answered. Another one takes the place
-//! of one in force, which ends by that: the reversal of the new one does not bring it back.
+//! appealed. A file is opened for it (`crate::case`), on which the appeal is made and answered. It stands beside what other
+//! decisions restrict (`restriction.rs`), so that its reversal takes back what it did and nothing else.
 
 use crate::case::APPEAL_DAYS;
-use crate::ids::{DecisionId, MemberId};
+use uuid::Uuid;
+
+use crate::ids::{DecisionId, MemberId, ReasonCode};
 use crate::member::command::Command;
 use crate::member::event::{
-    Event, MemberReinstated, MemberSuspended, Restriction, SuspensionEnded, SuspensionLifted,
+    Event, MemberReinstated, MemberSuspended, Restriction, SuspensionEnded,
 };
-use crate::member::state::{State, Suspension};
+use crate::member::state::State;
 use crate::member::{STATEMENT_LIMITS, not_own};
 use crate::rejection::{Code, Rejection};
 use crate::text::{self, Text};
@@ -22,7 +24,7 @@ type Decision = Result<Vec<Event<'static>>, Rejection>;
 pub(super) fn suspend(state: &State, command: &Command) -> Decision {
     let Command::SuspendMember {
         member,
-        decision,
+        command_id,
         by,
         until,
         reason,
@@ -46,45 +48,53 @@ pub(super) fn suspend(state: &State, command: &Command) -> Decision {
                 .with_problem(problem)
         })?;
     }
-    let same = |suspension: &Suspension| {
-        suspension.until == *until
-            && suspension.reason == *reason
-            && suspension.text.as_str() == text
-            && suspension.facts.as_str() == facts
-    };
-    if state.suspension.as_ref().is_some_and(same) {
+    not_own(member, by)?;
+    if so_already(state, command).is_some() {
         return Ok(Vec::new());
     }
-    Ok(vec![Event::MemberSuspended(MemberSuspended {
+    let suspended = MemberSuspended {
         member: member.clone(),
-        decision: Some(*decision),
+        decision: Some(DecisionId::by_hand(member, by, command_id, *at)),
         by: by.clone(),
         until: *until,
         reason: reason.clone(),
         text: Text::from(text.clone()),
         facts: Text::from(facts.clone()),
         appealable_until: Some(at.plus_ms(APPEAL_DAYS * DAY_MS)),
-    })])
+    };
+    Ok(vec![Event::MemberSuspended(suspended)])
 }
 
-/// Lifts a suspension whose decision was reversed; nothing where that is over already, by time, by hand, or by another.
-pub(super) fn lift(
-    state: &State,
-    member: &MemberId,
-    decision: DecisionId,
-    by: &MemberId,
-    at: Timestamp,
-) -> Vec<Event<'static>> {
-    let made = state.suspension.as_ref().and_then(|it| it.decision);
-    if made != Some(decision) || !state.suspended_by_hand(at) {
-        return Vec::new();
+/// The version of the event that suspends a member by hand just so, with the same end, reason and words; none where none in
+/// force does.
+pub(super) fn so_already(state: &State, command: &Command) -> Option<u64> {
+    let Command::SuspendMember {
+        until,
+        reason,
+        text,
+        facts,
+        at,
+        ..
+    } = command
+    else {
+        return None;
+    };
+    let said = Some(said(reason, text, facts));
+    let mut standing = state.restrictions.iter();
+    let same = standing
+        .find(|it| it.said == said && it.until == *until && it.holds(Restriction::Suspension, *at));
+    same.map(|it| it.version)
+}
+
+impl MemberSuspended<'_> {
+    /// What stands for its reason and words.
+    pub(super) fn said(&self) -> Uuid {
+        said(&self.reason, self.text.as_str(), self.facts.as_str())
     }
-    vec![Event::SuspensionLifted(SuspensionLifted {
-        member: member.clone(),
-        decision,
-        by: by.clone(),
-        suspended: state.restricted(Restriction::Suspension, at),
-    })]
+}
+
+fn said(reason: &ReasonCode, text: &str, facts: &str) -> Uuid {
+    crate::ids::words(&[reason.as_str(), text, facts])
 }
 
 /// Ends all suspensions of a member, by hand and by decisions.
@@ -107,7 +117,7 @@ pub(super) fn reinstate(
     })])
 }
 
-/// Ends a suspension by hand whose end has come.
+/// Ends a suspension by hand of before these were decisions, once its end has come.
 pub(super) fn end(state: &State, member: &MemberId, at: Timestamp) -> Vec<Event<'static>> {
     if state.restricted(Restriction::Suspension, at) {
         // They stay suspended: the end of what holds on says so for both.
@@ -126,21 +136,22 @@ pub(super) fn end(state: &State, member: &MemberId, at: Timestamp) -> Vec<Event<
 mod spec {
     use super::*;
     use crate::event::Recorded;
-    use crate::ids::{CommandId, ReasonCode};
-    use crate::member::{AgeBand, MemberRegistered, RestrictMember, decide, evolve};
+    use crate::ids::CommandId;
+    use crate::member::{AgeBand, MemberRegistered, decide, evolve};
 
     fn id(name: &str) -> MemberId {
         MemberId::new(name).unwrap()
     }
 
     fn decision(name: &str) -> DecisionId {
-        DecisionId::by_hand(&id("bob"), &id("mia"), &CommandId::new(name).unwrap())
+        let command = CommandId::new(name).unwrap();
+        DecisionId::by_hand(&id("bob"), &id("mia"), &command, Timestamp(0))
     }
 
     fn suspend(name: &str, until: Option<i64>, text: &str, facts: &str) -> Command {
         Command::SuspendMember {
             member: id("bob"),
-            decision: decision(name),
+            command_id: CommandId::new(name).unwrap(),
             by: id("mia"),
             until: until.map(Timestamp),
             reason: ReasonCode::new("spam").unwrap(),
@@ -151,24 +162,12 @@ mod spec {
     }
 
     fn lift(name: &str, at: i64) -> Command {
-        Command::LiftSuspension {
+        Command::LiftRestriction {
             member: id("bob"),
             decision: decision(name),
             by: id("max"),
             at: Timestamp(at),
         }
-    }
-
-    fn restrict(name: &str) -> Command {
-        Command::RestrictMember(RestrictMember {
-            member: id("bob"),
-            decision: decision(name),
-            by: id("mia"),
-            restriction: Restriction::Suspension,
-            until: None,
-            reason: ReasonCode::new("spam").unwrap(),
-            text: String::new(),
-        })
     }
 
     #[derive(Clone)]
@@ -200,12 +199,10 @@ mod spec {
             events.iter().fold(self, |given, event| given.event(event))
         }
 
-        fn lifted(&self, command: &Command) -> Option<SuspensionLifted> {
-            match decide(&self.0, command).unwrap().pop() {
-                Some(Event::SuspensionLifted(lifted)) => Some(lifted),
-                Some(other) => panic!("{other:?}"),
-                None => None,
-            }
+        /// Has nothing to do for a command.
+        #[track_caller]
+        fn quiet(&self, command: &Command) {
+            assert_eq!(decide(&self.0, command), Ok(Vec::new()), "{command:?}");
         }
     }
 
@@ -226,34 +223,68 @@ mod spec {
     }
 
     #[test]
-    fn is_lifted_by_the_reversal_of_its_own_decision_while_it_is_in_force() {
-        let given = Given::registered().with(&suspend("s1", Some(10), "t", "f"));
-        assert_eq!(given.lifted(&lift("other", 5)), None);
-        assert_eq!(given.lifted(&lift("s1", 10)), None, "time has ended it");
-        let lifted = given.lifted(&lift("s1", 5)).unwrap();
-        assert!(!lifted.suspended);
-        let given = given.with(&lift("s1", 5));
-        assert!(!given.0.suspended(Timestamp(5)));
-        assert_eq!(given.lifted(&lift("s1", 5)), None);
-        assert_eq!(crate::member::already(&given.0, &lift("s1", 5)), Some(2));
+    fn nobody_suspends_themself() {
+        let mut own = suspend("s1", None, "t", "f");
+        if let Command::SuspendMember { by, .. } = &mut own {
+            *by = id("bob");
+        }
+        let refused = decide(&Given::registered().0, &own).unwrap_err();
+        assert_eq!(refused.code(), Code::OwnCase);
     }
 
     #[test]
-    fn another_takes_its_place_for_good() {
+    fn the_same_again_is_so_already_while_it_is_in_force() {
+        let given = Given::registered().with(&suspend("s1", Some(10), "t", "f"));
+        let again = suspend("s2", Some(10), "t", "f");
+        given.quiet(&again);
+        assert_eq!(crate::member::already(&given.0, &again), Some(1));
+        for other in [
+            suspend("s2", Some(10), "t2", "f"),
+            suspend("s2", Some(10), "t", "f2"),
+            suspend("s2", Some(11), "t", "f"),
+        ] {
+            assert_eq!(decide(&given.0, &other).unwrap().len(), 1, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn is_lifted_by_the_reversal_of_its_own_decision_while_it_is_in_force() {
+        let given = Given::registered().with(&suspend("s1", Some(10), "t", "f"));
+        given.quiet(&lift("other", 5));
+        given.quiet(&lift("s1", 10));
+        let given = given.with(&lift("s1", 5));
+        assert!(!given.0.suspended(Timestamp(5)));
+        given.quiet(&lift("s1", 5));
+    }
+
+    #[test]
+    fn stands_beside_another_and_what_is_reversed_leaves_the_other() {
         let given = Given::registered()
             .with(&suspend("s1", None, "t", "f"))
             .with(&suspend("s2", Some(10), "t", "f"));
-        assert_eq!(given.lifted(&lift("s1", 5)), None);
-        let given = given.with(&lift("s2", 5));
-        assert!(!given.0.suspended(Timestamp(5)));
+        let first = given.clone().with(&lift("s1", 5));
+        assert!(first.0.suspended(Timestamp(5)) && !first.0.suspended(Timestamp(10)));
+        let second = given.with(&lift("s2", 5));
+        assert!(second.0.suspended(Timestamp(10)));
     }
 
     #[test]
-    fn its_reversal_leaves_what_decisions_on_cases_suspend() {
+    fn ends_by_itself_and_with_all_others_by_hand() {
         let given = Given::registered()
-            .with(&restrict("d1"))
-            .with(&suspend("s1", None, "t", "f"));
-        assert!(given.lifted(&lift("s1", 5)).unwrap().suspended);
-        assert!(given.with(&lift("s1", 5)).0.suspended(Timestamp(5)));
+            .with(&suspend("s1", Some(10), "t", "f"))
+            .with(&suspend("s2", None, "t", "f"));
+        let end = Command::EndRestriction {
+            member: id("bob"),
+            decision: decision("s1"),
+            at: Timestamp(10),
+        };
+        let given = given.with(&end);
+        assert!(given.0.suspended(Timestamp(10)));
+        let reinstated = Command::ReinstateMember {
+            member: id("bob"),
+            by: id("max"),
+            at: Timestamp(11),
+        };
+        assert!(!given.with(&reinstated).0.suspended(Timestamp(11)));
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use domain::event::Recorded;
-use domain::ids::{DecisionId, ReasonCode};
+use domain::ids::ReasonCode;
 use domain::member::{self, AgeBand, Command, Event};
 use domain::policy::{Audience, InForce, Rules};
 use domain::time::{DAY_MS, HOUR_MS};
@@ -82,7 +82,7 @@ fn command(step: Step, at: Timestamp) -> Option<Command> {
         },
         Step::Suspend(days) => Command::SuspendMember {
             member,
-            decision: DecisionId(uuid::Uuid::nil()),
+            command_id: CommandId::new(&format!("c{}", at.0)).expect("an id"),
             by: MemberId::new("mod").expect("a member id"),
             until: days.map(|days| at.plus_days(days)),
             reason: ReasonCode::new("spam").expect("a reason code"),
@@ -152,17 +152,16 @@ impl History {
 
     /// Suspended or not, by the list of all events.
     fn suspended(&self, at: Timestamp) -> bool {
-        self.events
-            .iter()
-            .rev()
-            .find_map(|(_, event)| match event {
-                Event::MemberSuspended(suspended) => {
-                    Some(suspended.until.is_none_or(|until| at < until))
-                }
-                Event::MemberReinstated(_) | Event::SuspensionEnded(_) => Some(false),
-                _ => None,
-            })
-            .unwrap_or(false)
+        let mut standing = Vec::new();
+        for (_, event) in &self.events {
+            match event {
+                Event::MemberSuspended(suspended) => standing.push(suspended.until),
+                Event::MemberReinstated(_) => standing.clear(),
+                _ => {}
+            }
+        }
+        let holds = |until: &Option<Timestamp>| until.is_none_or(|until| at < until);
+        standing.iter().any(holds)
     }
 
     /// The audience in force and how often the setting was set, by the list of all events.

@@ -312,9 +312,6 @@ fn of_member(event: &member::Event<'_>) -> String {
             let how = restriction_word(lifted.restriction);
             format!("{} reversed a decision that {how} {member}", lifted.by)
         }
-        M::SuspensionLifted(lifted) => {
-            format!("{} reversed the suspension of {member}", lifted.by)
-        }
         M::MemberReinstated(reinstated) => {
             format!("{} ended the suspension of {member}", reinstated.by)
         }

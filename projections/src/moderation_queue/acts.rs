@@ -307,7 +307,8 @@ fn change(
     if after == before {
         return Ok(());
     }
-    if after.waits() && !before.waits() {
+    // What no report made, none moves.
+    if after.waits() && !before.waits() && after.reporter != after.member {
         let member: Option<MemberRow> = load(tx, MEMBERS, after.member.as_str().as_bytes())?;
         after.reporters = member.as_ref().map_or(after.reporters, counting);
     }

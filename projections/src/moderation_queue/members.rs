@@ -51,10 +51,6 @@ pub(super) fn apply(tx: &mut Tx<'_>, event: &member::Event<'_>) -> Result<(), Ap
             suspended: false,
             ..before
         },
-        member::Event::SuspensionLifted(lifted) => MemberRow {
-            suspended: lifted.suspended,
-            ..before
-        },
         member::Event::MemberRestricted(restricted) => match restricted.restriction {
             Restriction::Suspension => MemberRow {
                 suspensions: before.suspensions + 1,

@@ -198,5 +198,6 @@ pub fn decision_of(name: &str) -> DecisionId {
         &id("moderator"),
         &id("moderator"),
         &CommandId::new(name).unwrap(),
+        domain::Timestamp(0),
     )
 }

@@ -11,7 +11,12 @@ use crate::time::DAY_MS;
 const WINDOW: i64 = APPEAL_DAYS * DAY_MS;
 
 fn decision(name: &str) -> DecisionId {
-    DecisionId::by_hand(&id("any"), &id("any"), &CommandId::new(name).unwrap())
+    DecisionId::by_hand(
+        &id("any"),
+        &id("any"),
+        &CommandId::new(name).unwrap(),
+        crate::time::Timestamp(0),
+    )
 }
 
 fn claim(by: &str) -> Command {
