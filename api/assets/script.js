@@ -3,7 +3,8 @@
 // It reads what a page says of itself: `data-live` on the body (where changes are told), `data-live-names` (by
 // events of these names; `changed` when absent), `data-region` (a part that is fetched anew and replaced; `data-words` is
 // what is said then), `data-changed` (a part that is shown instead, where nothing may be replaced), `data-step`
-// (what j and k go through), `data-key` (what a key presses, chooses or goes to).
+// (what j and k go through), `data-key` (what a key presses, chooses or goes to), `data-typed` (a field that was filled with what
+// was sent and refused: typed, though the page came with it).
 "use strict";
 
 (() => {
@@ -25,8 +26,8 @@
     const kept = new Map();
     for (const field of region.querySelectorAll("input[id], textarea[id], select[id]")) {
       if (field.type === "checkbox" || field.type === "radio") {
-        if (field.checked !== field.defaultChecked) kept.set(field.id, (now) => { now.checked = field.checked; });
-      } else if (field.value !== field.defaultValue && field.type !== "hidden") {
+        if (field.checked !== field.defaultChecked || "typed" in field.dataset) kept.set(field.id, (now) => { now.checked = field.checked; });
+      } else if ((field.value !== field.defaultValue || "typed" in field.dataset) && field.type !== "hidden") {
         kept.set(field.id, (now) => { now.value = field.value; });
       }
     }
@@ -56,6 +57,9 @@
       }
     };
   };
+
+  // What was wrong is told where one is; the next step is its link to the field.
+  document.querySelector("[role=alert][autofocus]")?.focus();
 
   const regions = () => [...document.querySelectorAll("[data-region]")];
 

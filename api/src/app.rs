@@ -212,21 +212,25 @@ impl Shared {
         if !suspended && !of_the_day {
             return error;
         }
-        let Ok(standing) = self.commands.standing(&principal.sub).await else {
-            return error;
-        };
         let now = now();
-        if suspended && let Some((until, reason, text)) = standing.suspension_told(now) {
-            return error.suspension(Suspended {
-                until: until.map(|at| crate::time::format(at.as_millis())),
-                reason: reason.to_string(),
-                text: text.to_owned(),
-            });
-        }
         if suspended {
+            let told = self.commands.suspension_told(&principal.sub, now).await;
+            if let Ok(Some(told)) = told {
+                return error.suspension(Suspended {
+                    until: told.until.map(|at| crate::time::format(at.as_millis())),
+                    reason: told.reason.to_string(),
+                    text: told.text,
+                });
+            }
+            if told.is_err() {
+                return error;
+            }
             let words = "The account was suspended when this command was decided, and is not any more; a repeated key gives the first answer. Give the command with a key of its own.";
             return error.saying(words);
         }
+        let Ok(standing) = self.commands.standing(&principal.sub).await else {
+            return error;
+        };
         match standing.slot_ends(now).filter(|_| of_the_day) {
             Some(end) => {
                 let wait_ms = u64::try_from(end.since_ms(now)).unwrap_or(0);

@@ -17,6 +17,7 @@ mod desk;
 pub mod event_filter;
 pub mod event_json;
 pub mod fields;
+mod follow_ups;
 mod following;
 pub mod keys;
 pub mod limits;

@@ -64,6 +64,12 @@ const VIEW: (&str, &str) = (
 );
 
 const FOLLOWED: (&str, &str) = ("followed", "`log`, `feed`");
+const CALL: (&str, &str) = ("call", "`read`, `append`, `batch_append`, `delete`");
+const ANSWER: (&str, &str) = (
+    "answer",
+    "`taken`, `unauthenticated`, `denied`, `refused`, `failed`",
+);
+const OF: (&str, &str) = ("of", "`reading`, `subscription`, `batches`");
 
 /// Declares a list of metrics: name, kind, labels, meaning.
 macro_rules! catalogue {
@@ -91,6 +97,14 @@ catalogue! {
         "Streams that were cut off because their reader took nothing of them.";
     "doorstep_follow_blocks_read_total", Kind::Counter, [],
         "Readings of the log for all who follow it; each is shared by those who are at its place.";
+    "doorstep_kurrent_connections_count", Kind::Gauge, [],
+        "Connections of KurrentDB's protocol that are open.";
+    "doorstep_kurrent_open_count", Kind::Gauge, [OF],
+        "What such clients are being told: readings, subscriptions, answers to batches. A series begins with `--kurrent-listen`.";
+    "doorstep_kurrent_messages_total", Kind::Counter, [OF],
+        "Messages that they were told. A series begins with `--kurrent-listen`.";
+    "doorstep_kurrent_calls_total", Kind::Counter, [CALL, ANSWER],
+        "Calls of such clients, by how they were taken. A series begins with its first call.";
     "doorstep_commands_decided_total", Kind::Counter, [COMMAND, OUTCOME],
         "Commands and steps that were decided, by outcome. A series begins with its first.";
     "doorstep_commands_repeated_total", Kind::Counter, [],
@@ -355,7 +369,8 @@ pub fn document() -> String {
     }
     page.push_str("\n| label | values |\n| --- | --- |\n");
     for (label, values) in [
-        ROUTE, METHOD, STATUS, KIND, FOLLOWED, COMMAND, OUTCOME, WORKER, REACTOR, VIEW,
+        ROUTE, METHOD, STATUS, KIND, FOLLOWED, CALL, ANSWER, OF, COMMAND, OUTCOME, WORKER, REACTOR,
+        VIEW,
     ] {
         let _ = writeln!(page, "| `{label}` | {values} |");
     }
@@ -380,7 +395,14 @@ mod tests {
                     parts[..],
                     [
                         "doorstep",
-                        "http" | "follow" | "commands" | "timers" | "reactor" | "view" | "store",
+                        "http"
+                            | "follow"
+                            | "kurrent"
+                            | "commands"
+                            | "timers"
+                            | "reactor"
+                            | "view"
+                            | "store",
                         ..
                     ]
                 ),

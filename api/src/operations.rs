@@ -23,6 +23,8 @@ pub(crate) struct Operation {
 const REACHED: &str = r#"{"position": "0GDGm9D8wbhy_5XgBsgImg"}"#;
 /// The same to the host.
 const REACHED_NUMBER: &str = r#"{"position": 8}"#;
+/// What one answers that is carried out on other streams.
+const CARRIED: &str = r#"{"position": "0GDGm9D8wbhy_5XgBsgImg", "carried_out": true}"#;
 
 /// Declares the operations: name, description, request, answer, codes.
 macro_rules! operations {
@@ -194,36 +196,36 @@ operations! {
     "post_moderation_cases_id_claim",
         "One moderator at a time works on a case. A claim lapses 30 minutes after its holder's last act (claiming again, a note), by an event, and then the case is open again. Claiming a case that one holds makes the claim last longer. Who escalated a case cannot claim it.",
         "", r#"{"claimed_until": "2026-11-23T07:55:21.874Z", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
-        [AlreadyClaimed, AlreadyDecided, SameModerator, OwnCase, NotFound];
+        [AlreadyClaimed, AlreadyDecided, SameModerator, OwnCase, NotFound, NotReady];
     "post_moderation_cases_id_release",
         "The case is open again. Where nobody holds it nothing changes.",
-        "", REACHED, [NotClaimed, NotFound];
+        "", REACHED, [NotClaimed, OwnCase, NotFound, NotReady];
     "post_moderation_cases_id_notes",
         "Notes are shown with the case to moderators and auditors, never to a member. Any moderator may write one; by the case's holder it makes the claim last longer.",
-        r#"{"text": "The same text went to six others."}"#, REACHED, [OwnCase, InvalidNote, NotFound];
+        r#"{"text": "The same text went to six others."}"#, REACHED, [OwnCase, InvalidNote, NotFound, NotReady];
     "post_moderation_cases_id_escalate",
         "The case is open again, and only another moderator can claim it. What is said with it is shown among the notes. The body may be left out.",
-        r#"{"text": "A threat; please look today."}"#, REACHED, [NotClaimed, InvalidNote, NotFound];
+        r#"{"text": "A threat; please look today."}"#, REACHED, [NotClaimed, OwnCase, InvalidNote, NotFound, NotReady];
     "post_moderation_cases_id_decision",
-        "Decides a case that the caller holds, and carries it out: `no_action`, `warn`, `remove_messages` (reported ones of the case, named by `messages`: they keep their places, and what they said is shown to neither member), `limit` (no new requests, until a time) or `suspend` (until a time, or for good). It carries a reason code, a text for the member and the facts relied on; who decided and who reported is never told to members. What it limits in time ends by itself. The case is decided, and closed once the member cannot appeal any more, after 180 days; `no_action` closes it at once. A newly reported message opens it again. The position reaches up to what was done to the member: with it as `min_position` the requests that a suspension freezes are gone.",
+        "Decides a case that the caller holds, and carries it out: `no_action`, `warn`, `remove_messages` (reported ones of the case, named by `messages`: they keep their places, and what they said is shown to neither member), `limit` (no new requests, until a time) or `suspend` (until a time, or for good). It carries a reason code, a text for the member and the facts relied on; who decided and who reported is never told to members. What it limits in time ends by itself. The case is decided, and closed once the member cannot appeal any more, after 180 days; `no_action` closes it at once. A newly reported message opens it again. The position reaches up to what was done to the member: with it as `min_position` the requests that a suspension freezes are gone. Where that was not done within 5 s, or cannot be for now, `carried_out` is false and the position is the decision's own: it is made, and carried out later by itself; the same under its key waits for it again.",
         r#"{"action": "suspend", "until": "2026-12-23T00:00:00Z", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour."}"#,
-        r#"{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
-        [NotClaimed, AlreadyDecided, OwnCase, InvalidDecision, NotFound];
+        r#"{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "position": "JnnODktdTIlrw4rFa-E8sw", "carried_out": true}"#,
+        [NotClaimed, AlreadyDecided, OwnCase, InvalidDecision, NotFound, NotReady];
     "post_moderation_cases_id_appeal_decision",
-        "Decides the appeal that waits on a case: `upheld`, the decision stays, or `reversed`, all that it changed is taken back as `POST /v1/moderation/decisions/{id}/reverse` does. Another moderator than the one who decided, and none of the two members. It takes no claim. Of several appeals that wait it is the oldest decision's, unless `decision_id` names one. The case is closed by it, unless something was newly reported since or another appeal waits. The position reaches up to what was taken back.",
+        "Decides the appeal that waits on a case: `upheld`, the decision stays, or `reversed`, all that it changed is taken back as `POST /v1/moderation/decisions/{id}/reverse` does. Another moderator than the one who decided, and none of the two members. It takes no claim. Of several appeals that wait it is the oldest decision's, unless `decision_id` names one. The case is closed by it, unless something was newly reported since or another appeal waits. The position reaches up to what was taken back, unless `carried_out` is false, as with a decision.",
         r#"{"outcome": "reversed", "text": "We looked again: it was a joke among friends."}"#,
-        REACHED, [NotAppealed, SameModerator, OwnCase, InvalidDecision, NotFound];
+        CARRIED, [NotAppealed, SameModerator, OwnCase, InvalidDecision, NotFound, NotReady];
     "post_moderation_decisions_id_reverse",
-        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, a suspension by hand and other decisions stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it, and so the one who decided may not while one waits (`same_moderator`). Where it is the case's last decision and nothing was reported since, the case is open again. Reversed twice, nothing changes. The position reaches up to what was taken back.",
+        "Takes back all that a decision changed, and nothing else: what it restricts is lifted, the messages that it removed are shown again (but those unsent meanwhile, and those that another decision removed as well), requests that it froze are back, and it counts as upheld no more. What ended by time or by hand meanwhile, and other decisions, stay as they are. Any moderator but the two members may, at any time; an appeal that waits is answered by it, and so the one who decided may not while one waits (`same_moderator`). Where it is the case's last decision and nothing was reported since, the case is open again; the file on a suspension by hand is closed. Reversed twice, nothing changes. The position reaches up to what was taken back, unless `carried_out` is false, as with a decision.",
         r#"{"reason": "mistake", "text": "The message was not yours."}"#,
-        REACHED, [SameModerator, OwnCase, InvalidDecision, NotFound];
+        CARRIED, [SameModerator, OwnCase, InvalidDecision, NotFound, NotReady];
     "post_moderation_cases_id_reopen",
         "Opens a decided or closed case again, because somebody asks, so that it is claimed and decided once more; what was decided before goes on as it is. Messages that were judged harmless do not come back by being reported again: the report is answered as before, with the earliest one's id, and the case stays closed until a message is newly reported or a moderator does this. A `text` is shown among the notes.",
-        r#"{"reason": "asked", "text": "The member who reported it wrote to us."}"#, REACHED, [OwnCase, InvalidNote, NotFound];
+        r#"{"reason": "asked", "text": "The member who reported it wrote to us."}"#, REACHED, [OwnCase, InvalidNote, NotFound, NotReady];
     "post_moderation_members_id_decisions",
-        "Decides up to 200 cases of one member as one act, without claiming them. Each is named with the `revision` at which the caller saw it, and is passed over where it has moved on: newly reported, held by another, decided, left to another moderator since, or a case of the caller's own conversation. Each case has a decision of its own; what is done to the member (`limit`, `suspend`) is done once, where any case was decided. `remove_messages` is not among the actions: messages are named one by one. It is answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come, and what had moved on.",
+        "Decides up to 200 cases of one member as one act, without claiming them. Each is named with the `revision` at which the caller saw it, and is passed over where it has moved on: newly reported, held by another, decided, left to another moderator since, or a case of the caller's own conversation. Each case has a decision of its own; what is done to the member (`limit`, `suspend`) is done once, where any case was decided. `remove_messages` is not among the actions: messages are named one by one. The position reaches up to all that it does, unless `carried_out` is false: then it takes longer than 5 s, or cannot be done for now, and goes on by itself. `GET /v1/moderation/acts/{id}` tells how far it has come, and what had moved on.",
         r#"{"cases": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "revision": 1}], "action": "suspend", "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour."}"#,
-        r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "position": "JnnODktdTIlrw4rFa-E8sw"}"#,
+        r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "position": "JnnODktdTIlrw4rFa-E8sw", "carried_out": true}"#,
         [InvalidMember, InvalidDecision];
     "get_moderation_acts_id",
         "An act on many cases: what it does, how many cases it names, how many are decided so far, and, once all were gone through (`finished`), which had moved on and why.",
@@ -231,15 +233,15 @@ operations! {
         r#"{"act_id": "0a6d8f6e-6a3c-5d53-9a0b-5f2d6a1f8c07", "member": "cat", "by": "mia", "action": "suspend", "until": null, "reason": "spam", "text": "You sent the same offer to many.", "facts": "Message 1 went to seven members within an hour.", "decided_at": "2026-11-23T07:25:21.874Z", "total": 2, "decided": 1, "moved_on": [{"case_id": "2cfecc26-5fef-50d2-8737-add1e1be0e86", "why": "claimed"}], "finished": true, "reversal": null}"#,
         [NotFound, Damaged];
     "post_moderation_acts_id_reverse",
-        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted with the last. Decisions that were reversed before, those on cases of the caller's own conversation, and the caller's own whose appeal waits are told in `moved_on` of the reversal; the latter two stand, and are left to another moderator. Answered as soon as it is durable; `GET /v1/moderation/acts/{id}` tells how far it has come.",
+        "Takes an act on many cases back, as one act: each of its decisions that stands is reversed, as it would be by itself, and what the act did to the member is lifted with the last. Decisions that were reversed before, those on cases of the caller's own conversation, and the caller's own whose appeal waits are told in `moved_on` of the reversal; the latter two stand, and are left to another moderator. The position reaches up to all of it, unless `carried_out` is false; `GET /v1/moderation/acts/{id}` tells how far it has come.",
         r#"{"reason": "mistaken", "text": "We were wrong about your messages."}"#,
-        REACHED, [OwnCase, InvalidDecision, NotFound];
+        CARRIED, [InvalidDecision, NotFound];
     "put_moderation_members_id_suspension",
-        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. Put again, the new one takes the place of the first.",
-        r#"{"reason": "spam", "text": "You sent the same offer to many.", "until": "2999-01-01T00:00:00Z"}"#,
-        REACHED, [InvalidMember, InvalidSuspension, NotFound];
+        "Until the time in `until`, for good without one, the member can read, delete, block, report, mark read and unsend, and nothing else; the requests they sent are frozen. It is a decision that no report asks for: it carries a reason code, a text for the member and the facts relied on, the member reads it among their decisions and can appeal it for 180 days, and it is reversed like any other; its file is in the queue while an appeal waits, without a report, a reporter or a conversation. Put again with another end, reason or words it is another decision beside the first, and the member is suspended until the last of them ends; put again just so, nothing changes. Nobody suspends themself.",
+        r#"{"reason": "spam", "text": "You sent the same offer to many.", "facts": "Forty letters in an hour.", "until": "2999-01-01T00:00:00Z"}"#,
+        r#"{"decision_id": "7b0c63a4-7b0a-5d0f-8a3e-2b1f6f1d8a10", "position": "JnnODktdTIlrw4rFa-E8sw", "carried_out": true}"#, [InvalidMember, InvalidSuspension, OwnCase, NotFound];
     "delete_moderation_members_id_suspension",
-        "Ends the suspension before its time. Where there is none nothing changes. Nobody ends their own.",
+        "Ends every suspension of the member before its time, by hand and by decisions on cases. It reverses no decision and answers no appeal. Where there is none nothing changes. Nobody ends their own.",
         "", REACHED, [InvalidMember, OwnCase, NotFound];
     "get_moderation_transparency",
         "The figures of a report on moderation over days in UTC, both included, each by the day it happened on: notices (reports) by category, cases opened, decisions by action and ground (the reason's code), the median time from the first report that waited for it to a decision, appeals and what became of them, reversals, and what restricts members at the end of the last day. A suspension without a case is a decision on own initiative. No human is left out of a decision: what is automated is 0. The same log gives the same report. For the roles moderator and auditor; nobody is named. What `as_of` would tell is not there: a report over earlier days is as the log has them now.",
@@ -249,7 +251,7 @@ operations! {
     "put_moderation_members_id_report_limit",
         "Until the time in `until`, no more than `per_day` of the member's reports within 24 hours count (none without it): the others are kept and answered alike, stand in their cases with `over_limit`, count for nobody's `reporters`, and are sorted last. Nothing tells the member. It ends by itself, by an event; put again, the new one takes the place of the first.",
         r#"{"until": "2999-01-01T00:00:00Z", "reason": "flooding"}"#,
-        REACHED, [InvalidMember, InvalidReportLimit, NotFound];
+        REACHED, [InvalidMember, InvalidReportLimit, OwnCase, NotFound];
     "delete_moderation_members_id_report_limit",
         "Lets all of the member's reports count again that the policy lets count; those made meanwhile stay as they are. Where there is no limit nothing changes. Nobody lifts their own.",
         "", REACHED, [InvalidMember, OwnCase, NotFound];

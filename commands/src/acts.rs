@@ -134,17 +134,22 @@ impl Cases {
         Ok(position.max(told))
     }
 
-    /// Whether what an act did to its member stays, though this decision of it is reversed: another one stands.
+    /// Whether what an act did to its member stays, though this decision of it is reversed: another one stood then. So it
+    /// goes with the reversal that was the last, however late each is handled, and is found where that one's effect is.
     pub(crate) async fn act_stands(
         &self,
         reversed: &DecisionReversed<'_>,
+        at: Position,
     ) -> Result<bool, Trouble> {
         let Some(act) = reversed.act else {
             return Ok(false);
         };
-        let decided = self.told(act, Step::Decision).await?;
-        let decided = decided.map_or(u32::MAX, |(_, told)| told.done);
-        let reversed = index::reversed_of(&self.reader()?, act);
+        // Before all of the act is done nobody can say what goes with it: this waits for that.
+        let Some((_, told)) = self.told(act, Step::Decision).await? else {
+            return Err(Trouble::Passing(CommandError::Busy));
+        };
+        let decided = told.done;
+        let reversed = index::reversed_of(&self.reader()?, act, at);
         Ok(reversed.map_err(|error| unreadable(&error))? < decided)
     }
 

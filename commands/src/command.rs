@@ -120,6 +120,8 @@ pub enum Command {
         reason: ReasonCode,
         /// What the member is told.
         text: String,
+        /// The facts relied on.
+        facts: String,
     },
     /// A moderator sets how many of a member's reports a day count.
     LimitReports {
@@ -351,6 +353,20 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether a reactor has something to do once it is done.
+    pub(crate) fn moves_reactors(&self) -> bool {
+        matches!(
+            self,
+            Command::ReportMessage { .. }
+                | Command::SuspendMember { .. }
+                | Command::DecideCase { .. }
+                | Command::DecideCases { .. }
+                | Command::ReverseCases { .. }
+                | Command::DecideAppeal { .. }
+                | Command::ReverseDecision { .. }
+        )
+    }
+
     /// The command's name, for metrics and spans.
     pub fn name(&self) -> &'static str {
         match self {

@@ -42,12 +42,14 @@ impl Command {
                 until,
                 reason,
                 text,
+                facts,
             } => {
                 content
                     .text(member.as_str())
                     .value(until)
                     .text(reason.as_str())
-                    .text(text);
+                    .text(text)
+                    .text(facts);
             }
             Self::LimitReports {
                 member,

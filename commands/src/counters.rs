@@ -26,7 +26,7 @@ const OUTCOMES: [&str; 11] = [
 ];
 
 /// The commands and steps, as labels.
-const COMMANDS: [&str; 51] = [
+const COMMANDS: [&str; 52] = [
     "SendMessage",
     "AcceptRequest",
     "DeleteRequest",
@@ -76,6 +76,7 @@ const COMMANDS: [&str; 51] = [
     "ReturnRequestSlot",
     "CountReport",
     "JoinReport",
+    "FileSuspension",
     "Checkpoint",
     "Other",
 ];
@@ -244,6 +245,7 @@ fn name_of(task: &Task) -> Named {
         },
         Task::Case(command) => match command {
             case::Command::JoinReport(_) => Named::Other("JoinReport"),
+            case::Command::FileSuspension(_) => Named::Other("FileSuspension"),
             case::Command::DiscloseCase { .. } => Named::Other("DiscloseCase"),
             case::Command::LapseClaim { .. } => Named::Other("LapseClaim"),
             case::Command::CloseCase { .. } => Named::Other("CloseCase"),

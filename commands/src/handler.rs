@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use domain::ids::{CaseId, CommandId, DecisionId, MemberId, correlation_id};
+use domain::ids::{CommandId, MemberId, correlation_id};
 use domain::time::Timestamp;
 use event_store::{EventStore, Position, StreamName};
 use futures::FutureExt;
@@ -30,8 +30,8 @@ use crate::starting::{Started, start};
 use crate::steps::slot_return;
 use crate::worker::Message;
 use crate::{
-    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, carried, ids, repeat,
-    slots, snapshots, timekeeping,
+    Command, CommandError, Envelope, Kind, Mode, Options, Outcome, as_of, ids, repeat, slots,
+    snapshots, timekeeping,
 };
 
 /// How far ahead of the clock a command's time may be.
@@ -50,7 +50,7 @@ pub struct CommandHandler {
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     runner: RunnerHandle,
-    cases: Arc<Cases>,
+    pub(crate) cases: Arc<Cases>,
     archive: Option<Archive>,
     stopping: AtomicBool,
     stop: watch::Sender<bool>,
@@ -195,15 +195,7 @@ impl CommandHandler {
     pub async fn submit(&self, envelope: Envelope) -> Result<Pending, CommandError> {
         let importing = self.inner.shared.options.mode == Mode::Import;
         let at = envelope.at;
-        let goes_on = matches!(
-            envelope.command,
-            Command::ReportMessage { .. }
-                | Command::DecideCase { .. }
-                | Command::DecideCases { .. }
-                | Command::ReverseCases { .. }
-                | Command::DecideAppeal { .. }
-                | Command::ReverseDecision { .. }
-        );
+        let goes_on = envelope.command.moves_reactors();
         let decided = match self.begin(envelope).await? {
             Known::Before(result) => Decided {
                 result,
@@ -284,19 +276,6 @@ impl CommandHandler {
     pub async fn drain_reactors(&self) -> Result<(), CommandError> {
         self.inner.cases.drain().await?;
         self.inner.cases.durable().await
-    }
-
-    /// Waits until the decision that stands at this position is carried out, and says where: the view that has come so far
-    /// shows it. The same again each time; the decision's own position where it does nothing to its member.
-    pub async fn carried_out(&self, decision: Position) -> Result<Position, CommandError> {
-        self.drain_reactors().await?;
-        carried::position(&self.inner.shared, decision).await
-    }
-
-    /// The case that a decision is on, once the reactors have come to all that is durable now; none where there is none.
-    pub async fn case_of(&self, decision: DecisionId) -> Result<Option<CaseId>, CommandError> {
-        self.drain_reactors().await?;
-        carried::case_of(&self.inner.shared, decision)
     }
 
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service

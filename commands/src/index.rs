@@ -1,8 +1,9 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member, every decision on a case and the case it is on, every decision that upheld reports, everything that time will end, every slot
-//! that opened no request so far is found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
+//! reported, every report against a member and every one that is not in its case (`joining.rs`), every decision on a case and
+//! the case it is on, how many cases stand upheld (`upheld.rs`), everything that time will end, every slot that opened no
+//! request so far is found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
 //! streams themselves or from `idempotency.rs`.
 
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::filter::SeenFilter;
-use crate::ids;
 use crate::reactors::CASES_STREAM;
 use crate::timers::{Due, Ending, Said, Timers};
+use crate::{ids, joining, upheld};
 
 /// The view's name.
 pub(crate) const VIEW: &str = "write_side";
@@ -30,7 +31,6 @@ const REPORTED: &str = "reported";
 const REPORTS: &str = "reports";
 const TIMERS: &str = "timers";
 const CAUSES: &str = "causes";
-const UPHELD: &str = "upheld";
 const REVERSED: &str = "reversed";
 const SLOTS: &str = "slots";
 const DECISIONS: &str = "decisions";
@@ -48,6 +48,7 @@ const CASE_DECIDED: &str = "case-decided";
 const CASES_DECIDED: &str = "cases-decided";
 const CASES_REVERSED: &str = "cases-reversed";
 const DECISION_REVERSED: &str = "decision-reversed";
+const MEMBER_SUSPENDED: &str = "member-suspended";
 
 /// Decodes what this view reads, and nothing else: of most events their header is enough. What cannot be decoded is
 /// passed over, so that one such event does not end the knowledge of ids; who needs its content finds out.
@@ -74,12 +75,14 @@ fn matters(event_type: &str) -> bool {
         codec::name(event_type),
         "message-unsent"
             | "messages-reported"
-            | "member-suspended"
+            | MEMBER_SUSPENDED
+            | "suspension-filed"
             | "member-reinstated"
             | "suspension-ended"
             | "report-limit-set"
             | "report-limit-lifted"
             | "report-limit-ended"
+            | "report-joined"
             | "case-claimed"
             | "case-released"
             | "claim-lapsed"
@@ -112,6 +115,7 @@ fn is_of_clients(event_type: &str) -> bool {
             | "request-slot-returned"
             | "report-counted"
             | "case-opened"
+            | "suspension-filed"
             | "report-joined"
             | "suspension-ended"
             | "report-limit-ended"
@@ -143,7 +147,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -156,10 +160,12 @@ impl View<WriteSideCodec> for WriteSide {
             REPORTS,
             TIMERS,
             CAUSES,
-            UPHELD,
+            upheld::UPHELD,
+            upheld::UPHELD_CASES,
             REVERSED,
             SLOTS,
             DECISIONS,
+            joining::JOINING,
         ]
     }
 
@@ -186,13 +192,20 @@ impl View<WriteSideCodec> for WriteSide {
         let name = codec::name(event.event_type());
         if matches!(
             name,
-            REPORT | CASE_DECIDED | DECISION_REVERSED | CASES_DECIDED | CASES_REVERSED
+            REPORT
+                | CASE_DECIDED
+                | DECISION_REVERSED
+                | CASES_DECIDED
+                | CASES_REVERSED
+                | MEMBER_SUSPENDED
         ) {
             let row = cause_row(event.stream(), event.version());
             tx.put(CAUSES, &Key::new().u64(event.position().0), &row)?;
             self.causes.send_replace(event.position());
         }
-        if name == SLOT_TAKEN {
+        if name == REPORT {
+            joining::reported(tx, event)?;
+        } else if name == SLOT_TAKEN {
             slot_taken(tx, event)?;
         } else if name == REQUEST_OPENED {
             tx.delete(SLOTS, &slot_key(event.actor(), event.command_id()))?;
@@ -221,6 +234,11 @@ impl View<WriteSideCodec> for WriteSide {
                 let (member, command) = (returned.member.as_str(), returned.command_id.as_str());
                 tx.delete(SLOTS, &slot_key(member, command))?;
             }
+            // It ends those by decisions as well, and names none of them.
+            Some(Event::Member(member::Event::MemberReinstated(reinstated))) => {
+                let of_member = Ending::suspensions_by(&reinstated.member);
+                tx.delete_span(TIMERS, &Span::prefix(&of_member))?;
+            }
             Some(Event::Conversation(conversation::Event::MessageUnsent(unsent))) => {
                 tx.put(
                     UNSENT,
@@ -246,26 +264,30 @@ impl View<WriteSideCodec> for WriteSide {
                 if let Some(case) = case_of(event.stream()) {
                     tx.put(DECISIONS, decided.decision.0.as_bytes(), case.0.as_bytes())?;
                 }
-                if decided.action.upholds() {
-                    let key = upheld_key(&decided.reported, event.stream(), decided.decision);
-                    let row = Upheld {
-                        at: event.position().0,
-                        until: u64::MAX,
-                    };
-                    tx.put(UPHELD, &key, &row.encode())?;
+                upheld::decided(tx, event, decided)?;
+            }
+            // Its file is named by it, and found from here on: who comes for it before it is there waits.
+            Some(Event::Member(member::Event::MemberSuspended(suspended))) => {
+                if let Some(decision) = suspended.decision {
+                    let case = CaseId::of_suspension(decision);
+                    tx.put(DECISIONS, decision.0.as_bytes(), case.0.as_bytes())?;
+                    joining::suspended(tx, event, case)?;
                 }
+            }
+            Some(Event::Case(case::Event::SuspensionFiled(filed))) => {
+                joining::filed(tx, filed.case)?;
             }
             Some(Event::Case(case::Event::DecisionReversed(reversed))) => {
                 if let Some(act) = reversed.act {
                     let key = Key::new().fixed(act.0.as_bytes());
-                    tx.put(REVERSED, &key.fixed(reversed.decision.0.as_bytes()), &[])?;
+                    let key = key.fixed(reversed.decision.0.as_bytes());
+                    let at = Key::new().u64(event.position().0);
+                    tx.put(REVERSED, &key, at.as_bytes())?;
                 }
-                let key = upheld_key(&reversed.reported, event.stream(), reversed.decision);
-                let row = tx.get(UPHELD, &key)?.and_then(|row| Upheld::decode(&row));
-                if let Some(row) = row {
-                    let until = event.position().0;
-                    tx.put(UPHELD, &key, &Upheld { until, ..row }.encode())?;
-                }
+                upheld::reversed(tx, event, reversed)?;
+            }
+            Some(Event::Case(case::Event::ReportJoined(joined))) => {
+                joining::joined(tx, event, joined)?;
             }
             Some(Event::Reactor(reactor::Event::ReactorCheckpoint(checkpoint)))
                 if event.stream() == CASES_STREAM =>
@@ -300,33 +322,8 @@ impl View<WriteSideCodec> for WriteSide {
     }
 }
 
-/// Between which positions reports of a case were upheld by a decision: from its own to that of its reversal.
-#[derive(Clone, Copy)]
-struct Upheld {
-    at: u64,
-    until: u64,
-}
-
-impl Upheld {
-    fn encode(self) -> Vec<u8> {
-        Key::new().u64(self.at).u64(self.until).into_bytes()
-    }
-
-    fn decode(row: &[u8]) -> Option<Self> {
-        let mut parts = Parts::of(row);
-        Some(Self {
-            at: parts.u64()?,
-            until: parts.u64()?,
-        })
-    }
-}
-
-fn upheld_key(reported: &MemberId, case: &str, decision: DecisionId) -> Key {
-    let key = Key::new().text(reported.as_str()).text(case);
-    key.fixed(decision.0.as_bytes())
-}
-
-fn case_of(stream: &str) -> Option<CaseId> {
+/// The case that a stream is of.
+pub(crate) fn case_of(stream: &str) -> Option<CaseId> {
     stream.strip_prefix("case-")?.parse().ok()
 }
 
@@ -496,40 +493,17 @@ pub(crate) fn reporters(
     Ok(u32::try_from(reporters.len()).unwrap_or(u32::MAX))
 }
 
-/// How many cases about this member stood upheld before a position; at most `max`.
-pub(crate) fn upheld(
+/// How many decisions of an act on many cases are reversed by this position.
+pub(crate) fn reversed_of(
     reader: &Reader,
-    reported: &MemberId,
-    before: Position,
-    max: usize,
+    act: ActId,
+    through: Position,
 ) -> Result<u32, TableError> {
-    let prefix = Key::new().text(reported.as_str());
-    let (mut upheld, mut last) = (0, Vec::new());
-    for row in reader.scan(UPHELD, &Span::prefix(&prefix), Order::Ascending)? {
-        let (key, row) = row?;
-        let stood = Upheld::decode(&row).is_some_and(|it| it.at < before.0 && before.0 <= it.until);
-        // The decisions of one case follow one another.
-        let case = key
-            .split_last_chunk::<16>()
-            .map_or(&[][..], |(case, _)| case);
-        if !stood || last == case {
-            continue;
-        }
-        last = case.to_vec();
-        upheld += 1;
-        if upheld >= max {
-            break;
-        }
-    }
-    Ok(u32::try_from(upheld).unwrap_or(u32::MAX))
-}
-
-/// How many decisions of an act on many cases are reversed.
-pub(crate) fn reversed_of(reader: &Reader, act: ActId) -> Result<u32, TableError> {
     let mut reversed = 0;
     for row in reader.scan(REVERSED, &Span::prefix(act.0.as_bytes()), Order::Ascending)? {
-        row?;
-        reversed += 1;
+        let (_, row) = row?;
+        let at = Parts::of(&row).u64();
+        reversed += u32::from(at.is_some_and(|at| at <= through.0));
     }
     Ok(reversed)
 }
@@ -572,3 +546,6 @@ pub(crate) fn timers(reader: &Reader) -> Result<Vec<(Ending, Due)>, TableError> 
 pub(crate) fn applied(reader: &Reader) -> Position {
     reader.checkpoint().position
 }
+
+#[cfg(test)]
+mod spec;

@@ -6,27 +6,29 @@
 //! from the cause. The checkpoint
 //! is an event of `reactor-cases`, at most one a second of the causes' own time, so that the log of an import does not
 //! depend on when it was killed; while a target is parked none is taken. A cause that cannot be handled parks the later
-//! causes of its stream, in order, and shows in the status.
+//! causes of its stream, in order, and shows in the status; it holds up no other stream, whether what keeps it lasts or may
+//! pass, but where that is the whole log's: then, and during an import, the reactor stands still.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::case::{self, Action, JoinReport};
-use domain::conversation::{self, Event as ConversationEvent, MessagesReported};
-use domain::ids::{CaseId, ConversationId, DecisionId};
-use domain::member::{self, RestrictMember, Restriction};
+use domain::case::{self, JoinReport};
+use domain::conversation::{Event as ConversationEvent, MessagesReported};
+use domain::ids::{CaseId, ConversationId};
 use domain::time::Timestamp;
-use domain::{Event, act, codec, reactor};
+use domain::{Event, act, codec, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::aggregate::{Aggregate, State, stream_name};
+use crate::effects::{effect_of, follows_from};
+use crate::filing::filing;
 use crate::job::{At, Job, Origin};
+use crate::parked::{Cause, Firsts, Parked, Reached};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
-use crate::{CommandError, Outcome, ReactorStatus, Refusal, StartError, index};
+use crate::{CommandError, Mode, Outcome, ReactorStatus, Refusal, StartError, index, upheld};
 
 /// The reactor's name.
 pub(crate) const CASES: &str = "cases";
@@ -38,16 +40,14 @@ const CASES_ACTOR: &str = "reactor/cases";
 const CHECKPOINT_EVERY_MS: i64 = 1_000;
 /// Causes read at once.
 const CAUSES_MAX: usize = 256;
-/// Causes that wait for parked ones at most; beyond it the reactor stands still before the next.
-const PARKED_MAX: usize = 10_000;
 /// For how long the view may be behind a durable cause.
-const VIEW_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const VIEW_WITHIN: Duration = Duration::from_secs(30);
 /// After a failure that may pass, and between two tries of what is parked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Different reporters counted at most: beyond it a priority does not rise.
 const REPORTERS_MAX: usize = case::PriorityInputs::REPORTERS_MAX as usize;
 /// Upheld cases counted at most: beyond it a priority does not rise.
-const UPHELD_MAX: usize = 255;
+const UPHELD_MAX: u32 = 255;
 
 /// The reactor.
 pub(crate) struct Cases {
@@ -55,6 +55,10 @@ pub(crate) struct Cases {
     causes: watch::Receiver<Position>,
     state: tokio::sync::Mutex<Progress>,
     status: Mutex<ReactorStatus>,
+    /// How far it is, for who waits for it.
+    pub(crate) reached: watch::Sender<Reached>,
+    /// What it left behind.
+    pub(crate) parked: Firsts,
 }
 
 struct Progress {
@@ -62,7 +66,7 @@ struct Progress {
     taken: Position,
     /// The time of the last checkpoint.
     checkpoint_at: Timestamp,
-    parked: BTreeMap<StreamName, VecDeque<RecordedEvent>>,
+    parked: Parked,
     /// The last event decided on or written.
     effects: Position,
 }
@@ -99,13 +103,18 @@ impl Trouble {
         }
     }
 
-    /// It as what passes, or else why it does not.
-    fn passing(self) -> Result<CommandError, String> {
+    /// Why its cause waits alone, or else what keeps the whole reactor from going on: what is the whole log's, and during an
+    /// import, whose order is at stake, whatever may pass.
+    fn of_its_own(self, mode: Mode) -> Result<String, CommandError> {
         match self {
-            Trouble::Passing(error) => Ok(error),
-            Trouble::Lasting(what) => Err(what),
-            Trouble::NotFound => Err(CommandError::NotFound.to_string()),
-            Trouble::Refused(refusal) => Err(CommandError::Refused(refusal).to_string()),
+            Trouble::Passing(
+                error @ (CommandError::StorageFull | CommandError::OutcomeUnknown),
+            ) => Err(error),
+            Trouble::Passing(error) if mode == Mode::Import => Err(error),
+            Trouble::Passing(error) => Ok(error.to_string()),
+            Trouble::Lasting(what) => Ok(what),
+            Trouble::NotFound => Ok(CommandError::NotFound.to_string()),
+            Trouble::Refused(refusal) => Ok(CommandError::Refused(refusal).to_string()),
         }
     }
 }
@@ -141,15 +150,20 @@ impl Cases {
             None => None,
         };
         let taken = last.map_or(Position::START, |cause| cause.position());
+        let effects = aggregate.position;
+        let parked = Firsts::default();
+        let (reached, _) = watch::channel(Reached { taken, effects });
         Ok(Self {
             shared,
             causes,
+            reached,
             state: tokio::sync::Mutex::new(Progress {
                 taken,
                 checkpoint_at: aggregate.at,
-                parked: BTreeMap::new(),
-                effects: aggregate.position,
+                parked: Parked::told_to(parked.clone()),
+                effects,
             }),
+            parked,
             status: Mutex::new(ReactorStatus {
                 name: CASES,
                 handled: taken,
@@ -165,6 +179,7 @@ impl Cases {
         let applied = self.shared.view.applied();
         let last_cause = *self.causes.borrow();
         let mut status = self.status.lock().clone();
+        status.parked = self.parked.streams();
         if status.handled >= last_cause {
             status.reached = status.handled.max(applied);
         }
@@ -226,17 +241,16 @@ impl Cases {
             let found = index::causes(&reader, state.taken, CAUSES_MAX)
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
             if found.is_empty() {
-                self.report(&state, reader.checkpoint().position);
+                self.report(reader.checkpoint().position);
                 return Ok(());
             }
             for (position, stream, version) in found {
-                let record = self.shared.store.read_one(&stream, version).await?;
-                if let Some(record) = record {
-                    self.take(&mut state, &stream, record).await?;
-                }
+                let cause = Cause { position, version };
+                self.take(&mut state, &stream, cause).await?;
                 state.taken = position;
+                self.publish(&state);
             }
-            self.report(&state, state.taken);
+            self.report(state.taken);
         }
     }
 
@@ -248,64 +262,73 @@ impl Cases {
             .map_err(|error| CommandError::Unreadable(error.to_string()))
     }
 
-    fn report(&self, state: &Progress, handled: Position) {
+    fn report(&self, handled: Position) {
         let mut status = self.status.lock();
         status.handled = handled;
         status.reached = handled;
-        status.parked = state.parked.len();
+    }
+
+    /// Tells who waits how far it is.
+    fn publish(&self, state: &Progress) {
+        let (taken, effects) = (state.taken, state.effects);
+        self.reached.send_replace(Reached { taken, effects });
     }
 
     async fn take(
         &self,
         state: &mut Progress,
         stream: &StreamName,
-        record: RecordedEvent,
+        cause: Cause,
     ) -> Result<(), CommandError> {
-        if let Some(waiting) = state.parked.get_mut(stream) {
-            if waiting.len() >= PARKED_MAX {
-                return Err(CommandError::Busy);
-            }
-            waiting.push_back(record);
-            return Ok(());
+        if state.parked.holds(stream) {
+            return state.parked.push(stream, cause);
         }
-        match self.handle(&record).await {
-            Ok(position) => {
-                state.effects = state.effects.max(position);
-                self.checkpoint(state, &record).await
+        match self.tried(state, stream, cause).await {
+            Ok(Some(record)) => self.checkpoint(state, &record).await,
+            Ok(None) => Ok(()),
+            Err(trouble) => {
+                let what = trouble.of_its_own(self.shared.options.mode)?;
+                tracing::error!(reactor = CASES, %stream, version = cause.version, what, "parked");
+                state.parked.push(stream, cause)
             }
-            Err(trouble) => match trouble.passing() {
-                Ok(error) => Err(error),
-                Err(what) => {
-                    tracing::error!(reactor = CASES, %stream, version = record.version(), what, "parked");
-                    state
-                        .parked
-                        .insert(stream.clone(), VecDeque::from([record]));
-                    Ok(())
-                }
-            },
         }
     }
 
     async fn retry_parked(&self, state: &mut Progress) -> Result<(), CommandError> {
-        let streams: Vec<StreamName> = state.parked.keys().cloned().collect();
-        for stream in streams {
-            while let Some(record) = state.parked.get(&stream).and_then(VecDeque::front).cloned() {
-                match self.handle(&record).await {
-                    Ok(position) => {
-                        state.effects = state.effects.max(position);
-                        if let Some(waiting) = state.parked.get_mut(&stream) {
-                            waiting.pop_front();
-                        }
+        for stream in state.parked.names() {
+            while let Some(cause) = state.parked.first(&stream) {
+                match self.tried(state, &stream, cause).await {
+                    Ok(_) => {
+                        // Whoever finds it parked no more finds what it did.
+                        self.publish(state);
+                        state.parked.pop(&stream);
                     }
-                    Err(trouble) => match trouble.passing() {
-                        Ok(error) => return Err(error),
-                        Err(_) => break,
-                    },
+                    Err(trouble) => {
+                        trouble.of_its_own(self.shared.options.mode)?;
+                        break;
+                    }
                 }
             }
-            state.parked.retain(|_, waiting| !waiting.is_empty());
         }
+        // Who waits for one of them looks again.
+        self.publish(state);
         Ok(())
+    }
+
+    /// Handles a cause, and gives it; none where it is not there.
+    async fn tried(
+        &self,
+        state: &mut Progress,
+        stream: &StreamName,
+        cause: Cause,
+    ) -> Result<Option<RecordedEvent>, Trouble> {
+        let read = self.shared.store.read_one(stream, cause.version).await;
+        let Some(record) = read.map_err(|error| Trouble::Passing(error.into()))? else {
+            return Ok(None);
+        };
+        let reached = self.handle(&record).await?;
+        state.effects = state.effects.max(reached);
+        Ok(Some(record))
     }
 
     /// Does what follows from a cause, and says up to where it was done.
@@ -321,11 +344,16 @@ impl Cases {
                 let (case, join) = self.join(record, conversation, reported)?;
                 let command = case::Command::JoinReport(join);
                 (case::stream(case), Task::Case(command))
+            } else if let Event::Member(member::Event::MemberSuspended(suspended)) = event {
+                match filing(&suspended, record.version()) {
+                    Some((case, file)) => (case::stream(case), Task::Case(file)),
+                    None => return Ok(record.position()),
+                }
             } else if let Event::Case(event) = &event
                 && follows_from(event)
             {
                 if let case::Event::DecisionReversed(reversed) = event
-                    && self.act_stands(reversed).await?
+                    && self.act_stands(reversed, record.position()).await?
                 {
                     return Ok(record.position());
                 }
@@ -381,7 +409,7 @@ impl Cases {
         reported: MessagesReported<'_>,
     ) -> Result<(CaseId, JoinReport), Trouble> {
         let reader = self.reader()?;
-        let upheld = index::upheld(&reader, &reported.reported, record.position(), UPHELD_MAX)
+        let upheld = upheld::upheld(&reader, &reported.reported, record.position(), UPHELD_MAX)
             .map_err(|error| unreadable(&error))?;
         let at = Timestamp(record.at_ms());
         let join = JoinReport {
@@ -452,110 +480,6 @@ impl Cases {
 
 pub(crate) fn unreadable(error: &dyn std::fmt::Display) -> Trouble {
     Trouble::Passing(CommandError::Unreadable(error.to_string()))
-}
-
-/// Whether an event of a case is there to be carried out.
-fn follows_from(event: &case::Event<'_>) -> bool {
-    use case::Event as C;
-    match event {
-        C::CaseDecided(_) | C::DecisionReversed(_) => true,
-        C::CaseOpened(_)
-        | C::ReportJoined(_)
-        | C::ContentDisclosed(_)
-        | C::CaseClaimed(_)
-        | C::CaseReleased(_)
-        | C::ClaimLapsed(_)
-        | C::CaseNoted(_)
-        | C::CaseEscalated(_)
-        | C::CaseClosed(_)
-        | C::CaseReopened(_)
-        | C::DecisionAppealed(_)
-        | C::AppealDecided(_) => false,
-    }
-}
-
-/// What an event that stands at this version of its case's stream does, and on which stream; none where it does
-/// nothing.
-pub(crate) fn effect_of(event: &case::Event<'_>, case_version: u64) -> Option<(String, Task)> {
-    if let case::Event::CaseDecided(decided) = event {
-        carried_out(decided, case_version)
-    } else if let case::Event::DecisionReversed(reversed) = event {
-        taken_back(reversed, case_version)
-    } else {
-        None
-    }
-}
-
-/// What a reversal does: the opposite of what its decision did.
-fn taken_back(reversed: &case::DecisionReversed<'_>, case_version: u64) -> Option<(String, Task)> {
-    match reversed.action {
-        Action::Nothing | Action::Warn => None,
-        Action::RemoveMessages if reversed.messages.is_empty() => None,
-        Action::RemoveMessages => {
-            let (from, to) = (reversed.reported.clone(), reversed.reporter.clone());
-            let stream = conversation::stream(ConversationId::of(&from, &to));
-            let restore = conversation::RestoreMessages {
-                decision: reversed.decision,
-                case_version,
-                by: reversed.by.clone(),
-                from,
-                to,
-                numbers: reversed.messages.clone(),
-            };
-            let command = conversation::Command::RestoreMessages(restore);
-            Some((stream, Task::Conversation(command)))
-        }
-        Action::Limit | Action::Suspend => {
-            let member = reversed.reported.clone();
-            let stream = member::stream(&member);
-            let command = member::Command::LiftRestriction {
-                member,
-                // What an act did was done once for all of its cases.
-                decision: reversed.act.map_or(reversed.decision, DecisionId::of_act),
-                by: reversed.by.clone(),
-                at: Timestamp::EPOCH,
-            };
-            Some((stream, Task::Member(command)))
-        }
-    }
-}
-
-fn carried_out(decided: &case::CaseDecided<'_>, case_version: u64) -> Option<(String, Task)> {
-    let restriction = match decided.action {
-        Action::Nothing | Action::Warn => return None,
-        // The act does it once for all of its cases.
-        Action::Limit | Action::Suspend if decided.act.is_some() => return None,
-        Action::RemoveMessages => {
-            let (from, to) = (decided.reported.clone(), decided.reporter.clone());
-            let stream = conversation::stream(ConversationId::of(&from, &to));
-            let remove = conversation::RemoveMessages {
-                decision: decided.decision,
-                case_version,
-                by: decided.by.clone(),
-                from,
-                to,
-                numbers: decided.messages.clone(),
-            };
-            let command = conversation::Command::RemoveMessages(remove);
-            return Some((stream, Task::Conversation(command)));
-        }
-        Action::Limit => Restriction::Limit,
-        Action::Suspend => Restriction::Suspension,
-    };
-    let restrict = RestrictMember {
-        member: decided.reported.clone(),
-        decision: decided.decision,
-        by: decided.by.clone(),
-        restriction,
-        until: decided.until,
-        reason: decided.reason.clone(),
-        text: decided.text.as_str().to_owned(),
-    };
-    let stream = member::stream(&restrict.member);
-    Some((
-        stream,
-        Task::Member(member::Command::RestrictMember(restrict)),
-    ))
 }
 
 fn origin(record: &RecordedEvent) -> Origin {

@@ -68,14 +68,17 @@ pub(crate) fn of_command(
             until,
             reason,
             text,
+            facts,
         } => {
             let stream = stream_name(member::stream(&member));
             let command = member::Command::SuspendMember {
+                command_id: command_id.clone(),
                 member,
                 by,
                 until,
                 reason,
                 text,
+                facts,
                 at,
             };
             return (stream, Task::Member(command));

@@ -430,7 +430,8 @@ fn put_case_time(command: &mut case::Command, now: Timestamp) {
         | C::ReverseDecision { at, .. }
         | C::CloseCase { at }
         | C::LapseClaim { at } => *at = now,
-        C::JoinReport(_) | C::DiscloseCase { .. } | C::ReopenCase { .. } => {}
+        C::JoinReport(_) | C::FileSuspension(_) | C::DiscloseCase { .. } | C::ReopenCase { .. } => {
+        }
     }
 }
 

@@ -27,7 +27,7 @@ const fn timer(of: &Ending) -> (&'static str, &'static str) {
     match of {
         Ending::Suspension(_) => ("suspensions", "timer/suspensions"),
         Ending::Claim(_) => ("claims", "timer/claims"),
-        Ending::Restriction(..) => ("restrictions", "timer/restrictions"),
+        Ending::SuspensionBy(..) | Ending::LimitBy(..) => ("restrictions", "timer/restrictions"),
         Ending::Appeal(_) => ("appeals", "timer/appeals"),
         Ending::ReportLimit(_) => ("report_limits", "timer/report_limits"),
     }
@@ -103,7 +103,7 @@ async fn end(shared: &Shared, of: &Ending, due: Due) -> Result<(), CommandError>
             let command = case::Command::LapseClaim { at };
             (case::stream(*case), Task::Case(command))
         }
-        Ending::Restriction(member, decision) => {
+        Ending::SuspensionBy(member, decision) | Ending::LimitBy(member, decision) => {
             let (member, decision) = (member.clone(), *decision);
             let stream = member::stream(&member);
             let command = member::Command::EndRestriction {

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use domain::ids::{CaseId, DecisionId, MemberId};
+use domain::member::Restriction;
 use domain::time::Timestamp;
 use domain::{Event, case, member};
 use parking_lot::Mutex;
@@ -25,12 +26,14 @@ pub(crate) enum Ending {
     Suspension(MemberId),
     /// A moderator's claim of a case.
     Claim(CaseId),
-    /// What a decision restricts of a member.
-    Restriction(MemberId, DecisionId),
+    /// A suspension by a decision.
+    SuspensionBy(MemberId, DecisionId),
     /// The time in which a case's last decision can be appealed.
     Appeal(CaseId),
     /// How many of a member's reports count.
     ReportLimit(MemberId),
+    /// What a decision restricts of a member beside suspending them.
+    LimitBy(MemberId, DecisionId),
 }
 
 impl Ending {
@@ -39,12 +42,28 @@ impl Ending {
         match self {
             Self::Suspension(member) => Key::new().u8(0).text(member.as_str()),
             Self::Claim(case) => Key::new().u8(1).fixed(case.0.as_bytes()),
-            Self::Restriction(member, decision) => Key::new()
-                .u8(2)
-                .text(member.as_str())
-                .fixed(decision.0.as_bytes()),
+            Self::SuspensionBy(member, decision) => {
+                Self::suspensions_by(member).fixed(decision.0.as_bytes())
+            }
             Self::Appeal(case) => Key::new().u8(3).fixed(case.0.as_bytes()),
             Self::ReportLimit(member) => Key::new().u8(4).text(member.as_str()),
+            Self::LimitBy(member, decision) => Key::new()
+                .u8(5)
+                .text(member.as_str())
+                .fixed(decision.0.as_bytes()),
+        }
+    }
+
+    /// What the keys of a member's suspensions by decisions begin with: a moderator ends all of them at once.
+    pub(crate) fn suspensions_by(member: &MemberId) -> Key {
+        Key::new().u8(2).text(member.as_str())
+    }
+
+    /// What a decision restricts.
+    fn by(restriction: Restriction, member: MemberId, decision: DecisionId) -> Self {
+        match restriction {
+            Restriction::Suspension => Self::SuspensionBy(member, decision),
+            Restriction::Limit => Self::LimitBy(member, decision),
         }
     }
 
@@ -58,19 +77,28 @@ impl Ending {
             }
             1 => Some(Self::Claim(CaseId(Uuid::from_slice(rest).ok()?))),
             2 => {
-                let (_, decision) = rest.split_last_chunk::<16>()?;
-                let member = MemberId::new(&Parts::of(rest).text()?).ok()?;
-                let decision = DecisionId(Uuid::from_bytes(*decision));
-                Some(Self::Restriction(member, decision))
+                let (member, decision) = of_decision(rest)?;
+                Some(Self::SuspensionBy(member, decision))
             }
             3 => Some(Self::Appeal(CaseId(Uuid::from_slice(rest).ok()?))),
             4 => {
                 let member = Parts::of(rest).text()?;
                 MemberId::new(&member).ok().map(Self::ReportLimit)
             }
+            5 => {
+                let (member, decision) = of_decision(rest)?;
+                Some(Self::LimitBy(member, decision))
+            }
             _ => None,
         }
     }
+}
+
+/// The member and the decision that a key ends with.
+fn of_decision(rest: &[u8]) -> Option<(MemberId, DecisionId)> {
+    let mut parts = Parts::of(rest);
+    let member = MemberId::new(&parts.text()?).ok()?;
+    Some((member, DecisionId(Uuid::from_bytes(parts.fixed()?))))
 }
 
 /// What an event says of an end.
@@ -86,7 +114,7 @@ impl Said {
     /// What an event of this stream says of ends.
     pub(crate) fn by(stream: &str, event: &Event<'_>) -> [Option<Self>; 2] {
         match event {
-            Event::Member(event) => [Self::of_member(event), None],
+            Event::Member(event) => Self::of_member(event),
             Event::Case(event) => {
                 let case = stream.strip_prefix("case-").and_then(|id| id.parse().ok());
                 case.map_or([None, None], |case| Self::of_case(case, event))
@@ -99,37 +127,48 @@ impl Said {
         }
     }
 
-    fn of_member(event: &member::Event<'_>) -> Option<Self> {
+    fn of_member(event: &member::Event<'_>) -> [Option<Self>; 2] {
         let member = event.member().clone();
-        let (of, until) = match event {
+        let said = |of, until| Some(Self { of, until });
+        let one = |of, until| [said(of, until), None];
+        // A suspension by hand that was over by time has no event of its own where one by a decision held on: it ends with
+        // the last of these.
+        let ended = |restriction, decision, suspended: bool| {
+            let by_hand = (restriction == Restriction::Suspension && !suspended)
+                .then(|| Ending::Suspension(member.clone()));
+            let of = Ending::by(restriction, member.clone(), decision);
+            [said(of, None), by_hand.and_then(|of| said(of, None))]
+        };
+        match event {
             member::Event::MemberSuspended(suspended) => {
-                (Ending::Suspension(member), suspended.until)
+                let of = match suspended.decision {
+                    Some(decision) => Ending::by(Restriction::Suspension, member, decision),
+                    None => Ending::Suspension(member),
+                };
+                one(of, suspended.until)
             }
             member::Event::MemberReinstated(_) | member::Event::SuspensionEnded(_) => {
-                (Ending::Suspension(member), None)
+                one(Ending::Suspension(member), None)
             }
-            member::Event::MemberRestricted(restricted) => (
-                Ending::Restriction(member, restricted.decision),
+            member::Event::MemberRestricted(restricted) => one(
+                Ending::by(restricted.restriction, member, restricted.decision),
                 restricted.until,
             ),
-            member::Event::RestrictionEnded(ended) => {
-                (Ending::Restriction(member, ended.decision), None)
+            member::Event::RestrictionEnded(it) => ended(it.restriction, it.decision, it.suspended),
+            member::Event::RestrictionLifted(it) => {
+                ended(it.restriction, it.decision, it.suspended)
             }
-            member::Event::RestrictionLifted(lifted) => {
-                (Ending::Restriction(member, lifted.decision), None)
-            }
-            member::Event::ReportLimitSet(set) => (Ending::ReportLimit(member), Some(set.until)),
+            member::Event::ReportLimitSet(set) => one(Ending::ReportLimit(member), Some(set.until)),
             member::Event::ReportLimitLifted(_) | member::Event::ReportLimitEnded(_) => {
-                (Ending::ReportLimit(member), None)
+                one(Ending::ReportLimit(member), None)
             }
             member::Event::MemberRegistered(_)
             | member::Event::AgeBandChanged(_)
             | member::Event::DmSettingChanged(_)
             | member::Event::RequestSlotTaken(_)
             | member::Event::RequestSlotReturned(_)
-            | member::Event::ReportCounted(_) => return None,
-        };
-        Some(Self { of, until })
+            | member::Event::ReportCounted(_) => [None, None],
+        }
     }
 
     fn of_case(case: CaseId, event: &case::Event<'_>) -> [Option<Self>; 2] {
@@ -152,6 +191,10 @@ impl Said {
             case::Event::CaseDecided(decided) => [
                 said(Ending::Claim(case), None),
                 said(Ending::Appeal(case), decided.appealable_until),
+            ],
+            case::Event::SuspensionFiled(filed) => [
+                said(Ending::Appeal(case), Some(filed.appealable_until)),
+                None,
             ],
             case::Event::CaseClosed(_) | case::Event::CaseReopened(_) => {
                 [said(Ending::Appeal(case), None), None]
@@ -280,13 +323,12 @@ impl Timers {
         }
     }
 
-    /// Clears a due time, if it is still this one.
+    /// Clears a due time, if it is still this one. Told once more by the view it comes once more, and ends nothing again.
     pub(crate) fn forget(&self, of: &Ending, due: Due) {
         let mut held = self.held.lock();
-        if let Some(newest) = held.by_ending.get_mut(of)
-            && newest.due == Some(due)
-        {
-            newest.due = None;
+        let newest = held.by_ending.get(of).and_then(|newest| newest.due);
+        if newest == Some(due) {
+            held.by_ending.remove(of);
             held.by_time.remove(&(due.until, of.clone()));
         }
     }
@@ -375,6 +417,19 @@ mod spec {
     }
 
     #[test]
+    fn nothing_is_kept_of_what_had_nothing_left_to_end() {
+        let timers = Timers::default();
+        let cause = Uuid::from_u128(1);
+        timers.applied(&suspended(10), 2, cause, cause);
+        let (of, due) = timers
+            .first_due(Timestamp(10), &FxHashSet::default())
+            .unwrap();
+        timers.forget(&of, due);
+        let held = timers.held.lock();
+        assert_eq!((held.by_ending.len(), held.by_time.len()), (0, 0));
+    }
+
+    #[test]
     fn what_is_passed_over_keeps_nothing_waiting() {
         let timers = Timers::default();
         let due = |until| Due {
@@ -398,7 +453,8 @@ mod spec {
             bob(),
             Ending::ReportLimit(eve.clone()),
             Ending::Claim(case),
-            Ending::Restriction(eve, DecisionId(decision)),
+            Ending::SuspensionBy(eve.clone(), DecisionId(decision)),
+            Ending::LimitBy(eve, DecisionId(decision)),
             Ending::Appeal(case),
         ] {
             assert_eq!(Ending::decode(&of.encode()), Some(of));

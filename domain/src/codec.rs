@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::rejection::CommandRefused;
-use crate::superseded::{CommandRefusedV1, ReportJoinedV1};
+use crate::superseded::{CommandRefusedV1, MemberSuspendedV1, ReportJoinedV1};
 use crate::text::Text;
 use crate::{act, case, conversation, member, policy, reactor};
 
@@ -216,7 +216,8 @@ types! {
         "member-registered.v1" since 1 => member::MemberRegistered in Member,
         "age-band-changed.v1" since 1 => member::AgeBandChanged in Member,
         "dm-setting-changed.v1" since 1 => member::DmSettingChanged in Member,
-        "member-suspended.v1" since 1 => member::MemberSuspended in Member,
+        "member-suspended.v2" since 2 => member::MemberSuspended in Member,
+        "suspension-filed.v1" since 2 => case::SuspensionFiled in Case,
         "member-reinstated.v1" since 1 => member::MemberReinstated in Member,
         "suspension-ended.v1" since 1 => member::SuspensionEnded in Member,
         "request-slot-returned.v1" since 1 => member::RequestSlotReturned in Member,
@@ -250,6 +251,7 @@ types! {
     }
     superseded {
         "report-joined.v1" since 1 => ReportJoinedV1, by "report-joined.v2", case::ReportJoined in Case,
+        "member-suspended.v1" since 1 => MemberSuspendedV1, by "member-suspended.v2", member::MemberSuspended in Member,
     }
 }
 

@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::{Uuid, uuid};
 
+use crate::time::Timestamp;
+
 /// Namespace of conversation ids: lower member id, NUL, higher member id, in byte order.
 pub const CONVERSATION_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c01");
 /// Namespace of case ids: conversation id as lower-case hyphenated text, NUL, reported member.
@@ -23,11 +25,14 @@ pub const EVENT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c04");
 /// Namespace of correlation and causation ids of commands: see [`correlation_id`] and [`causation_id`].
 pub const COMMAND_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c05");
 
-/// Namespace of decision ids: moderator, NUL, command id.
+/// Namespace of decision ids: see [`DecisionId`].
 pub const DECISION_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c06");
 
 /// Namespace of the ids of acts on many cases: moderator, NUL, command id.
 pub const ACT_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c07");
+
+/// Namespace of what stands for words.
+const WORDS_NAMESPACE: Uuid = uuid!("5a1b6c1e-6f0c-5d0e-9a54-2f6a4a1f8c08");
 
 /// Most bytes of a member id.
 pub const MEMBER_ID_BYTES_MAX: usize = 128;
@@ -241,7 +246,7 @@ uuid_id!(
     ConversationId
 );
 uuid_id!(
-    /// Names the moderators' file on one reported member in one conversation.
+    /// Names the moderators' file on one reported member in one conversation, or on one suspension by hand.
     CaseId
 );
 uuid_id!(
@@ -249,7 +254,7 @@ uuid_id!(
     ReportId
 );
 uuid_id!(
-    /// Names one decision of a moderator on a case.
+    /// Names one decision of a moderator, on a case or by hand.
     DecisionId
 );
 uuid_id!(
@@ -279,6 +284,11 @@ impl CaseId {
         let conversation: &str = conversation.0.hyphenated().encode_lower(&mut buffer);
         CaseId(derive(&CASE_NAMESPACE, &[conversation, reported.as_str()]))
     }
+
+    /// The file on a suspension by hand.
+    pub fn of_suspension(decision: DecisionId) -> CaseId {
+        CaseId(Uuid::new_v5(&CASE_NAMESPACE, decision.0.as_bytes()))
+    }
 }
 
 impl ReportId {
@@ -292,11 +302,18 @@ impl ReportId {
 }
 
 impl DecisionId {
-    /// The decision that a command of `moderator` makes on a member by hand.
-    pub fn of(moderator: &MemberId, command: &CommandId) -> DecisionId {
+    /// The decision that a command of `moderator` makes on `member` by hand at a time: a key is one command's for as long as
+    /// it is remembered and no longer.
+    pub fn by_hand(
+        member: &MemberId,
+        moderator: &MemberId,
+        command: &CommandId,
+        at: Timestamp,
+    ) -> DecisionId {
+        let at = at.as_millis().to_string();
         DecisionId(derive(
             &DECISION_NAMESPACE,
-            &[moderator.as_str(), command.as_str()],
+            &[member.as_str(), moderator.as_str(), command.as_str(), &at],
         ))
     }
 
@@ -328,6 +345,11 @@ impl ActId {
             &[moderator.as_str(), command.as_str()],
         ))
     }
+}
+
+/// What stands for words, to tell the same from others where they are not kept.
+pub(crate) fn words(words: &[&str]) -> Uuid {
+    derive(&WORDS_NAMESPACE, words)
 }
 
 /// The id of event `index` (from 0) that a command appends to a stream.

@@ -11,7 +11,9 @@ use crate::case::{Category, ReportJoined};
 use crate::ids::{MemberId, ReportId};
 
 mod refused;
+mod suspended;
 pub(crate) use refused::CommandRefusedV1;
+pub(crate) use suspended::MemberSuspendedV1;
 
 /// `report-joined.v1`: a report belongs to the case; the first, too. It lacks what the case's priority followed from
 /// then: the severity, which was the category's as fixed at the time, and the upheld cases, of which there were none.

@@ -3,6 +3,8 @@
 //! Each flag here gets its environment variable `DOORSTEP_…` and its line in `doorstep.toml` from `settings`, by its
 //! name alone: adding a flag is adding a field. Flags of the same name in several subcommands mean the same thing.
 
+mod kurrent;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::ids::{MemberId, ReasonCode};
 use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use tracing_subscriber::EnvFilter;
+
+pub(crate) use kurrent::{DoorArgs, Store};
 
 /// Where the service listens unless told otherwise.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:7070";
@@ -63,6 +67,12 @@ pub(crate) enum Command {
     ///
     /// SIGTERM or Ctrl-C stops it in order. `doorstep token` makes tokens for it.
     Serve(Serve),
+    /// Serves a log alone by KurrentDB's protocol, appends included.
+    ///
+    /// For tests, and for a small log that several programs share. Nothing is decided here: who may append appends what
+    /// they like. Readers need a token of role auditor or service, who appends one of role service; without --auth-key
+    /// everyone may do both, and it listens on this machine alone.
+    Store(Store),
     /// Prints a bearer token for a service.
     ///
     /// It is signed with the key of the data folder, or with --auth-key: give the same as `serve` has. It works beside a
@@ -187,6 +197,8 @@ pub(crate) struct Serve {
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
 }
 
 /// `token`.

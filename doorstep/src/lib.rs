@@ -10,6 +10,7 @@ mod care;
 mod cli;
 mod compose;
 mod demo;
+mod door;
 mod events;
 mod failure;
 mod import;
@@ -20,6 +21,7 @@ mod out;
 mod remote;
 mod serve;
 mod settings;
+mod store;
 mod token;
 mod views;
 pub mod workload;
@@ -62,6 +64,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn dispatch(settings: &Settings) -> Done {
     match &settings.cli.command {
         Command::Serve(args) => block_on(serve::run(args, settings.cli.log_format == "json")),
+        Command::Store(args) => block_on(store::run(args, settings.cli.log_format == "json")),
         Command::Token(args) => token::run(args),
         Command::Import(args) => block_on(import::run(args)),
         Command::Events(args) => block_on(events::run(args)),

@@ -228,8 +228,8 @@ pub enum LineCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<At>,
         reason: ReasonCode,
-        #[serde(default)]
         text: String,
+        facts: String,
     },
     ReinstateMember {
         member: MemberId,
@@ -454,6 +454,7 @@ impl LineCommand {
                 until,
                 reason,
                 text,
+                facts,
             } => {
                 let until = until.map(|at| at.0);
                 (
@@ -463,6 +464,7 @@ impl LineCommand {
                         until,
                         reason,
                         text,
+                        facts,
                     },
                 )
             }

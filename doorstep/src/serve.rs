@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::demo;
+use crate::door::Door;
 use crate::failure::{Done, Failure};
 use crate::log::Log;
 
@@ -28,18 +29,20 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     // Before anything counts: who asks for a meter earlier gets one that nobody reads.
     api::metering::install();
     let folder = DataFolder::at(&args.folder.data);
+    let door = Door::of(&args.door)?;
     let stop = stop_signal()?;
     // Two services over one folder are told of the folder; a new folder is not made for an address that is taken.
     let early = match folder.existing() {
         Ok(_) => None,
-        Err(_) => Some(listen(&args.listen).await?),
+        Err(_) => Some(Listeners::of(args).await?),
     };
     let log = Log::open(&folder, &args.store).await?;
     let store = log.store();
-    let listener = match early {
-        Some(listener) => listener,
-        None => listen(&args.listen).await?,
+    let listeners = match early {
+        Some(listeners) => listeners,
+        None => Listeners::of(args).await?,
     };
+    let listener = listeners.http;
     if args.demo && !demo::fits(&store).await? {
         log.close();
         return Err(Failure::usage(format!(
@@ -87,6 +90,20 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
             ..api::Options::default()
         },
     };
+    let opened = match listeners.kurrent {
+        Some(listener) => {
+            let url = door.url(listener.local_addr()?);
+            say("KurrentDB's protocol is spoken for reading at", &url, json);
+            Some(door.open(listener, Arc::clone(&store), &keys))
+        }
+        None => None,
+    };
+    let (stop_door, closing) = opened.unzip();
+    let stop = async {
+        stop.await;
+        // Both stop at once; a door that has ended is told of below.
+        let _ = stop_door.map(|stop_door| stop_door.send(()));
+    };
     let url = format!("http://{}", listener.local_addr()?);
     say_listening(&folder, &url, json);
     if args.demo {
@@ -102,6 +119,10 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     });
     let served = api::serve(listener, app, api::ServeOptions::default(), stop).await;
     tracing::info!("stopping");
+    let door = match closing {
+        Some(closing) => closing.closed().await,
+        None => Ok(()),
+    };
     renewing.abort();
     if let Some(proving) = proving {
         proving.abort();
@@ -110,6 +131,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     let views = reads.stop().await;
     log.close();
     served.context("serving ended")?;
+    door?;
     views.context("the views' checkpoints")?;
     tracing::info!("stopped");
     Ok(())
@@ -142,12 +164,33 @@ async fn prove(reads: &ReadSide, every: Duration) {
     }
 }
 
-/// Says that the service is there, whatever the log leaves out: a line for people, or one like the log's own.
-fn say_listening(folder: &DataFolder, url: &str, json: bool) {
-    let words = format!(
-        "{} holds the log; listening on {url}",
-        folder.path().display()
-    );
+/// What the service listens on.
+struct Listeners {
+    http: TcpListener,
+    kurrent: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Takes the addresses.
+    async fn of(args: &cli::Serve) -> anyhow::Result<Self> {
+        let http = listen("listen", &args.listen).await?;
+        let kurrent = match &args.door.listen {
+            Some(address) => Some(listen("kurrent-listen", address).await?),
+            None => None,
+        };
+        Ok(Self { http, kurrent })
+    }
+}
+
+/// Says that the service is there, whatever the log leaves out.
+pub(crate) fn say_listening(folder: &DataFolder, url: &str, json: bool) {
+    let words = format!("{} holds the log; listening on", folder.path().display());
+    say(&words, url, json);
+}
+
+/// Says where something is: a line for people, or one like the log's own.
+fn say(words: &str, url: &str, json: bool) {
+    let words = format!("{words} {url}");
     if json {
         let line = serde_json::json!({
             "timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
@@ -161,11 +204,11 @@ fn say_listening(folder: &DataFolder, url: &str, json: bool) {
     }
 }
 
-/// Takes the address that the service answers at.
-async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+/// Takes the address that a flag names.
+pub(crate) async fn listen(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let advice = if error.kind() == ErrorKind::AddrInUse {
-            "; stop what listens there, or choose another with --listen (port 0 takes a free one)"
+            &format!("; stop what listens there, or choose another with --{flag} (port 0 takes a free one)")
         } else if error.kind() == ErrorKind::AddrNotAvailable {
             "; it is not an address of this machine"
         } else if error.kind() == ErrorKind::PermissionDenied {
@@ -178,7 +221,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// Done at the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -138,6 +138,7 @@ impl Settings {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = flags_of_all()
             .iter()
+            .filter(|arg| !arg.is_hide_set())
             .map(|arg| {
                 let id = arg.get_id().as_str();
                 if id == CONFIG {

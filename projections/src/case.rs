@@ -10,7 +10,8 @@ use anyhow::Context;
 use domain::case::{self, Action, AppealOutcome, Category};
 use domain::conversation as events;
 use domain::event::Event;
-use domain::ids::{ActId, CaseId, DecisionId, MemberId, ReasonCode, ReportId};
+use domain::ids::{ActId, CaseId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
+use domain::member;
 use domain::time::Timestamp;
 use event_store::{EventStore, RecordedEvent, StreamName};
 
@@ -27,8 +28,8 @@ const AROUND: u64 = 5;
 pub struct Case {
     /// As the queue shows it.
     pub summary: QueueItem,
-    /// The other member of the conversation, who reported.
-    pub reporter: MemberId,
+    /// The other member of the conversation, who reported; none of a suspension by hand, which has no reports.
+    pub reporter: Option<MemberId>,
     /// Its reports, oldest first; at most [`Case::REPORTS_MAX`], the newest.
     pub reports: Vec<CaseReport>,
     /// The reported messages and up to five on either side, by number.
@@ -37,8 +38,10 @@ pub struct Case {
     pub notes: Vec<CaseNote>,
     /// What was decided, oldest first; at most [`Case::DECISIONS_MAX`], the newest.
     pub decisions: Vec<CaseDecision>,
-    /// What is known of the reported member and of the reporter.
-    pub history: [MemberHistory; 2],
+    /// What is known of the reported member.
+    pub history: MemberHistory,
+    /// What is known of the reporter.
+    pub history_of_reporter: Option<MemberHistory>,
 }
 
 impl Case {
@@ -221,15 +224,12 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
         .min(conversation.checkpoint().position);
     let (summary, reporter) =
         moderation_queue::summary(&queue, case)?.ok_or(QueryError::NotFound)?;
-    let history = [
-        moderation_queue::history(&queue, &summary.member)?,
-        moderation_queue::history(&queue, &reporter)?,
-    ];
+    let history = moderation_queue::history(&queue, &summary.member)?;
+    let of_reporter = reporter
+        .as_ref()
+        .map(|reporter| moderation_queue::history(&queue, reporter));
+    let history_of_reporter = of_reporter.transpose()?;
 
-    let mut reports = Vec::new();
-    for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
-        reports.push(report(reads.log(), &summary, filed).await?);
-    }
     let mut notes = Vec::new();
     for noted in moderation_queue::noted(&queue, case, Case::NOTES_MAX)? {
         notes.push(note(reads.log(), case, noted).await?);
@@ -238,10 +238,39 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
     for decided in moderation_queue::decided(&queue, case, Case::DECISIONS_MAX)? {
         decisions.push(decision(reads.log(), case, decided).await?);
     }
-    let rows = around(&conversation, &summary, &reports)?;
-    let members = conversation::members(&conversation, summary.conversation_id)?;
+    let (mut reports, mut messages) = (Vec::new(), Vec::new());
+    if let Some(id) = summary.conversation_id {
+        for filed in moderation_queue::filed(&queue, case, Case::REPORTS_MAX)? {
+            reports.push(report(reads.log(), id, filed).await?);
+        }
+        messages = shown(reads, &conversation, id, &reports).await?;
+    }
+    Ok(Answer {
+        value: Case {
+            summary,
+            reporter,
+            reports,
+            messages,
+            notes,
+            decisions,
+            history,
+            history_of_reporter,
+        },
+        position,
+    })
+}
+
+/// The messages of the conversation that belong to the case: those that its reports name, and those around them.
+async fn shown(
+    reads: &dyn Views,
+    reader: &tables::Reader,
+    id: ConversationId,
+    reports: &[CaseReport],
+) -> anyhow::Result<Vec<CaseMessage>> {
+    let rows = around(reader, id, reports)?;
+    let members = conversation::members(reader, id)?;
     let versions: Vec<u64> = rows.iter().rev().map(|(_, row)| row.version).collect();
-    let texts = texts::messages(reads.log(), summary.conversation_id, &versions).await?;
+    let texts = texts::messages(reads.log(), id, &versions).await?;
     let reported: BTreeSet<u64> = reports
         .iter()
         .flat_map(|report| &report.evidence)
@@ -263,27 +292,16 @@ pub(crate) async fn query(reads: &dyn Views, case: CaseId) -> Result<Answer<Case
             reported,
         });
     }
-    Ok(Answer {
-        value: Case {
-            summary,
-            reporter,
-            reports,
-            messages,
-            notes,
-            decisions,
-            history,
-        },
-        position,
-    })
+    Ok(messages)
 }
 
 /// A report as its event has it.
 async fn report(
     store: &dyn EventStore,
-    case: &QueueItem,
+    conversation: ConversationId,
     filed: Filed,
 ) -> anyhow::Result<CaseReport> {
-    let event = texts::event(store, case.conversation_id, filed.version).await?;
+    let event = texts::event(store, conversation, filed.version).await?;
     let decoded = domain::codec::decode(event.event_type(), event.data())?;
     let Event::Conversation(events::Event::MessagesReported(reported)) = decoded else {
         anyhow::bail!("the event of a report is none");
@@ -331,6 +349,9 @@ async fn decision(
     };
     let event = event(store, id, ruled.version).await?;
     let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    if let Event::Case(case::Event::SuspensionFiled(filed)) = &decoded {
+        return by_hand(store, filed, appeal, reversal).await;
+    }
     let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
         anyhow::bail!("the event of a decision is none");
     };
@@ -349,6 +370,46 @@ async fn decision(
         appeal,
         reversal,
     })
+}
+
+/// A suspension by hand as its event in the member's stream has it.
+async fn by_hand(
+    store: &dyn EventStore,
+    filed: &case::SuspensionFiled,
+    appeal: Option<CaseAppeal>,
+    reversal: Option<CaseReversal>,
+) -> anyhow::Result<CaseDecision> {
+    let event = suspension(store, &filed.reported, filed.member_version).await?;
+    let decoded = domain::codec::decode(event.event_type(), event.data())?;
+    let Event::Member(member::Event::MemberSuspended(suspended)) = decoded else {
+        anyhow::bail!("the event of a suspension is none");
+    };
+    Ok(CaseDecision {
+        decision_id: filed.decision,
+        by: suspended.by,
+        action: Action::Suspend,
+        until: suspended.until,
+        messages: Vec::new(),
+        reason: suspended.reason,
+        text: suspended.text.as_str().to_owned(),
+        facts: suspended.facts.as_str().to_owned(),
+        decided_at: Timestamp(event.at_ms()),
+        appealable_until: suspended.appealable_until,
+        act: None,
+        appeal,
+        reversal,
+    })
+}
+
+/// The event of a member at this version.
+pub(crate) async fn suspension(
+    store: &dyn EventStore,
+    member: &MemberId,
+    version: u64,
+) -> anyhow::Result<RecordedEvent> {
+    let stream = StreamName::new(member::stream(member))?;
+    let event = store.read_one(&stream, version).await?;
+    event.context("the event of a suspension is gone")
 }
 
 /// An appeal as its event has it, with its answer.
@@ -430,7 +491,7 @@ async fn note(store: &dyn EventStore, id: CaseId, at: Placed) -> anyhow::Result<
 /// The messages of the conversation that belong to the case, by number.
 fn around(
     reader: &tables::Reader,
-    case: &QueueItem,
+    id: ConversationId,
     reports: &[CaseReport],
 ) -> anyhow::Result<BTreeMap<u64, Row>> {
     let mut rows = BTreeMap::new();
@@ -439,11 +500,7 @@ fn around(
             break;
         }
         let numbers = item.number.saturating_sub(AROUND)..=item.number.saturating_add(AROUND);
-        rows.extend(conversation::reached(
-            reader,
-            case.conversation_id,
-            numbers,
-        )?);
+        rows.extend(conversation::reached(reader, id, numbers)?);
     }
     Ok(rows)
 }

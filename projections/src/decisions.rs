@@ -10,12 +10,12 @@ use domain::event::Event;
 use domain::ids::{CaseId, DecisionId, MemberId, ReasonCode};
 use domain::member::{self, Restriction};
 use domain::time::Timestamp;
-use event_store::{EventStore, RecordedEvent, StreamName};
+use event_store::{EventStore, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
 use tables::{ApplyError, Order, Span, Tx, View, WaitKey};
 
-use crate::case::{appeal, event, reversal};
+use crate::case::{appeal, event, reversal, suspension};
 use crate::codec::DomainCodec;
 use crate::rows::{decode, load, store};
 use crate::topic::Topic;
@@ -38,7 +38,7 @@ pub struct OwnDecision {
     pub decision_id: DecisionId,
     /// What it does.
     pub action: Action,
-    /// It was made on no case, by hand: there is no appeal.
+    /// It was made by hand, with no report that asked for it.
     pub by_hand: bool,
     /// When.
     pub decided_at: Timestamp,
@@ -52,7 +52,7 @@ pub struct OwnDecision {
     pub reason: ReasonCode,
     /// What the member is told.
     pub text: String,
-    /// The facts relied on; none of a suspension by hand.
+    /// The facts relied on; none of a suspension by hand of before such were given.
     pub facts: Option<String>,
     /// How many messages it removes.
     pub messages: usize,
@@ -89,8 +89,10 @@ pub struct OwnReversal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     decision: DecisionId,
-    /// Of a suspension by hand none.
+    /// Where what became of it stands; none of a suspension by hand that nobody can appeal.
     case: Option<CaseId>,
+    /// A suspension by hand: its event is the member's.
+    by_hand: bool,
     /// The version of its event, in its case's stream or the member's.
     version: u64,
     category: Option<Category>,
@@ -112,7 +114,7 @@ impl View<DomainCodec> for Decisions {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -174,6 +176,7 @@ fn of_case(
             let row = Row {
                 decision: decided.decision,
                 case: Some(case),
+                by_hand: false,
                 version,
                 category: load(tx, CATEGORIES, case.0.as_bytes())?,
                 until: decided.until.map(|until| until.0),
@@ -203,6 +206,8 @@ fn of_case(
         }),
         C::CaseDecided(_)
         | C::CaseOpened(_)
+        // The member's own event says it.
+        | C::SuspensionFiled(_)
         | C::ContentDisclosed(_)
         | C::CaseClaimed(_)
         | C::CaseReleased(_)
@@ -223,13 +228,16 @@ fn of_member(
     let at = recorded.at_ms();
     match event {
         M::MemberSuspended(suspended) => {
-            // The new one takes the place of the first.
-            end_suspensions(tx, &suspended.member, at, true)?;
-            let command = recorded.command_id().parse();
-            let Ok(command) = command else { return Ok(()) };
+            if suspended.decision.is_none() {
+                // It takes the place of the first.
+                end_suspensions(tx, &suspended.member, at, true)?;
+            }
+            // An old one has no id of its own: its event's names it.
+            let id = || DecisionId(recorded.event_id());
             let row = Row {
-                decision: DecisionId::of(&suspended.by, &command),
-                case: None,
+                decision: suspended.decision.unwrap_or_else(id),
+                case: suspended.decision.map(CaseId::of_suspension),
+                by_hand: true,
                 version: recorded.version(),
                 category: None,
                 until: suspended.until.map(|until| until.0),
@@ -340,13 +348,13 @@ fn rows_of(tx: &mut Tx<'_>, decision: DecisionId) -> Result<Vec<Vec<u8>>, ApplyE
     Ok(keys)
 }
 
-/// Ends the suspensions of a member that are in force: all, or the one by hand. One whose own end came before this event
+/// Ends the suspensions of a member that are in force: all, or the one of before such by hand were decisions. One whose own end came before this event
 /// ended then.
 fn end_suspensions(
     tx: &mut Tx<'_>,
     member: &MemberId,
     at: i64,
-    by_hand_alone: bool,
+    old_alone: bool,
 ) -> Result<(), ApplyError> {
     let mut suspending = Vec::new();
     let span = Span::prefix(&Key::new().text(member.as_str()));
@@ -357,7 +365,7 @@ fn end_suspensions(
         let Some(mut row) = load::<Row>(tx, ROWS, &key)? else {
             continue;
         };
-        if by_hand_alone && row.case.is_some() {
+        if old_alone && row.case.is_some() {
             continue;
         }
         row.ended_at = Some(row.until.map_or(at, |until| until.min(at)));
@@ -396,20 +404,20 @@ impl Row {
         member: &MemberId,
     ) -> anyhow::Result<OwnDecision> {
         match self.case {
-            Some(case) => self.on_case(log, case).await,
-            None => self.by_hand(log, member).await,
+            Some(case) if !self.by_hand => self.on_case(log, case).await,
+            Some(_) | None => self.by_hand(log, member).await,
         }
     }
 
-    async fn on_case(self, log: &dyn EventStore, id: CaseId) -> anyhow::Result<OwnDecision> {
-        let recorded = event(log, id, self.version).await?;
-        let decoded = domain::codec::decode(recorded.event_type(), recorded.data())?;
-        let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
-            anyhow::bail!("the event of a decision is none");
-        };
+    /// The member's appeal, and that it was reversed, as the events of its case say.
+    async fn became(
+        &self,
+        log: &dyn EventStore,
+        case: CaseId,
+    ) -> anyhow::Result<(Option<OwnAppeal>, Option<OwnReversal>)> {
         let reversal = match self.reversed {
             Some(version) => {
-                let reversal = reversal(log, id, version).await?;
+                let reversal = reversal(log, case, version).await?;
                 Some(OwnReversal {
                     reason: reversal.reason,
                     text: reversal.text,
@@ -419,7 +427,7 @@ impl Row {
             None => None,
         };
         let appeal = match self.appealed {
-            Some(version) => Some(appeal(log, id, version, self.answered).await?),
+            Some(version) => Some(appeal(log, case, version, self.answered).await?),
             None => None,
         };
         let appeal = appeal.map(|appeal| {
@@ -435,6 +443,16 @@ impl Row {
                 answer: answer.or(by_reversal),
             }
         });
+        Ok((appeal, reversal))
+    }
+
+    async fn on_case(self, log: &dyn EventStore, id: CaseId) -> anyhow::Result<OwnDecision> {
+        let recorded = event(log, id, self.version).await?;
+        let decoded = domain::codec::decode(recorded.event_type(), recorded.data())?;
+        let Event::Case(case::Event::CaseDecided(decided)) = decoded else {
+            anyhow::bail!("the event of a decision is none");
+        };
+        let (appeal, reversal) = self.became(log, id).await?;
         Ok(OwnDecision {
             decision_id: decided.decision,
             action: decided.action,
@@ -454,9 +472,11 @@ impl Row {
     }
 
     async fn by_hand(self, log: &dyn EventStore, member: &MemberId) -> anyhow::Result<OwnDecision> {
-        let stream = StreamName::new(member::stream(member))?;
-        let recorded = log.read_one(&stream, self.version).await?;
-        let recorded = recorded.ok_or_else(|| anyhow::anyhow!("a suspension is gone"))?;
+        let recorded = suspension(log, member, self.version).await?;
+        let (appeal, reversal) = match self.case {
+            Some(case) => self.became(log, case).await?,
+            None => (None, None),
+        };
         let decoded = domain::codec::decode(recorded.event_type(), recorded.data())?;
         let Event::Member(member::Event::MemberSuspended(suspended)) = decoded else {
             anyhow::bail!("the event of a suspension is none");
@@ -471,11 +491,13 @@ impl Row {
             category: None,
             reason: suspended.reason,
             text: suspended.text.as_str().to_owned(),
-            facts: None,
+            facts: Some(suspended.facts.as_str())
+                .filter(|facts| !facts.is_empty())
+                .map(str::to_owned),
             messages: 0,
-            appealable_until: None,
-            appeal: None,
-            reversal: None,
+            appealable_until: suspended.appealable_until,
+            appeal,
+            reversal,
         })
     }
 }

@@ -317,7 +317,11 @@ fn of_case(
     use case::Event as C;
     let (reported, reporter, action) = match event {
         C::CaseDecided(it) => (&it.reported, Some(&it.reporter), it.action),
-        C::DecisionReversed(it) => (&it.reported, Some(&it.reporter), it.action),
+        // Of a suspension by hand nobody is the reporter.
+        C::DecisionReversed(it) => {
+            let reporter = Some(&it.reporter).filter(|reporter| **reporter != it.reported);
+            (&it.reported, reporter, it.action)
+        }
         // Only of what does something there are appeals.
         C::DecisionAppealed(it) => (&it.reported, None, case::Action::Warn),
         C::AppealDecided(it) => (&it.reported, None, case::Action::Warn),
@@ -330,7 +334,8 @@ fn of_case(
         | C::CaseNoted(_)
         | C::CaseEscalated(_)
         | C::CaseClosed(_)
-        | C::CaseReopened(_) => return Ok(()),
+        | C::CaseReopened(_)
+        | C::SuspensionFiled(_) => return Ok(()),
     };
     if action.upholds() {
         note(tx, recorded, reported, None, Changed::Decisions.bit())?;

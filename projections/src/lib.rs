@@ -66,7 +66,7 @@ pub use inbox::InboxItem;
 pub use iso_week::{IsoWeek, NoWeek};
 pub use last_message::LastMessage;
 pub use members::{DmSetting, Member, Suspension};
-pub use moderation_log::{Done, LogItem};
+pub use moderation_log::{ActProgress, Done, LogItem, LogLine};
 pub use moderation_queue::{
     Act, ActStep, CaseState, QueueCounts, QueueFilter, QueueItem, QueueSort,
 };

@@ -178,6 +178,12 @@ fn row_after(
             .set(changed.version, recorded),
         ),
         member::Event::MemberSuspended(suspended) => {
+            if let Some(decision) = suspended.decision {
+                let mut row = row;
+                let until = suspended.until.map(|until| until.0);
+                row.suspended_by.push((decision, recorded.at_ms(), until));
+                return Some(row);
+            }
             let since = row.suspension.map_or(recorded.at_ms(), |(since, _)| since);
             Some(Row {
                 suspension: Some((since, suspended.until.map(|until| until.0))),

@@ -7,7 +7,7 @@
 //! and while it waits worked out anew at reports of its member alone, as of their time: nothing else that happens to a case, and
 //! no passing of time, moves it. What was decided stays where it was; where it waits again, its place is by the last report. Bound: a row per case, per report, note and decision (its place in the log, no text), twice per pair
 //! of reporter and reported until a report 90 days later (`windows.rs`), per member, per act on many cases (`bulk.rs`), and
-//! per count of the queue (`counts.rs`).
+//! per count of the queue, all in all and of each member's own (`counts.rs`).
 
 use domain::case::{Category, PriorityInputs};
 use domain::conversation;
@@ -64,6 +64,7 @@ pub(crate) use counts::query as counts;
 use members::MemberRow;
 pub(crate) use members::history;
 pub(crate) use query::query;
+pub use query::{QueueFilter, QueueSort};
 
 /// What a case is going through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,47 +118,13 @@ const WAITING: [u8; 3] = [
     APPEALED,
 ];
 
-/// Which cases are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueFilter {
-    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
-    /// closed ones; all of the appealed.
-    pub state: Option<CaseState>,
-    /// With an appeal that waits.
-    pub appealed: bool,
-    /// With a report of this category.
-    pub category: Option<Category>,
-    /// About this member.
-    pub member: Option<MemberId>,
-    /// Held by this moderator.
-    pub claimed_by: Option<MemberId>,
-    /// Opened before this time.
-    pub opened_before: Option<Timestamp>,
-    /// Opened at this time or later.
-    pub opened_after: Option<Timestamp>,
-    /// In this order.
-    pub sort: QueueSort,
-}
-
-/// The queue's order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueSort {
-    /// The most urgent first.
-    #[default]
-    Priority,
-    /// The oldest first.
-    Oldest,
-    /// The newest first.
-    Newest,
-}
-
 /// A case in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueItem {
     /// The case.
     pub case_id: CaseId,
-    /// The conversation it is about.
-    pub conversation_id: ConversationId,
+    /// The conversation it is about; none of a suspension by hand.
+    pub conversation_id: Option<ConversationId>,
     /// The reported member.
     pub member: MemberId,
     /// Where it stands.
@@ -222,6 +189,11 @@ impl CaseRow {
         matches!(self.state, CaseState::Decided | CaseState::Closed)
     }
 
+    /// Whether a member is one of the two of its conversation.
+    fn is_of(&self, member: &MemberId) -> bool {
+        [&self.member, &self.reporter].contains(&member)
+    }
+
     /// Whether something about it is to be decided: then reports of its member move it.
     fn waits(&self) -> bool {
         !self.is_decided() || !self.appeals.is_empty()
@@ -259,7 +231,7 @@ impl CaseRow {
         categories.sort_by_key(|category| (std::cmp::Reverse(category.severity()), *category));
         Ok(QueueItem {
             case_id,
-            conversation_id: self.conversation,
+            conversation_id: (self.reporter != self.member).then_some(self.conversation),
             priority: self.priority(),
             member: self.member,
             state: self.state,
@@ -299,7 +271,7 @@ impl View<DomainCodec> for ModerationQueue {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -545,8 +517,8 @@ fn recount(
         let Some(before) = load::<CaseRow>(tx, CASES, &id)? else {
             continue;
         };
-        // Open or claimed with an appeal that waits, it is in two lists.
-        if before.reporters == counted {
+        // Open or claimed with an appeal that waits, it is in two lists; a suspension by hand no report moves.
+        if before.reporters == counted || before.reporter == before.member {
             continue;
         }
         let after = CaseRow {
@@ -585,12 +557,19 @@ pub(crate) fn filed(reader: &Reader, case: CaseId, max: usize) -> anyhow::Result
     Ok(filed)
 }
 
-/// A case as the queue shows it, and the other member of its conversation.
+/// The member whom a case is about.
+pub(crate) fn reported_in(reader: &Reader, case: CaseId) -> anyhow::Result<Option<MemberId>> {
+    let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
+    Ok(row.map(|row| row.member))
+}
+
+/// A case as the queue shows it, and the other member of its conversation; none of a suspension by hand.
 pub(crate) fn summary(
     reader: &Reader,
     case: CaseId,
-) -> anyhow::Result<Option<(QueueItem, MemberId)>> {
+) -> anyhow::Result<Option<(QueueItem, Option<MemberId>)>> {
     let row: Option<CaseRow> = fetch(reader, CASES, case.0.as_bytes())?;
-    row.map(|row| Ok((row.clone().into_item(reader, case)?, row.reporter)))
-        .transpose()
+    let Some(row) = row else { return Ok(None) };
+    let reporter = Some(row.reporter.clone()).filter(|it| *it != row.member);
+    Ok(Some((row.into_item(reader, case)?, reporter)))
 }

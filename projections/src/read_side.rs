@@ -17,12 +17,12 @@ use crate::care::Lasts;
 use crate::codec::DomainCodec;
 use crate::views::Views;
 use crate::{
-    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem, Member,
-    MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past, PastError, QueryError,
-    QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem, Transparency, Unread, ViewName,
-    WaitError, blocked, case, conversation, decisions, disclosures, feed, inbox, members,
-    moderation_log, moderation_queue, own, own_rows, own_view, registry, reports, requests,
-    transparency, unread,
+    Act, Answer, BlockItem, Bounds, Case, Changes, Day, DisclosureItem, InboxItem, LogItem,
+    LogLine, Member, MessageItem, Narrowed, OwnDecision, OwnView, Page, PageRequest, Past,
+    PastError, QueryError, QueueCounts, QueueFilter, QueueItem, ReportItem, RequestItem,
+    Transparency, Unread, ViewName, WaitError, blocked, case, conversation, decisions, disclosures,
+    feed, inbox, members, moderation_log, moderation_queue, own, own_rows, own_view, registry,
+    reports, requests, transparency, unread,
 };
 
 /// Where the views lie, and their bounds.
@@ -281,7 +281,7 @@ impl ReadSide {
         moderation_queue::query(&self.reader(ViewName::ModerationQueue)?, filter, page)
     }
 
-    /// How many cases the moderation queue holds, as this moderator asks for it.
+    /// How many cases the moderation queue holds for this moderator, who is told of none of their own.
     pub async fn queue_counts(
         &self,
         moderator: &MemberId,
@@ -294,6 +294,12 @@ impl ReadSide {
         moderation_queue::act(self, act).await
     }
 
+    /// The member whom a case is about; none where there is no such case.
+    pub fn reported_in(&self, case: CaseId) -> Result<Option<MemberId>, QueryError> {
+        let reader = self.reader(ViewName::ModerationQueue)?;
+        Ok(moderation_queue::reported_in(&reader, case)?)
+    }
+
     /// A case with its evidence. Wait on [`ViewName::ModerationQueue`] for it.
     pub async fn case(&self, case: CaseId) -> Result<Answer<Case>, QueryError> {
         case::query(self, case).await
@@ -304,7 +310,7 @@ impl ReadSide {
         &self,
         moderator: &MemberId,
         page: &PageRequest,
-    ) -> Result<Page<LogItem>, QueryError> {
+    ) -> Result<Page<LogLine>, QueryError> {
         moderation_log::of_moderator(self, moderator, page)
     }
 

@@ -223,6 +223,7 @@ fn of_case(
             None => Ok(()),
         },
         C::CaseOpened(_)
+        | C::SuspensionFiled(_)
         | C::ContentDisclosed(_)
         | C::CaseClaimed(_)
         | C::CaseReleased(_)

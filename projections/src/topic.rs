@@ -56,10 +56,11 @@ impl Topic {
             | "member-suspended" | "member-reinstated" | "suspension-ended"
             | "member-restricted" | "restriction-ended" | "restriction-lifted" => Self::Member,
             "request-slot-taken" | "request-slot-returned" | "report-counted" => Self::Count,
-            "case-opened" | "report-joined" | "case-claimed" | "case-released" | "claim-lapsed"
-            | "case-noted" | "case-escalated" | "case-decided" | "case-closed"
-            | "decision-appealed" | "appeal-decided" | "decision-reversed" | "case-reopened"
-            | "cases-decided" | "cases-reversed" | "act-carried-out" => Self::Case,
+            "case-opened" | "suspension-filed" | "report-joined" | "case-claimed"
+            | "case-released" | "claim-lapsed" | "case-noted" | "case-escalated"
+            | "case-decided" | "case-closed" | "decision-appealed" | "appeal-decided"
+            | "decision-reversed" | "case-reopened" | "cases-decided" | "cases-reversed"
+            | "act-carried-out" => Self::Case,
             "content-disclosed" | "act-content-disclosed" => Self::Look,
             "policy-set" => Self::Policy,
             "command-refused" | "reactor-checkpoint" | "act-event-skipped" => Self::Nothing,

@@ -236,7 +236,8 @@ impl OfDay<'_, '_> {
                 self.appeal_decided(decision, decided.outcome, recorded.at_ms())
             }
             case::Event::DecisionReversed(reversed) => self.reversed(recorded, reversed),
-            case::Event::ContentDisclosed(_)
+            case::Event::SuspensionFiled(_)
+            | case::Event::ContentDisclosed(_)
             | case::Event::CaseClaimed(_)
             | case::Event::CaseReleased(_)
             | case::Event::ClaimLapsed(_)
@@ -288,7 +289,12 @@ impl OfDay<'_, '_> {
             member::Event::MemberSuspended(suspended) => {
                 let key = self.key(Figure::OwnInitiative);
                 self.count(COUNTS, &key.text(suspended.reason.as_str()))?;
-                self.restrict(&suspended.member, |restricted| restricted.by_hand = true)
+                self.restrict(&suspended.member, |restricted| match suspended.decision {
+                    Some(decision) => {
+                        restricted.of(Restriction::Suspension).insert(decision);
+                    }
+                    None => restricted.by_hand = true,
+                })
             }
             member::Event::SuspensionEnded(ended) => {
                 self.restrict(&ended.member, |restricted| restricted.by_hand = false)

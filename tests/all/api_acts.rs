@@ -270,7 +270,7 @@ async fn an_act_is_reversed_by_one_act() {
     }
     let bob = desk.moderator("bob");
     let reply = desk.door.post(&path, &bob, body("x")).await;
-    assert_eq!(reply.failure(), (409, "own_case".to_owned()));
+    assert_eq!(reply.failure(), (404, "not_found".to_owned()));
     let nowhere = format!("/v1/moderation/acts/{}/reverse", uuid::Uuid::nil());
     let reply = desk.door.post(&nowhere, &token, body("x")).await;
     assert_eq!(reply.failure(), (404, "not_found".to_owned()));

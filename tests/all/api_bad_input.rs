@@ -178,13 +178,19 @@ async fn fields_of_every_body_are_held_to_their_types() {
             Method::PUT,
             "/v1/moderation/members/bob/suspension".to_owned(),
             &moderator,
-            json!({"reason": "Sp am"}),
+            json!({"reason": "Sp am", "text": "t", "facts": "f"}),
         ),
         (
             Method::PUT,
             "/v1/moderation/members/bob/suspension".to_owned(),
             &moderator,
-            json!({"reason": "spam", "until": 5}),
+            json!({"reason": "spam", "text": "t", "facts": "f", "until": 5}),
+        ),
+        (
+            Method::PUT,
+            "/v1/moderation/members/bob/suspension".to_owned(),
+            &moderator,
+            json!({"reason": "spam", "text": "t"}),
         ),
     ];
     for (method, path, token, body) in rows {
@@ -365,7 +371,21 @@ async fn commands_that_no_state_allows() {
             Method::PUT,
             "/v1/moderation/members/bob/suspension",
             &moderator,
-            json!({"reason": "spam", "until": "2001-01-01T00:00:00Z"}),
+            json!({"reason": "spam", "text": "t", "facts": "f", "until": "2001-01-01T00:00:00Z"}),
+            Code::InvalidSuspension,
+        ),
+        (
+            Method::PUT,
+            "/v1/moderation/members/bob/suspension",
+            &moderator,
+            json!({"reason": "spam", "text": " ", "facts": "f"}),
+            Code::InvalidSuspension,
+        ),
+        (
+            Method::PUT,
+            "/v1/moderation/members/bob/suspension",
+            &moderator,
+            json!({"reason": "spam", "text": "t", "facts": ""}),
             Code::InvalidSuspension,
         ),
         (

@@ -224,19 +224,59 @@ async fn nobody_judges_reads_or_lifts_what_concerns_themself() {
     let desk = Desk::open().await;
     let refuses = |reply: Reply, code: &str| assert_eq!(reply.failure(), (409, code.to_owned()));
     let case = format!("/v1/moderation/cases/{}", desk.case);
-    for member in ["bob", "ann"] {
-        let token = desk.moderator(member);
-        refuses(desk.door.get(&case, &token).await, "own_case");
-        let note = desk.act(member, "notes", json!({"text": "x"})).await;
-        refuses(note, "own_case");
-        refuses(desk.plain(member, "claim").await, "own_case");
-    }
+    // Who reported knows of it.
+    let ann = desk.moderator("ann");
+    refuses(desk.door.get(&case, &ann).await, "own_case");
+    let note = desk.act("ann", "notes", json!({"text": "x"})).await;
+    refuses(note, "own_case");
+    refuses(desk.plain("ann", "claim").await, "own_case");
+    // Who is reported is answered as of a case that is none, whatever they send.
+    let nowhere = Desk {
+        case: uuid::Uuid::nil().to_string(),
+        ..desk
+    };
+    let mut answers = Vec::new();
+    let mut told = async |desk: &Desk| {
+        let bob = desk.moderator("bob");
+        let case = format!("/v1/moderation/cases/{}", desk.case);
+        let mut told = vec![desk.door.get(&case, &bob).await.failure()];
+        for act in ["claim", "release", "escalate"] {
+            told.push(desk.plain("bob", act).await.failure());
+        }
+        for (act, body) in [
+            ("notes", json!({"text": ""})),
+            (
+                "reopen",
+                json!({"reason": "asked", "text": "x".repeat(2_001)}),
+            ),
+            (
+                "decision",
+                json!({"action": "warn", "reason": "spam", "text": "", "facts": ""}),
+            ),
+            ("appeal-decision", json!({"outcome": "upheld", "text": ""})),
+        ] {
+            told.push(desk.act("bob", act, body).await.failure());
+        }
+        answers.push(told);
+    };
+    told(&nowhere).await;
+    let desk = Desk {
+        case: case.rsplit('/').next().unwrap().to_owned(),
+        ..nowhere
+    };
+    told(&desk).await;
+    assert_eq!(answers[0], answers[1]);
+    assert!(
+        answers[0].iter().all(|(status, _)| *status == 404),
+        "{answers:?}"
+    );
     let bob = desk.moderator("bob");
     let lifted = |what: &str| format!("/v1/moderation/members/bob/{what}");
-    let ends = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
-    for what in ["suspension", "report-limit"] {
+    let limit = json!({"reason": "spam", "until": "2999-01-01T00:00:00Z"});
+    let suspension = json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."});
+    for (what, body) in [("suspension", suspension), ("report-limit", limit)] {
         let (path, mia) = (lifted(what), desk.moderator("mia"));
-        let _ = desk.door.put(&path, &mia, ends.clone()).await.expect(200);
+        let _ = desk.door.put(&path, &mia, body).await.expect(200);
         refuses(desk.door.delete(&path, &bob).await, "own_case");
         let _ = desk.door.delete(&path, &mia).await.expect(200);
     }

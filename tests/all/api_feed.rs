@@ -178,7 +178,7 @@ async fn each_kind_of_change_is_told_to_whom_it_concerns_and_to_nobody_else() {
             "mia",
             Method::PUT,
             "/v1/moderation/members/bob/suspension".to_owned(),
-            json!({"reason": "spam"}),
+            json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."}),
             "requests of one, unread of one",
             "decisions",
         ),

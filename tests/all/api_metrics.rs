@@ -119,7 +119,10 @@ impl Host {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_is_there_described_within_its_labels_and_moves() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data"), &[]);
+    let server = Server::start(
+        &folder.path().join("data"),
+        &["--kurrent-listen", "127.0.0.1:0"],
+    );
     let host = Host {
         service: server.token("some-host", "service"),
         client: reqwest::Client::new(),
@@ -155,6 +158,11 @@ async fn every_metric_is_there_described_within_its_labels_and_moves() {
         }
     }
     assert!(conflicts > 0.0, "no append met another version");
+
+    let url = tests::kurrent::door(&host.server);
+    let reader = tests::kurrent::client(&url, &format!("any:{}", host.service));
+    let read = tests::kurrent::read_all(&reader, eventstore::ReadAllOptions::default()).await;
+    assert!(!read.unwrap().is_empty());
 
     let last = Scrape::from(&host.server).await;
     let named: BTreeSet<&str> = last
@@ -215,6 +223,8 @@ async fn every_metric_is_there_described_within_its_labels_and_moves() {
         ("doorstep_view_apply_seconds_count", ""),
         ("doorstep_view_commit_seconds_count", ""),
         ("doorstep_reactor_position", "cases"),
+        ("doorstep_kurrent_calls_total", "taken"),
+        ("doorstep_kurrent_messages_total", "reading"),
         ("doorstep_http_answers_total", "/v1/messages"),
         ("doorstep_http_answer_seconds_count", "command"),
     ] {

@@ -155,9 +155,9 @@ async fn a_harmless_case_stays_closed_until_somebody_asks_or_another_message_is_
 
     let reopen = format!("{case}/reopen");
     let asked = json!({"reason": "asked", "text": "She wrote to us."});
-    for party in ["ann", "bob"] {
+    for (party, status, code) in [("ann", 409, "own_case"), ("bob", 404, "not_found")] {
         let reply = act(&door, party, &reopen, asked.clone()).await;
-        assert_eq!(reply.failure(), (409, "own_case".to_owned()));
+        assert_eq!(reply.failure(), (status, code.to_owned()));
     }
     let reply = act(&door, "max", &reopen, json!({"text": "x"})).await;
     assert_eq!(reply.failure(), (400, "invalid_body".to_owned()));

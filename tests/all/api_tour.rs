@@ -264,8 +264,7 @@ async fn a_suspended_member_may_read_and_not_send() {
     let door = door().await;
     let cid = door.sent("bob", "ann", "hi").await;
     let moderator = door.token("mod", &[Role::Moderator]);
-    let suspension =
-        json!({"until": "2999-01-01T00:00:00+02:00", "reason": "spam", "text": "Too much of it."});
+    let suspension = json!({"until": "2999-01-01T00:00:00+02:00", "reason": "spam", "text": "Too much of it.", "facts": "Ten letters."});
     let suspended = door
         .put(
             "/v1/moderation/members/bob/suspension",

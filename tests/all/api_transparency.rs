@@ -36,7 +36,7 @@ async fn moderated(door: &Door, cid: &str) -> String {
     let decision = json!({"action": "limit", "until": until, "reason": "fraud", "text": "No.", "facts": "Message 1."});
     let _ = act("decision", decision).await;
     door.register("cleo").await;
-    let suspension = json!({"reason": "stolen_account", "text": ""});
+    let suspension = json!({"reason": "stolen_account", "text": "We hold it for you.", "facts": "A new device."});
     let path = "/v1/moderation/members/cleo/suspension";
     let suspended = door.put(path, &mia, suspension).await.expect(200);
     suspended.position()

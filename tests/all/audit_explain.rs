@@ -99,7 +99,7 @@ async fn rule_1_the_sender_may_not_write() {
         .put(
             "/v1/moderation/members/bob/suspension",
             &moderator,
-            json!({"reason": "spam"}),
+            json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."}),
         )
         .await
         .expect(200);

@@ -323,7 +323,7 @@ async fn what_changed_names_its_events_and_who_did_it() {
         .put(
             "/v1/moderation/members/cat/suspension",
             &moderator,
-            json!({"reason": "spam"}),
+            json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."}),
         )
         .await
         .expect(200);
@@ -371,7 +371,7 @@ async fn what_changed_names_its_events_and_who_did_it() {
         (&gone["view"], &gone["change"]),
         (&json!("requests"), &json!("removed"))
     );
-    assert_eq!(gone["events"][0]["type"], "member-suspended.v1");
+    assert_eq!(gone["events"][0]["type"], "member-suspended.v2");
     assert_eq!(gone["events"][0]["by"], "mia");
     let diff = audit(
         &door,

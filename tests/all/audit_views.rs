@@ -156,7 +156,7 @@ async fn compare_conversation(
     );
 }
 
-/// Opens the streams of the cases that a world's reports make, as the reactor does, and names them.
+/// Opens the streams of the cases that a world's reports and suspensions by hand make, as the reactor does, and names them.
 pub(crate) fn open_cases(world: &mut World) -> Vec<CaseId> {
     let mut cases = BTreeSet::new();
     let events = world.events().to_vec();
@@ -177,6 +177,28 @@ pub(crate) fn open_cases(world: &mut World) -> Vec<CaseId> {
             let stream = domain::case::stream(case);
             world.append(&stream, &domain::event::Event::Case(opened));
         }
+    }
+    for event in events
+        .iter()
+        .filter(|event| event.event_type().starts_with("member-suspended."))
+    {
+        let decoded = domain::codec::decode(event.event_type(), event.data()).unwrap();
+        let domain::Event::Member(domain::member::Event::MemberSuspended(it)) = decoded else {
+            unreachable!("a suspension");
+        };
+        let decision = it.decision.unwrap();
+        let case = CaseId::of_suspension(decision);
+        cases.insert(case);
+        let filed = domain::case::Event::SuspensionFiled(domain::case::SuspensionFiled {
+            case,
+            decision,
+            by: it.by,
+            reported: it.member,
+            member_version: event.version(),
+            appealable_until: it.appealable_until.unwrap(),
+        });
+        let stream = domain::case::stream(case);
+        world.append(&stream, &domain::event::Event::Case(filed));
     }
     cases.into_iter().collect()
 }

@@ -186,6 +186,51 @@ async fn a_case_is_opened_again_a_reporter_limited_and_the_ledger_read() {
 }
 
 #[tokio::test]
+async fn what_was_wrong_with_a_form_leads_to_its_field_by_keyboard_alone() {
+    let door = Door::open().await;
+    for member in ["ann", "bob"] {
+        door.register(member).await;
+    }
+    let cid = door.sent("bob", "ann", "You have WON a prize").await;
+    report(&door, "ann", &cid, &[1], "They ask for money").await;
+    door.views_at_the_end().await;
+    let browser = Browser::open().await;
+    sign_in(&browser, &door, "mia").await;
+    browser.click("#queue .open").await;
+    browser.until_there(".talk").await;
+    browser.press(None, "n").await;
+    browser.until("document.activeElement.id === 'note'").await;
+    browser.provokes(422);
+    browser.press(Some(keys::CONTROL), keys::ENTER).await;
+    browser
+        .until("document.activeElement.id === 'problem'")
+        .await;
+    browser.press(None, keys::TAB).await;
+    browser
+        .until("document.activeElement.matches('#problem a')")
+        .await;
+    browser.pictures("desk-refused").await;
+    browser.press(None, keys::ENTER).await;
+    browser.until("document.activeElement.id === 'note'").await;
+    browser
+        .until("document.getElementById('note').getAttribute('aria-invalid') === 'true'")
+        .await;
+    // In a filter, too, whose fields come before what it shows.
+    browser.provokes(400);
+    let queue = format!("http://{}/desk/queue?opened_before=once", door.address);
+    browser.go(&queue).await;
+    browser
+        .until("document.activeElement.id === 'problem'")
+        .await;
+    browser.press(None, keys::TAB).await;
+    browser.press(None, keys::ENTER).await;
+    browser
+        .until("document.activeElement.id === 'opened_before'")
+        .await;
+    browser.is_sound().await;
+}
+
+#[tokio::test]
 async fn texts_of_members_show_as_text_on_every_page_of_the_desk() {
     let door = Door::open().await;
     for member in ["ann", "bob"] {

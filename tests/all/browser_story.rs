@@ -98,10 +98,10 @@ async fn a_report_from_the_doorstep_to_the_decision_and_back() {
         .await;
     two.until_says("#left-region .statements", "Message 1 is a threat.")
         .await;
-    two.click("#left-appeal-1 summary").await;
-    two.fill("#left-appeal-text-1", "I had the wrong person")
+    two.click("[id^=left-appeal-] summary").await;
+    two.fill("[id^=left-appeal-text-]", "I had the wrong person")
         .await;
-    two.click("#left-appeal-1 button").await;
+    two.click("[id^=left-appeal-] button").await;
     two.until_says("#told", "another one than before decides it")
         .await;
     two.until_says("#left-region .statements", "and it waits")

@@ -1,6 +1,6 @@
 //! `/try` in a real browser: what a newcomer does first, what comes up by itself, and texts that a page may trip over.
 
-use tests::browser::{Browser, Scheme};
+use tests::browser::{Browser, Scheme, keys};
 use tests::trial;
 
 #[tokio::test]
@@ -60,6 +60,14 @@ async fn a_newcomer_writes_accepts_deletes_and_blocks_and_is_told_what_it_means(
     browser.until_says("#right-problem", "not_allowed").await;
     browser
         .until("document.getElementById('right-text').value === 'Hello?'")
+        .await;
+    browser
+        .until("document.activeElement.id === 'right-problem'")
+        .await;
+    browser.press(None, keys::TAB).await;
+    browser.press(None, keys::ENTER).await;
+    browser
+        .until("document.activeElement.id === 'right-text'")
         .await;
     browser.pictures("try-refused").await;
     browser.is_quiet().await;

@@ -101,7 +101,7 @@ async fn has_one_case_per_reported_conversation_in_an_order_worked_out_from_the_
         .into_iter()
         .map(|(member, by)| {
             let (member, by) = (id(&member.to_string()), id(&by.to_string()));
-            (domain::ConversationId::of(&member, &by), member)
+            (Some(domain::ConversationId::of(&member, &by)), member)
         })
         .collect();
     let found: Vec<_> = found

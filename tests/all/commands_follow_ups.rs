@@ -19,6 +19,7 @@ fn suspend(who: &str, until: i64) -> Command {
         until: Some(Timestamp(until)),
         reason: ReasonCode::new("spam").unwrap(),
         text: "a week of rest".to_owned(),
+        facts: "Ten letters.".to_owned(),
     }
 }
 
@@ -44,7 +45,7 @@ async fn a_suspension_ends_by_an_event_at_its_time_once() {
     );
     let desk = desk.reopen().await;
     desk.handler.run_timers(Timestamp(until - 1)).await.unwrap();
-    assert_eq!(desk.count("suspension-ended.v1").await, 0);
+    assert_eq!(desk.count("restriction-ended.v1").await, 0);
     desk.clock.advance_ms(61_000);
     desk.handler
         .run_timers(Timestamp(until + 1_000))
@@ -58,11 +59,11 @@ async fn a_suspension_ends_by_an_event_at_its_time_once() {
     let log = desk.log().await;
     let ended: Vec<_> = log
         .iter()
-        .filter(|record| record.event_type() == "suspension-ended.v1")
+        .filter(|record| record.event_type() == "restriction-ended.v1")
         .collect();
     let suspended = log
         .iter()
-        .find(|record| record.event_type() == "member-suspended.v1")
+        .find(|record| record.event_type() == "member-suspended.v2")
         .unwrap();
     assert_eq!(ended.len(), 1);
     assert_eq!(
@@ -88,7 +89,7 @@ async fn a_timer_of_a_lifted_suspension_does_nothing() {
     .await
     .unwrap();
     desk.handler.run_timers(Timestamp(until)).await.unwrap();
-    assert_eq!(desk.count("suspension-ended.v1").await, 0);
+    assert_eq!(desk.count("restriction-ended.v1").await, 0);
     desk.handler.stop().await;
 }
 
@@ -119,7 +120,7 @@ async fn a_suspension_that_cannot_be_ended_keeps_no_other_waiting() {
     let ended = desk.log().await.pop().unwrap();
     assert_eq!(
         (ended.stream(), ended.event_type()),
-        ("member-eve", "suspension-ended.v1")
+        ("member-eve", "restriction-ended.v1")
     );
     desk.handler.stop().await;
 }
@@ -375,7 +376,7 @@ async fn an_import_killed_anywhere_comes_out_the_same_event_for_event() {
     let whole = log(&*store).await;
     let expected = canonical(&whole);
     for wanted in [
-        "suspension-ended.v1",
+        "restriction-ended.v1",
         "case-opened.v1",
         "reactor-checkpoint.v1",
         "command-refused.v2",

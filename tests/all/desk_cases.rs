@@ -74,7 +74,7 @@ async fn the_queue_is_filtered_and_tells_what_is_wrong_with_a_filter() {
         ("sort=random", "sort"),
     ] {
         let shown = mia.page(&format!("/desk/queue?{query}")).await.expect(400);
-        assert!(shown.says(&format!("`{field}`")), "{query}: {}", shown.html);
+        assert_eq!(shown.led_to(), [field], "{query}");
         assert!(
             shown.has_form("/desk/queue"),
             "the filter is there to be mended"
@@ -193,7 +193,7 @@ async fn every_form_does_what_it_says_and_shows_it() {
     let fields = [&RULING[..], &until].concat();
     let sent = desk.act(&max, "decision", &fields).await;
     let after = max.follow(&sent).await.expect(200);
-    assert!(after.says("The case is decided, and the decision is carried out."));
+    assert!(after.says("The case is decided."));
     for words in [
         "Suspend",
         "You asked for money.",

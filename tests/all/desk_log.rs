@@ -18,7 +18,7 @@ async fn the_log_tells_a_moderator_what_they_did_and_an_auditor_what_anybody_did
         .act(&max, "notes", &[("text", "seen")])
         .await
         .expect(303);
-    let body = json!({"reason": "spam", "text": "Enough."});
+    let body = json!({"reason": "spam", "text": "Enough.", "facts": "Ten letters."});
     let path = "/v1/moderation/members/bob/suspension";
     let token = desk.door.token("max", &[Role::Moderator]);
     let _ = desk.door.put(path, &token, body).await.expect(200);
@@ -137,7 +137,7 @@ async fn a_decision_is_taken_back_by_hand_with_a_reason() {
     let fields = [("reason", "mistake"), ("text", "Sorry.")];
     let sent = desk.act(&mia, "reverse", &fields).await;
     let after = mia.follow(&sent).await.expect(200);
-    assert!(after.says("The decision is taken back, with all that it changed."));
+    assert!(after.says("The decision is taken back."));
     assert!(after.says("mistake") && !after.says("suspended now"));
 }
 
@@ -186,4 +186,51 @@ async fn the_figures_are_those_of_the_interface_for_the_days_that_are_asked_for(
             "{query}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_on_many_cases_is_one_line_of_the_log_whatever_came_of_it() {
+    let desk = Desk::open().await;
+    let mia = desk.sits("mia").await;
+    let token = desk.door.token("mia", &[Role::Moderator]);
+    let decide = async |revision: u64| {
+        let body = json!({"cases": [{"case_id": desk.case, "revision": revision}],
+            "action": "warn", "reason": "scam", "text": "Stop.", "facts": "Message 1."});
+        let path = "/v1/moderation/members/bob/decisions";
+        let begun = desk.door.post(path, &token, body).await.expect(200);
+        desk.door.commands.drain_reactors().await.unwrap();
+        desk.door.views_at_the_end().await;
+        begun.json()["act_id"].as_str().unwrap().to_owned()
+    };
+    let none = decide(7).await;
+    let one = decide(1).await;
+    let log = mia.page("/desk/log").await.expect(200);
+    let line = |act: &str, words: &str| {
+        format!(
+            "<span>decided many at once: warn; {words}</span> <span><a href=\"/desk/acts/{act}\">cases about <bdi>bob</bdi></a></span>"
+        )
+    };
+    for line in [
+        line(&one, "1 of 1 case decided"),
+        line(&none, "0 of 1 case decided, 1 had moved on"),
+    ] {
+        assert!(log.html.contains(&line), "{line}: {}", log.html);
+    }
+    assert_eq!(log.html.matches("</time></span>").count(), 2, "two lines");
+    let body = json!({"reason": "mistake", "text": "Sorry."});
+    let path = format!("/v1/moderation/acts/{one}/reverse");
+    let _ = desk.door.post(&path, &token, body).await.expect(200);
+    desk.door.commands.drain_reactors().await.unwrap();
+    desk.door.views_at_the_end().await;
+    let log = mia.page("/desk/log").await.expect(200);
+    assert!(log.says("took an act on many cases back; 1 of 1 case taken back"));
+    // An auditor reads the same without the way to pages that are not theirs.
+    let token = desk.door.token("ada", &[Role::Auditor]);
+    let ada = Sitting::of(&desk.door, &token).await;
+    let log = ada.page("/desk/log?by=mia").await.expect(200);
+    assert!(log.says("1 of 1 case decided") && !log.html.contains("/desk/acts/"));
+    let case = desk.shown(&mia).await;
+    assert!(case.html.contains(&format!(
+        "decided: warn, <a href=\"/desk/acts/{one}\">with others at once</a>"
+    )));
 }

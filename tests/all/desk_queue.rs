@@ -126,7 +126,7 @@ async fn cases_are_filtered_by_when_they_were_opened() {
     for field in ["opened_before", "opened_after"] {
         let path = format!("/desk/queue?{field}=yesterday");
         let shown = mia.page(&path).await.expect(400);
-        assert!(shown.says(&format!("`{field}`")));
+        assert_eq!(shown.led_to(), [field]);
         assert_eq!(shown.field(field), "yesterday");
     }
     // Nothing has waited for an hour.

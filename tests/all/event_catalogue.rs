@@ -158,6 +158,8 @@ fn every_free_text_is_personal_or_known_not_to_be() {
         "decision-reversed.v1 text",
         "member-restricted.v1 text",
         "member-suspended.v1 text",
+        "member-suspended.v2 facts",
+        "member-suspended.v2 text",
         "message-sent.v1 text",
         "message-withheld.v1 text",
         "messages-reported.v1 comment",

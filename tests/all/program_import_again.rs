@@ -96,7 +96,7 @@ fn before() -> Vec<Value> {
 fn lines() -> Vec<Value> {
     let day = |day: u32| format!("2004-02-{day:02}T00:00:00Z");
     let block = |id: &str, on: u32, verb: &str, other: &str| json!({"id": id, "at": day(on), "command": verb, "member": "ann", "other": other});
-    let suspend = |id: &str, on: u32, until: u32, who: &str| json!({"id": id, "at": day(on), "command": "SuspendMember", "member": "mod", "other": who, "until": day(until), "reason": "spam", "text": "rest"});
+    let suspend = |id: &str, on: u32, until: u32, who: &str| json!({"id": id, "at": day(on), "command": "SuspendMember", "member": "mod", "other": who, "until": day(until), "reason": "spam", "text": "rest", "facts": "ten letters"});
     let register = |id: &str, on: u32, who: &str| json!({"id": id, "at": day(on), "command": "RegisterMember", "member": who, "age_band": "adult"});
     let send = |id: &str, on: u32, from: &str, to: &str, text: &str| json!({"id": id, "at": day(on), "command": "SendMessage", "member": from, "to": to, "text": text});
     vec![
@@ -161,8 +161,8 @@ fn an_import_cut_after_any_append_goes_on_to_the_same_log_and_summary() {
             .count()
     };
     assert_eq!(
-        (count("member-suspended.v1"), count("suspension-ended.v1")),
-        (6, 5)
+        (count("member-suspended.v2"), count("restriction-ended.v1")),
+        (6, 6)
     );
     assert!(count("request-slot-taken.v1") > 0 && count("report-joined.v2") > 0);
     assert!(summary["unchanged"].as_u64() >= Some(10), "{summary}");

@@ -76,6 +76,8 @@ fn a_value_that_cannot_be_meant_is_wrong_usage_wherever_it_comes_from() {
         ("listen", "bogus", "HOST:PORT"),
         ("listen", "127.0.0.1:65536", "HOST:PORT"),
         ("listen", ":7070", "HOST:PORT"),
+        ("kurrent-listen", "bogus", "HOST:PORT"),
+        ("kurrent-advertise", "bogus", "HOST:PORT"),
         ("segment-bytes", "1", "from 16384 to 1073741824"),
         ("segment-bytes", "1073741825", "from 16384 to 1073741824"),
         ("segment-bytes", "-1", "a whole number"),
@@ -222,6 +224,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     for line in shown.lines() {
         assert!(line.contains("  # "), "without a source: {line}");
     }
+    assert!(!shown.contains("test_faults"), "of tests: {shown}");
     shown
         .parse::<toml::Table>()
         .expect("what is printed is a configuration file");

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tests::api::{Door, Reply, Scene, reply};
+use tests::pages::Shown;
 use tests::sse::Stream;
 use tests::trial;
 
@@ -341,4 +342,90 @@ async fn a_page_is_told_of_what_happens_to_either_once_the_views_have_it() {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn a_refused_form_comes_back_as_it_was_sent_and_its_alert_leads_to_the_field() {
+    let door = trial::door().await;
+    let cid = door.sent("bob", "ann", "buy this").await;
+    door.views_at_the_end().await;
+    let visitor = Visitor::at(&door, "/try").await;
+    let open = format!("/try/act?right_open={cid}");
+    let long = "x".repeat(2_001);
+    let report = [
+        ("side", "right"),
+        ("do", "report"),
+        ("on", &*cid),
+        ("message", "1"),
+        ("category", "scam"),
+        ("also", "block"),
+        ("comment", &*long),
+    ];
+    let refused = Shown::of(reply(visitor.form_of(&open, &report)).await).expect(422);
+    assert_eq!(refused.led_to(), ["right-comment"]);
+    assert_eq!(refused.field("comment"), long);
+    for part in [
+        "<details id=\"right-report\" open>",
+        "value=\"scam\" selected",
+        "value=\"block\" selected",
+        "name=\"message\" value=\"1\" checked",
+    ] {
+        assert!(refused.html.contains(part), "`{part}`: {}", refused.html);
+    }
+    // Without its conversation there is no such form; what was typed is there.
+    let refused = Shown::of(visitor.post(&report).await).expect(422);
+    assert!(refused.led_to().is_empty() && refused.says(&long));
+    let send = [SEND[0], SEND[1], SEND[2], ("text", " ")];
+    let refused = Shown::of(visitor.post(&send).await).expect(422);
+    assert_eq!(refused.led_to(), ["left-text"]);
+    let audience = [("side", "left"), ("do", "audience"), ("audience", "all")];
+    let refused = Shown::of(visitor.post(&audience).await).expect(400);
+    assert_eq!(refused.led_to(), ["left-audience"]);
+}
+
+#[tokio::test]
+async fn a_form_that_was_made_before_the_browser_forgot_its_cookie_comes_back_with_what_was_typed()
+{
+    let door = trial::door().await;
+    let cid = door.sent("cat", "bob", "first").await;
+    door.views_at_the_end().await;
+    let visitor = Visitor::at(&door, "/try").await;
+    let other = Visitor::at(&door, "/try").await;
+    let stale = Visitor {
+        door: &door,
+        cookie: other.cookie.clone(),
+        csrf: visitor.csrf.clone(),
+        key: visitor.key.clone(),
+    };
+    let before = door.position().await;
+    let send = [SEND[0], SEND[1], SEND[2], ("text", "half an hour <b>")];
+    let refused = Shown::of(stale.post(&send).await).expect(403);
+    assert_eq!(refused.led_to(), ["left-text"]);
+    assert_eq!(
+        refused
+            .form("/try/act?left=bob&#38;right=ann")
+            .field("text"),
+        "half an hour <b>"
+    );
+    let report = [
+        ("side", "left"),
+        ("do", "report"),
+        ("on", &*cid),
+        ("message", "1"),
+        ("category", "spam"),
+        ("also", "none"),
+        ("comment", "why I think so"),
+    ];
+    let open = format!("/try/act?left_open={cid}&right=cat");
+    let refused = Shown::of(reply(stale.form_of(&open, &report)).await).expect(403);
+    assert_eq!(refused.field("comment"), "why I think so");
+    assert_eq!(door.position().await, before, "nothing was done");
+    // Made anew for this browser it is carried out.
+    let anew = Visitor {
+        csrf: field(&refused.html, "csrf"),
+        key: field(&refused.html, "key"),
+        door: &door,
+        cookie: stale.cookie.clone(),
+    };
+    let _ = reply(anew.form_of(&open, &report)).await.expect(303);
 }

@@ -211,7 +211,7 @@ async fn a_suspension_by_hand_ends_by_the_next_by_hand_and_by_time() {
     let told = told(&world, "bob").await;
     assert!(
         told.iter()
-            .all(|it| it.by_hand && it.appealable_until.is_none())
+            .all(|it| it.by_hand && it.appealable_until.is_some() && it.facts.is_some())
     );
     let ended: Vec<_> = told.iter().map(|it| it.ended_at).collect();
     // The same again is one and the same.

@@ -55,11 +55,20 @@ fn decide(world: &mut World, member: &str, reporter: &str, action: Action) {
     world.on_case(member, reporter, &command).unwrap();
 }
 
-/// The counts, held against the lists that they count.
+/// Mia's counts, held against the lists that they count.
 async fn counts(world: &World) -> QueueCounts {
+    counts_of(world, "mia").await
+}
+
+/// A moderator's counts, held against the lists that they count: none of their own.
+async fn counts_of(world: &World, moderator: &str) -> QueueCounts {
     let reads = world.reads().await;
-    let counts = reads.queue_counts(&id("mia")).await.unwrap().value;
+    let counts = reads.queue_counts(&id(moderator)).await.unwrap().value;
     let listed = async |filter: QueueFilter| {
+        let filter = QueueFilter {
+            besides: Some(id(moderator)),
+            ..filter
+        };
         let page = PageRequest::first(200).unwrap();
         let page = reads.moderation_queue(&filter, &page).await.unwrap();
         page.items
@@ -79,7 +88,7 @@ async fn counts(world: &World) -> QueueCounts {
         assert_eq!(listed(filter).await.len() as u64, *count, "{category:?}");
     }
     let mine = QueueFilter {
-        claimed_by: Some(id("mia")),
+        claimed_by: Some(id(moderator)),
         ..QueueFilter::default()
     };
     assert_eq!(listed(mine).await.len() as u64, counts.mine);
@@ -127,6 +136,62 @@ async fn counts_what_it_lists_through_all_that_happens_to_a_case() {
         .find(|(category, _)| *category == Category::Spam);
     // The decided one waits for nobody.
     assert_eq!(spam, Some(&(Category::Spam, 2)));
+    world.check();
+}
+
+/// Whoever is one of the two members of a case neither judges it nor learns of it: not by a list, not by a number.
+#[tokio::test]
+async fn leaves_out_the_cases_of_who_asks_page_by_page_and_in_every_count() {
+    let mut world = World::open(&["ann", "bob", "cleo", "mia"]);
+    reported(&mut world, "bob", "ann", Category::Spam);
+    reported(&mut world, "mia", "ann", Category::Violence);
+    reported(&mut world, "bob", "mia", Category::Hate);
+    reported(&mut world, "cleo", "ann", Category::Spam);
+    reported(&mut world, "cleo", "bob", Category::Spam);
+    let mine = counts(&world).await;
+    assert_eq!(states(&mine), [3, 0, 0, 0]);
+    let some = |counts: &QueueCounts| -> Vec<Category> {
+        let some = counts.categories.iter().filter(|(_, cases)| *cases > 0);
+        some.map(|(category, _)| *category).collect()
+    };
+    assert_eq!(some(&mine), [Category::Spam]);
+    assert_eq!(states(&counts_of(&world, "max").await), [5, 0, 0, 0]);
+    assert_eq!(states(&counts_of(&world, "bob").await), [2, 0, 0, 0]);
+    let reads = world.reads().await;
+    let everything = all(&reads, &QueueFilter::default()).await;
+    for member in ["mia", "bob", "cleo", "ann", "max"] {
+        let filter = QueueFilter {
+            besides: Some(id(member)),
+            ..QueueFilter::default()
+        };
+        let (mut paged, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = PageRequest::new(1, cursor).unwrap();
+            let page = reads.moderation_queue(&filter, &page).await.unwrap();
+            paged.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let others = everything.iter().filter(|item| {
+            let with = |other: &str| item.conversation_id == Some(conversation_of(member, other));
+            !["mia", "bob", "cleo", "ann"]
+                .into_iter()
+                .any(|other| other != member && with(other))
+        });
+        assert_eq!(paged, others.cloned().collect::<Vec<_>>(), "{member}");
+    }
+    // What becomes of one's own case moves none of one's numbers.
+    world.wait_days(1);
+    let claim = Command::ClaimCase {
+        by: id("max"),
+        at: Timestamp(world.now),
+    };
+    world.on_case("mia", "ann", &claim).unwrap();
+    assert_eq!(counts(&world).await, mine);
+    let max = counts_of(&world, "max").await;
+    assert_eq!((states(&max), max.mine), (vec![4, 1, 0, 0], 1));
     world.check();
 }
 
@@ -201,7 +266,8 @@ async fn shows_the_revision_of_a_case_as_the_case_has_it() {
 async fn history(world: &World, member: &str, reporter: &str) -> [MemberHistory; 2] {
     let reads = world.reads().await;
     let case = reads.case(case_of(member, reporter)).await.unwrap();
-    case.value.history
+    let case = case.value;
+    [case.history, case.history_of_reporter.unwrap()]
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::counted::Counted;
 use crate::front::Fronted;
+use crate::stuck::Stuck;
 
 /// A service that listens.
 pub struct Door {
@@ -175,6 +176,8 @@ pub struct Setting {
     pub own: Vec<Arc<dyn OwnView>>,
     /// The code of the views.
     pub views: fn() -> Vec<Arc<dyn View<DomainCodec>>>,
+    /// Keeps events from the write side.
+    pub stuck: Option<Stuck>,
 }
 
 impl Default for Setting {
@@ -187,6 +190,7 @@ impl Default for Setting {
             keys: None,
             own: projections::own_views(),
             views: projections::views,
+            stuck: None,
         }
     }
 }
@@ -218,9 +222,11 @@ impl Door {
             commands::Options::new(Some(dir.path().join("tables")), Mode::Service, rules);
         options.filter_bytes = 1 << 20;
         (setting.commands)(&mut options);
-        let commands = CommandHandler::start(Arc::clone(&store), options)
-            .await
-            .unwrap();
+        let mut written = Arc::clone(&store);
+        if let Some(stuck) = setting.stuck {
+            written = Fronted::over(written, stuck);
+        }
+        let commands = CommandHandler::start(written, options).await.unwrap();
         let mut views = projections::Options::in_dir(dir.path().join("views"));
         views.own = setting.own;
         let reads = ReadSide::open_with(views, Arc::clone(&store), (setting.views)())

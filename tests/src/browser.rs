@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub(crate) use driver::install;
 pub use looks::{SCHEMES, Scheme, WIDTHS};
 use wire::Session;
 

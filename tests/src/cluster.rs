@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_store::{EmbeddedStore, EventStore};
 use kurrent::client::{Connection, KurrentStore, OpenError, Options as Client};
-use kurrent::server::{self, Access, Denied, Door, Everyone, Numbering, Options};
+use kurrent::server::{self, Access, Act, Denied, Everyone, Numbering, Options};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -70,9 +70,8 @@ impl Default for Log {
 /// How a server is that takes appends of everyone, its positions with gaps.
 pub fn appending(seed: u64) -> Options {
     Options {
-        door: Door::Appending,
         numbering: Numbering::Gaps { seed },
-        ..Options::reading(Arc::new(Everyone))
+        ..Options::appending(Arc::new(Everyone))
     }
 }
 
@@ -80,9 +79,9 @@ pub fn appending(seed: u64) -> Options {
 pub struct Known;
 
 impl Access for Known {
-    fn takes(&self, token: Option<&str>) -> Result<(), Denied> {
+    fn takes(&self, token: Option<&str>, _act: Act) -> Result<Arc<str>, Denied> {
         match token {
-            Some("good") => Ok(()),
+            Some("good") => Ok(Arc::from("good")),
             Some("weak") => Err(Denied::Role),
             Some(_) | None => Err(Denied::Unknown),
         }

@@ -374,6 +374,7 @@ fn suspend(other: MemberId, until: Option<Timestamp>) -> LineCommand {
         until: until.map(At),
         reason: ReasonCode::new("spam").unwrap(),
         text: "You were reported.".to_owned(),
+        facts: "Ten letters.".to_owned(),
     }
 }
 

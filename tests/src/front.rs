@@ -22,6 +22,11 @@ pub trait Front: Send + Sync + 'static {
         event
     }
 
+    /// Before one event is given to who reads it alone.
+    async fn giving(&self, _event: &RecordedEvent) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// When something was read, or could not be.
     fn after_reading(&self, _read: &[RecordedEvent]) {}
 }
@@ -101,7 +106,11 @@ impl<F: Front> EventStore for Fronted<F> {
     ) -> Result<Option<RecordedEvent>, ReadError> {
         let read = self.behind.read_one(stream, version).await;
         let read = read.map(|event| event.into_iter().collect());
-        Ok(self.told(read)?.pop())
+        let event = self.told(read)?.pop();
+        if let Some(event) = &event {
+            self.front.giving(event).await?;
+        }
+        Ok(event)
     }
 
     async fn read_all(

@@ -96,6 +96,38 @@ impl Shown {
         unescaped(value.split('"').next().unwrap())
     }
 
+    /// The elements that the alert of the page leads to, each of which is there once and says that it is wrong; none where it
+    /// tells of no field. It has the focus when the page is shown.
+    ///
+    /// # Panics
+    /// When there is not one alert, or it leads elsewhere.
+    pub fn led_to(&self) -> Vec<String> {
+        let parts: Vec<&str> = self.html.split("role=\"alert\"").collect();
+        let [_, alert] = &parts[..] else {
+            panic!("not one alert: {}", self.html);
+        };
+        assert!(
+            alert.starts_with(" tabindex=\"-1\" autofocus"),
+            "it has not the focus: {alert}"
+        );
+        let alert = alert.split("</div>").next().unwrap();
+        let links = alert.split("href=\"#").skip(1);
+        let links = links.map(|rest| rest.split('"').next().unwrap().to_owned());
+        let links: Vec<String> = links.collect();
+        for element in &links {
+            let with = format!(" id=\"{element}\"");
+            let parts: Vec<&str> = self.html.split(&with).collect();
+            assert_eq!(parts.len(), 2, "{element}: {}", self.html);
+            let attributes = parts[1].split('>').next().unwrap();
+            assert!(
+                attributes.contains("aria-invalid=\"true\"")
+                    || attributes.contains("aria-describedby=\"wrong-"),
+                "{element} does not say that it is wrong: {attributes}"
+            );
+        }
+        links
+    }
+
     /// Where it sends the browser.
     pub fn location(&self) -> &str {
         self.header("location")

@@ -48,6 +48,8 @@ pub fn conversation_of(one: &str, other: &str) -> ConversationId {
 pub struct World {
     /// The time of the next command, in milliseconds since the Unix epoch.
     pub now: i64,
+    /// Who acts: a member, or with a `/` what follows from an event.
+    pub actor: &'static str,
     events: Vec<RecordedEvent>,
     versions: HashMap<String, u64>,
     conversations: HashMap<ConversationId, conversation::State>,
@@ -70,6 +72,7 @@ impl World {
     pub fn new() -> Self {
         let mut world = Self {
             now: 0,
+            actor: "actor",
             events: Vec::new(),
             versions: HashMap::new(),
             conversations: HashMap::new(),
@@ -188,12 +191,15 @@ impl World {
     pub fn suspend(&mut self, member: &str) {
         let (member, at) = (id(member), Timestamp(self.now));
         let (by, reason) = (id("moderator"), ReasonCode::new("spam").unwrap());
+        let command_id = CommandId::new(&format!("suspend-{}", self.events.len())).unwrap();
         let command = member::Command::SuspendMember {
+            command_id,
             member: member.clone(),
             by,
             until: None,
             reason,
             text: "You were reported.".to_owned(),
+            facts: "Ten letters.".to_owned(),
             at,
         };
         let _ = self.of_member(&member, &command);
@@ -545,7 +551,7 @@ impl World {
             command_id: "command".into(),
             correlation_id: Uuid::from_u128(u128::from(self.decided)),
             causation_id: Uuid::nil(),
-            actor: "actor".into(),
+            actor: self.actor.into(),
             members,
             last_number: None,
             data: Bytes::from(domain::codec::encode(event)),

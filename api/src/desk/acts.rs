@@ -13,18 +13,17 @@ use projections::ViewName;
 
 use super::case::{Forms, Looked, answer};
 use super::ruling::{NO_TIME, reason, ruling, until, wrong};
-use super::session::{Posted, failed};
+use super::session::{Posted, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, ShownPosition};
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::see;
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
-use crate::routes::decisions::carried_out;
 
-type Sent = Posted<AsModerator>;
+type Given = Posted<AsModerator>;
 type Done = Result<ShownPosition, ApiError>;
 
 /// Which form.
@@ -88,7 +87,7 @@ pub(super) async fn back(Segments(id): Segments<String>) -> Response {
 pub(super) async fn claim(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, _: &Fields| Ok(Command::ClaimCase { case });
     done(&shared, &id, sent, Form::Claim, command).await
@@ -98,7 +97,7 @@ pub(super) async fn claim(
 pub(super) async fn release(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, _: &Fields| Ok(Command::ReleaseCase { case });
     done(&shared, &id, sent, Form::Release, command).await
@@ -108,7 +107,7 @@ pub(super) async fn release(
 pub(super) async fn note(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         let text = fields.text("text").to_owned();
@@ -121,7 +120,7 @@ pub(super) async fn note(
 pub(super) async fn escalate(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         let text = fields.text("text").to_owned();
@@ -134,7 +133,7 @@ pub(super) async fn escalate(
 pub(super) async fn decide(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         let ruling = ruling(fields)?;
@@ -147,7 +146,7 @@ pub(super) async fn decide(
 pub(super) async fn appeal(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         let outcome = AppealOutcome::ALL
@@ -168,7 +167,7 @@ pub(super) async fn appeal(
 pub(super) async fn reverse(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         Ok(Command::ReverseDecision {
@@ -185,7 +184,7 @@ pub(super) async fn reverse(
 pub(super) async fn reopen(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |case, fields: &Fields| {
         let (reason, text) = (reason(fields)?, fields.text("text").to_owned());
@@ -198,7 +197,7 @@ pub(super) async fn reopen(
 pub(super) async fn limit(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |_, fields: &Fields| {
         let per_day = fields.get("per_day").unwrap_or("0").parse();
@@ -218,7 +217,7 @@ pub(super) async fn limit(
 pub(super) async fn unlimit(
     Extract(shared): Extract<State>,
     Segments(id): Segments<String>,
-    sent: Sent,
+    sent: Given,
 ) -> Response {
     let command = |_, fields: &Fields| {
         let member = member(fields)?;
@@ -231,17 +230,22 @@ pub(super) async fn unlimit(
 async fn done(
     shared: &State,
     id: &str,
-    sent: Sent,
+    sent: Given,
     form: Form,
     command: impl FnOnce(CaseId, &Fields) -> Result<Command, ApiError>,
 ) -> Response {
-    let (acting, shown, fields) = match sent.acting() {
+    let Sent {
+        acting,
+        shown,
+        fields,
+        outdated,
+    } = match sent.acting() {
         Ok(sent) => sent,
         Err(failed) => return *failed,
     };
-    let outcome = match command(query::case(id), &fields) {
-        Ok(command) => reached(shared, &acting, command).await,
-        Err(error) => Err(error),
+    let outcome = match (outdated, command(query::case(id), &fields)) {
+        (None, Ok(command)) => reached(shared, &acting, command).await,
+        (Some(error), _) | (None, Err(error)) => Err(error),
     };
     match outcome {
         Ok(position) => {
@@ -249,7 +253,7 @@ async fn done(
             let (case, word) = (query::case(id), form.done());
             see(&format!("/desk/cases/{case}?done={word}&at={at}"))
         }
-        Err(error) if error.code() == Code::NotFound => failed(error, shown),
+        Err(error) if error.code() == Code::NotFound => lost(error, shown, fields.typed()),
         Err(error) => {
             let status = error.status();
             // Why it was refused may have happened just now. Where the view does not come there, it is shown as it is.
@@ -262,6 +266,7 @@ async fn done(
                 id,
                 at: None,
                 done: None,
+                typed: fields.typed(),
             };
             let forms = form.refused(fields, error);
             answer(shared, acting.caller, shown, &looked, forms, status).await
@@ -276,7 +281,7 @@ async fn reached(shared: &State, acting: &Acting<AsModerator>, command: Command)
     );
     let (outcome, position) = act(shared, acting, command).await?;
     if follows {
-        return carried_out(shared, acting, &outcome).await;
+        return Ok(carried_out(shared, acting, &outcome).await.position);
     }
     Ok(position)
 }

@@ -12,16 +12,17 @@ use domain::act::{MovedOn, PassedCase};
 use projections::{Act, ActStep, ViewName};
 
 use super::ruling::{action, reason};
-use super::session::{Posted, Seat, failed};
+use super::session::{Posted, Seat, Sent, failed, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::Fields;
 use crate::pages::shown::When;
 use crate::pages::{Frame, SeatShown, html, see};
 use crate::problem::{ApiError, Code};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
+use crate::routes::acts::act_for;
 
 #[derive(Template)]
 #[template(path = "desk/act.html")]
@@ -128,20 +129,29 @@ pub(super) async fn reverse(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let (acting, shown, fields) = match sent.acting() {
+    let Sent {
+        acting,
+        shown,
+        fields,
+        outdated,
+    } = match sent.acting() {
         Ok(sent) => sent,
         Err(failed) => return *failed,
     };
-    match reversed(&shared, &acting, &id, &fields).await {
+    let outcome = match outdated {
+        None => reversed(&shared, &acting, &id, &fields).await,
+        Some(error) => Err(error),
+    };
+    match outcome {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, shown),
+        Err(error) if error.code() == Code::NotFound => lost(error, shown, fields.typed()),
         Err(error) => {
-            let status = error.status();
+            let (status, typed) = (error.status(), fields.typed());
             let form = Filled::refused(fields, error);
             let asked = Fields::default();
             match made(&shared, &acting.caller, &shown, &id, &asked, form).await {
                 Ok(page) => html(status, &page),
-                Err(error) => failed(error, shown),
+                Err(error) => lost(error, shown, typed),
             }
         }
     }
@@ -159,8 +169,11 @@ async fn reversed(
         reason: reason(fields)?,
         text: fields.text("text").to_owned(),
     };
-    let (_, position) = act(shared, acting, command).await?;
-    let at = position.to_query();
+    let (outcome, _) = act(shared, acting, command).await?;
+    let at = carried_out(shared, acting, &outcome)
+        .await
+        .position
+        .to_query();
     Ok(format!("/desk/acts/{id}?done=reversed&at={at}"))
 }
 
@@ -174,7 +187,7 @@ async fn made(
 ) -> Result<Page, ApiError> {
     let view = ViewName::ModerationQueue;
     shared.reached(caller, view, asked.get("at")).await?;
-    let answer = shared.reads.act(query::act(id)).await?;
+    let answer = act_for(shared, caller, id).await?;
     let at = caller.shows(shared, answer.position).to_query();
     let Act {
         act_id,

@@ -79,7 +79,8 @@ struct Page {
     csrf: String,
     id: String,
     member: String,
-    reporter: String,
+    /// Who reported; none of a suspension by hand.
+    reporter: Option<String>,
     /// How many members reported this one, where that is many.
     many: Option<u32>,
     state: &'static str,
@@ -98,7 +99,7 @@ struct Page {
     messages: Vec<Message>,
     notes: Vec<Note>,
     decisions: Vec<Decision>,
-    history: [History; 2],
+    history: Vec<History>,
     /// Within how many days members are counted there.
     reporters_days: u32,
     log: Vec<Line>,
@@ -189,6 +190,17 @@ struct Removable {
     chosen: bool,
 }
 
+impl Page {
+    /// Where one chooses the messages to remove; what is done, where there are none.
+    fn to_remove(&self) -> &'static str {
+        if self.removable.is_empty() {
+            "decide-action"
+        } else {
+            "remove"
+        }
+    }
+}
+
 /// What was just done, by the word that the page was called with.
 fn done(word: Option<&str>) -> Option<&'static str> {
     match word {
@@ -197,11 +209,11 @@ fn done(word: Option<&str>) -> Option<&'static str> {
         Some("noted") => Some("The note was written down."),
         Some("escalated") => Some("You have left this case to another moderator."),
         Some("answered") => Some("The appeal is answered."),
-        Some("reversed") => Some("The decision is taken back, with all that it changed."),
+        Some("reversed") => Some("The decision is taken back."),
         Some("reopened") => Some("The case is open again."),
         Some("limited") => Some("No more of their reports count than you said."),
         Some("unlimited") => Some("All of their reports count again."),
-        Some("decided") => Some("The case is decided, and the decision is carried out."),
+        Some("decided") => Some("The case is decided."),
         Some(_) | None => None,
     }
 }
@@ -349,6 +361,7 @@ pub(super) async fn page(
         id: &id,
         at: asked.get("at"),
         done: done(asked.get("done")),
+        typed: Vec::new(),
     };
     answer(
         &shared,
@@ -369,6 +382,8 @@ pub(super) struct Looked<'a> {
     pub(super) at: Option<&'a str>,
     /// What was just done.
     pub(super) done: Option<&'static str>,
+    /// What was typed into the form that was sent, where one was: for the case that the page cannot be shown.
+    pub(super) typed: Vec<String>,
 }
 
 /// The page of a case with these forms.
@@ -382,7 +397,7 @@ pub(super) async fn answer(
 ) -> Response {
     match made(shared, caller, &seat, looked, forms).await {
         Ok(page) => html(status, &page),
-        Err(error) => super::session::failed(error, seat),
+        Err(error) => super::session::lost(error, seat, looked.typed.clone()),
     }
 }
 
@@ -410,6 +425,7 @@ async fn made(
         notes,
         decisions,
         history,
+        history_of_reporter,
     } = answer.value;
     let me = acting.caller.sub();
     let held = queue::held(&summary, me);
@@ -420,11 +436,14 @@ async fn made(
         .iter()
         .map(|one| category(*one))
         .collect();
-    let [theirs, others] = &history;
-    let history = [
-        History::new("The reported member", theirs, &mut forms),
-        History::new("The other member", others, &mut forms),
-    ];
+    let title = match reporter {
+        Some(_) => "The reported member",
+        None => "The member",
+    };
+    let mut histories = vec![History::new(title, &history, &mut forms)];
+    if let Some(other) = &history_of_reporter {
+        histories.push(History::new("The other member", other, &mut forms));
+    }
     let decisions = decisions.into_iter();
     let decisions = decisions
         .map(|one| Decision::new(one, &mut forms))
@@ -432,7 +451,11 @@ async fn made(
     let actions = ruling::choices(&forms.decide, |_| true);
     let id = summary.case_id.to_string();
     let at = acting.caller.shows(shared, answer.position).to_query();
-    let summed = count(summary.reports, "report", "reports");
+    let summed = if reporter.is_some() {
+        count(summary.reports, "report", "reports")
+    } else {
+        "suspended by hand".to_owned()
+    };
     Ok(Page {
         frame: Frame {
             seat: Some(seat.clone()),
@@ -444,14 +467,18 @@ async fn made(
         state: queue::state(summary.state),
         categories: categories.join(", "),
         many: queue::many(summary.reporters),
-        why: queue::why(&summary.priority),
+        why: match reporter {
+            Some(_) => queue::why(&summary.priority),
+            None => Vec::new(),
+        },
         opened_at: When(summary.opened_at),
         escalated_by: summary.escalated_by.as_ref().map(MemberId::to_string),
         done: looked.done,
         may_claim: summary.state == CaseState::Open
             || (summary.state == CaseState::Claimed && mine),
         may_work: mine,
-        may_reopen: matches!(summary.state, CaseState::Decided | CaseState::Closed),
+        may_reopen: reporter.is_some()
+            && matches!(summary.state, CaseState::Decided | CaseState::Closed),
         held,
         actions,
         removable: removable(&around, &summary.member, &forms.decide),
@@ -463,11 +490,11 @@ async fn made(
         messages: messages(around, &summary.member),
         notes: notes.into_iter().map(Note::from).collect(),
         decisions,
-        history,
+        history: histories,
         reporters_days: PriorityInputs::REPORTERS_DAYS,
         log: log::on_case(shared, case).await?,
         reasons: ruling::reasons(),
         member: summary.member.to_string(),
-        reporter: reporter.to_string(),
+        reporter: reporter.map(|id| id.to_string()),
     })
 }

@@ -13,6 +13,7 @@ use projections::{Day, MedianTime, Source, Transparency};
 use super::ruling::action;
 use super::session::{AsAnyone, Seat};
 use crate::app::{State, now};
+use crate::pages::alert::Alert;
 use crate::pages::form::Fields;
 use crate::pages::shown::category;
 use crate::pages::{Frame, html};
@@ -30,7 +31,7 @@ const COLUMN: u64 = 100;
 #[template(path = "desk/figures.html")]
 struct Page {
     frame: Frame,
-    problem: Option<String>,
+    problem: Option<Alert>,
     from: String,
     to: String,
     figures: Option<Figures>,
@@ -60,6 +61,15 @@ struct Ground {
     reason: String,
     unasked: bool,
     count: u64,
+}
+
+impl Page {
+    /// Whether this field is wrong.
+    fn is_wrong(&self, field: &str) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(|alert| alert.is_at(field))
+    }
 }
 
 /// A number for each day.
@@ -109,7 +119,8 @@ async fn asked(
     match figures(shared, &page.from, &page.to).await {
         Ok(figures) => page.figures = Some(figures),
         Err(error) if error.code() == Code::InvalidQuery => {
-            page.problem = Some(error.told().to_owned());
+            let fields = [("from", "from", "First day"), ("to", "to", "Last day")];
+            page.problem = Some(Alert::of(&error, &fields, ""));
             return Ok((error.status(), page));
         }
         Err(error) => return Err(error),

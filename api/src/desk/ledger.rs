@@ -17,6 +17,7 @@ use super::session::Seat;
 use crate::app::State;
 use crate::audit::Asked;
 use crate::caller::{AsAuditor, Caller};
+use crate::pages::alert::Alert;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::When;
 use crate::pages::{Frame, html};
@@ -35,12 +36,21 @@ struct Page {
     member: String,
     purpose: String,
     /// What is wrong with what was asked for.
-    problem: Option<String>,
+    problem: Option<Alert>,
     /// The looks; none before anybody is named.
     items: Option<Vec<Line>>,
     next: Option<String>,
     /// Where the first page is, of a later one.
     first: Option<String>,
+}
+
+impl Page {
+    /// Whether this field is wrong.
+    fn is_wrong(&self, field: &str) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(|alert| alert.is_at(field))
+    }
 }
 
 /// A look.
@@ -139,7 +149,11 @@ pub(super) async fn page(
             StatusCode::OK
         }
         Err(error) => {
-            page.problem = Some(error.told().to_owned());
+            let fields = [
+                ("member", "member", "Member"),
+                ("purpose", "purpose", "Purpose"),
+            ];
+            page.problem = Some(Alert::of(&error, &fields, ""));
             error.status()
         }
     };

@@ -2,7 +2,8 @@
 //!
 //! It says no more than that, and how far to look: what changed is asked for by the page, as it was asked for first. The
 //! stream takes one of the places of the moderator's feeds, wakes by the hub as all streams do, and tells of many changes
-//! together, once the view has come to the last of them. Looking at a case changes nothing that a page shows.
+//! together, once the view has come to the last of them. Looking at a case changes nothing that a page shows. Of what
+//! concerns whoever follows nothing is told: nobody learns from it that they were reported.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::act::stream_of_act;
 use domain::case;
 use domain::event::Event;
-use domain::ids::{ActId, CaseId};
+use domain::ids::{ActId, CaseId, MemberId};
 use event_store::{Position, ReadError, RecordedEvent};
 use projections::{ViewName, WaitError};
 use serde::Serialize;
@@ -58,9 +59,12 @@ impl Page {
         })
     }
 
-    /// Whether an event changes it.
-    fn shows(&self, event: &RecordedEvent) -> bool {
+    /// Whether an event changes it, as this moderator sees it.
+    fn shows(&self, event: &RecordedEvent, to: &MemberId) -> bool {
         let event_type = event.event_type();
+        if event.members().any(|member| member == to.as_str()) {
+            return false;
+        }
         if event_type.starts_with("content-disclosed.")
             || event_type.starts_with("command-refused.")
         {
@@ -179,7 +183,7 @@ impl Live {
             };
             for held in &block.events {
                 let position = held.event.position();
-                if position > self.at && self.page.shows(&held.event) {
+                if position > self.at && self.page.shows(&held.event, self.caller.sub()) {
                     self.changed = Some(position);
                 }
             }

@@ -1,20 +1,21 @@
 //! `/desk/log`: what one has done at the desk, the latest first; and what was done on a case, for its page.
 //!
-//! A moderator sees what they did themselves. An auditor names the moderator whose acts are asked for.
+//! A moderator sees what they did themselves. An auditor names the moderator whose acts are asked for. A decision on many
+//! cases is one line, with how far it came, whatever came of it; what became of each case stands on the act's page.
 
 use askama::Template;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use domain::case::AppealOutcome;
-use domain::ids::{CaseId, MemberId};
-use projections::{Done, LogItem, PageRequest, ViewName};
+use domain::ids::{ActId, CaseId, MemberId};
+use projections::{ActProgress, Done, LogItem, LogLine, PageRequest, ViewName};
 
 use super::ruling::action;
 use super::session::{AsAnyone, Seat};
 use crate::app::State;
 use crate::pages::form::{Fields, encoded};
-use crate::pages::shown::When;
+use crate::pages::shown::{When, count};
 use crate::pages::{Frame, html};
 use crate::problem::{ApiError, Code};
 use crate::query::Paging;
@@ -45,6 +46,8 @@ pub(super) struct Line {
     pub(super) what: String,
     pub(super) by: String,
     pub(super) case: Option<String>,
+    /// The act on many cases that it is, or is part of.
+    pub(super) act: Option<String>,
     pub(super) member: String,
     pub(super) at: When,
 }
@@ -52,12 +55,45 @@ pub(super) struct Line {
 impl From<LogItem> for Line {
     fn from(item: LogItem) -> Self {
         Line {
+            act: item.act_id.as_ref().map(ActId::to_string),
             what: what(item.what),
             by: item.by.to_string(),
             case: item.case_id.map(|case| case.to_string()),
             member: item.member.to_string(),
             at: When(item.at),
         }
+    }
+}
+
+impl From<LogLine> for Line {
+    fn from(LogLine { item, progress }: LogLine) -> Self {
+        let far = progress.map(|progress| far(item.what, progress));
+        let mut line = Line::from(item);
+        if let Some(far) = far {
+            line.what = format!("{}; {far}", line.what);
+        }
+        line
+    }
+}
+
+/// How far an act on many cases has come, in words.
+fn far(what: Done, progress: ActProgress) -> String {
+    let ActProgress {
+        cases,
+        done,
+        passed_over,
+        finished,
+    } = progress;
+    let of = count(cases, "case", "cases");
+    let doing = if what == Done::ReversedMany {
+        "taken back"
+    } else {
+        "decided"
+    };
+    match (finished, passed_over) {
+        (false, _) => format!("{done} of {of} {doing} so far"),
+        (true, 0) => format!("{done} of {of} {doing}"),
+        (true, _) => format!("{done} of {of} {doing}, {passed_over} had moved on"),
     }
 }
 
@@ -72,6 +108,10 @@ fn what(done: Done) -> String {
         Done::Noted => "noted",
         Done::Escalated => "left to another moderator",
         Done::Decided(of) => return format!("decided: {}", action(of).to_lowercase()),
+        Done::DecidedMany(of) => {
+            return format!("decided many at once: {}", action(of).to_lowercase());
+        }
+        Done::ReversedMany => "took an act on many cases back",
         Done::Appealed => "appealed",
         Done::Answered(AppealOutcome::Upheld) => "answered the appeal: the decision stays",
         Done::Answered(AppealOutcome::Reversed) => "answered the appeal: reversed",

@@ -15,16 +15,16 @@ use projections::{CaseState, Page as Listed, PageRequest, QueueFilter, QueueItem
 
 use super::queue::{self, Held};
 use super::ruling::{self, Choice, ruling, wrong};
-use super::session::{Posted, Seat, failed};
+use super::session::{Posted, Seat, Sent, lost};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
+use crate::follow_ups::{act, carried_out};
 use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{When, category, count};
 use crate::pages::{Frame, SeatShown, html, see};
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
 
 /// Pages of the queue that are looked through for the cases of a form.
 const PAGES_MAX: usize = 10;
@@ -116,13 +116,22 @@ pub(super) async fn decide(
     Segments(id): Segments<String>,
     sent: Posted<AsModerator>,
 ) -> Response {
-    let (acting, shown, fields) = match sent.acting() {
+    let Sent {
+        acting,
+        shown,
+        fields,
+        outdated,
+    } = match sent.acting() {
         Ok(sent) => sent,
         Err(failed) => return *failed,
     };
-    match decided(&shared, &acting, &id, &fields).await {
+    let outcome = match outdated {
+        None => decided(&shared, &acting, &id, &fields).await,
+        Some(error) => Err(error),
+    };
+    match outcome {
         Ok(path) => see(&path),
-        Err(error) if error.code() == Code::NotFound => failed(error, shown),
+        Err(error) if error.code() == Code::NotFound => lost(error, shown, fields.typed()),
         Err(error) => {
             let status = error.status();
             let form = Filled::refused(fields, error);
@@ -150,7 +159,8 @@ async fn decided(
         cases: cases.collect::<Option<_>>().ok_or_else(malformed)?,
         ruling: ruling(fields)?,
     };
-    let (outcome, position) = act(shared, acting, command).await?;
+    let (outcome, _) = act(shared, acting, command).await?;
+    let position = carried_out(shared, acting, &outcome).await.position;
     let Answer::DecidedMany { act } = outcome.answer else {
         let words = "an act without an id";
         return Err(ApiError::with_detail(Code::Internal, words));
@@ -167,9 +177,10 @@ async fn answer(
     form: Filled,
     status: StatusCode,
 ) -> Response {
+    let typed = form.typed.typed();
     match made(shared, caller, &seat, id, form).await {
         Ok(page) => html(status, &page),
-        Err(error) => failed(error, seat),
+        Err(error) => lost(error, seat, typed),
     }
 }
 
@@ -223,6 +234,7 @@ async fn waiting(
             state: Some(state),
             member: Some(member.clone()),
             claimed_by,
+            besides: Some(me.clone()),
             ..QueueFilter::default()
         };
         let mut after = None;

@@ -1,4 +1,4 @@
-//! `/desk/queue`: the cases that wait, the most urgent first, as `GET /v1/moderation/queue` answers them.
+//! `/desk/queue`: the cases that wait, the most urgent first, as `GET /v1/moderation/queue` answers them: none of who looks.
 
 use std::fmt::Write as _;
 
@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::session::Seat;
 use crate::app::State;
 use crate::caller::AsModerator;
+use crate::pages::alert::{Alert, Named};
 use crate::pages::filled::Filled;
 use crate::pages::form::{Fields, encoded};
 use crate::pages::shown::{self, When, category, count};
@@ -41,13 +42,24 @@ const FILTERS: [&str; 7] = [
     "sort",
 ];
 
+/// The fields of the filter, as the page calls them.
+const FIELDS: [Named<'static>; 7] = [
+    ("state", "state", "State"),
+    ("category", "category", "Category"),
+    ("member", "member", "Reported member"),
+    ("claimed_by", "claimed_by", "Held by"),
+    ("opened_after", "opened_after", "Opened from"),
+    ("opened_before", "opened_before", "Opened before"),
+    ("sort", "sort", "Order"),
+];
+
 #[derive(Template)]
 #[template(path = "desk/queue.html")]
 struct Page {
     frame: Frame,
     csrf: String,
     /// What is wrong with the filter.
-    problem: Option<String>,
+    problem: Option<Alert>,
     /// How many cases there are; none where the filter is wrong.
     counts: Option<Counts>,
     /// Whether the filter names anything.
@@ -65,6 +77,15 @@ struct Page {
     later: bool,
     /// Where the first page of this filter is.
     first: String,
+}
+
+impl Page {
+    /// Whether this field is wrong.
+    fn is_wrong(&self, field: &str) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(|alert| alert.is_at(field))
+    }
 }
 
 /// A choice of a list.
@@ -88,6 +109,8 @@ struct Item {
     many: Option<u32>,
     why: Vec<String>,
     opened_at: When,
+    /// Whether it is of reports, and not of a suspension by hand.
+    reported: bool,
     held: Option<Held>,
     escalated_by: Option<String>,
     appealed_at: Option<When>,
@@ -169,10 +192,17 @@ impl Item {
             member: item.member.to_string(),
             state: state(item.state),
             categories: categories.join(", "),
-            reports: count(item.reports, "report", "reports"),
+            reports: match item.conversation_id {
+                Some(_) => count(item.reports, "report", "reports"),
+                None => "suspended by hand".to_owned(),
+            },
             many: many(item.reporters),
-            why: why(&item.priority),
+            why: match item.conversation_id {
+                Some(_) => why(&item.priority),
+                None => Vec::new(),
+            },
             opened_at: When(item.opened_at),
+            reported: item.conversation_id.is_some(),
             held: held(item, me),
             escalated_by: item.escalated_by.as_ref().map(MemberId::to_string),
             appealed_at: item.appealed_at.map(When),
@@ -186,7 +216,7 @@ fn word(category: Category) -> String {
 }
 
 /// The filter that the page was asked with.
-fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
+fn filter(fields: &Fields, me: &MemberId) -> Result<QueueFilter, ApiError> {
     let wrong =
         |field: &'static str, what: String| ApiError::field(Code::InvalidQuery, field, what);
     let appealed = fields.get("state") == Some(APPEALED);
@@ -222,6 +252,7 @@ fn filter(fields: &Fields) -> Result<QueueFilter, ApiError> {
         claimed_by: member("claimed_by")?,
         opened_after: time("opened_after")?,
         opened_before: time("opened_before")?,
+        besides: Some(me.clone()),
         sort,
     })
 }
@@ -292,10 +323,10 @@ async fn asked(
         later: fields.get("cursor").is_some(),
         first,
     };
-    let filter = match filter(&fields) {
+    let filter = match filter(&fields, seat.caller.sub()) {
         Ok(filter) => filter,
         Err(error) => {
-            page.problem = Some(error.told().to_owned());
+            page.problem = Some(Alert::of(&error, &FIELDS, ""));
             return Ok((error.status(), page));
         }
     };

@@ -2,13 +2,15 @@
 //!
 //! Without a token that counts a page is the sign-in page, which leads back to it; with a role that a page is not for,
 //! the page says so. [`Posted`] is a form that was sent from here: nothing of it is looked at before `pages::guard` has
-//! let it in. A form without a session is not lost silently: what was typed is shown for copying.
+//! let it in. A form that was shown to an earlier sign-in does nothing and comes back as it was typed, for whoever sits there
+//! now; where no page can show it again, what was typed is shown for copying.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use domain::ids::MemberId;
 use domain::time::Timestamp;
 
 use super::sign_in;
@@ -27,6 +29,9 @@ pub(super) const COOKIE: Cookie = Cookie {
     name: "doorstep_desk",
     path: "/desk",
 };
+
+/// What stands in a form's mark before whom the form was shown to; no mark has it.
+const BY: char = '.';
 
 /// Where the desk begins.
 pub(super) const HOME: &str = "/desk";
@@ -83,7 +88,13 @@ impl<A> Seat<A> {
 
 /// A failure on a page of this seat.
 pub(super) fn failed(error: ApiError, seat: SeatShown) -> Response {
-    Failed::new(error, Some(seat), HOME).into_response()
+    lost(error, seat, Vec::new())
+}
+
+/// A failure in place of a form's page, with what was typed into the form.
+pub(super) fn lost(error: ApiError, seat: SeatShown, typed: Vec<String>) -> Response {
+    let failed = Failed::new(error, Some(seat), HOME).with_typed(typed);
+    failed.into_response()
 }
 
 /// The pages that are for these roles.
@@ -108,7 +119,7 @@ fn shown(shared: &Shared, principal: &Principal, cookie: &str) -> SeatShown {
         name: principal.sub.to_string(),
         roles: roles.join(" and "),
         until: When(Timestamp(principal.expires_s().saturating_mul(1_000))),
-        csrf: COOKIE.mark(shared, cookie),
+        csrf: format!("{}{BY}{}", COOKIE.mark(shared, cookie), principal.sub),
         links: links(principal.roles),
     }
 }
@@ -118,7 +129,7 @@ enum Absent {
     /// There is no token, or none that counts: the word for it.
     SignedOut(&'static str),
     /// The token is not for this page.
-    NotTheirs(Box<Response>),
+    NotTheirs(Box<Failed>),
 }
 
 /// Who sits there, with the cookie that says so.
@@ -143,7 +154,7 @@ async fn sits<A: Access>(parts: &Parts, shared: &Shared) -> Result<(Seat<A>, Str
                 error
             };
             let failed = Failed::new(error, Some(shown), HOME);
-            Err(Absent::NotTheirs(Box::new(failed.into_response())))
+            Err(Absent::NotTheirs(Box::new(failed)))
         }
     }
 }
@@ -154,7 +165,7 @@ impl<A: Access> FromRequestParts<State> for Seat<A> {
     async fn from_request_parts(parts: &mut Parts, shared: &State) -> Result<Self, Response> {
         match sits(parts, shared).await {
             Ok((seat, _)) => Ok(seat),
-            Err(Absent::NotTheirs(response)) => Err(*response),
+            Err(Absent::NotTheirs(failed)) => Err(failed.into_response()),
             Err(Absent::SignedOut(why)) => {
                 let asked = parts
                     .uri
@@ -171,21 +182,39 @@ impl<A: Access> FromRequestParts<State> for Seat<A> {
     }
 }
 
-/// A form that was sent from a page of this seat.
+/// A form that was sent from a page of the desk.
 pub(super) struct Posted<A> {
     /// Who sent it.
-    pub(super) seat: Seat<A>,
+    seat: Seat<A>,
+    /// What it says.
+    fields: Fields,
+    /// That it was shown to another sign-in, which nothing is done for.
+    outdated: Option<ApiError>,
+}
+
+/// A form whose command comes from somebody.
+pub(super) struct Sent<A> {
+    /// Whom it comes from.
+    pub(super) acting: Acting<A>,
+    /// How the seat is shown.
+    pub(super) shown: SeatShown,
     /// What it says.
     pub(super) fields: Fields,
+    /// Why it is not carried out, whatever it says.
+    pub(super) outdated: Option<ApiError>,
 }
 
 impl<A> Posted<A> {
-    /// Whom its command comes from, with what it says and how the seat is shown; the page instead where it has no key.
-    pub(super) fn acting(self) -> Result<(Acting<A>, SeatShown, Fields), Box<Response>> {
-        let Posted { seat, fields } = self;
+    /// Whom its command comes from and what it says; the page instead where it has no key.
+    pub(super) fn acting(self) -> Result<Sent<A>, Box<Response>> {
+        let Posted {
+            seat,
+            fields,
+            outdated,
+        } = self;
         let command_id = match command_id(&fields) {
             Ok(command_id) => command_id,
-            Err(error) => return Err(Box::new(seat.failed(error))),
+            Err(error) => return Err(Box::new(lost(error, seat.shown, fields.typed()))),
         };
         let acting = Acting {
             caller: seat.caller,
@@ -193,7 +222,20 @@ impl<A> Posted<A> {
             id_given: true,
             at: None,
         };
-        Ok((acting, seat.shown, fields))
+        Ok(Sent {
+            acting,
+            shown: seat.shown,
+            fields,
+            outdated,
+        })
+    }
+
+    /// Lets it through where it was shown to this very sign-in; the page instead.
+    pub(super) fn current(self) -> Result<(), Box<Response>> {
+        match self.outdated {
+            None => Ok(()),
+            Some(error) => Err(Box::new(self.seat.failed(error))),
+        }
     }
 }
 
@@ -210,17 +252,25 @@ impl<A: Access> FromRequest<State> for Posted<A> {
         let fields = Fields::read(shared, &parts.headers, body).await;
         let (seat, cookie) = match seat {
             Ok(sits) => sits,
-            Err(Absent::NotTheirs(response)) => return Err(*response),
+            Err(Absent::NotTheirs(failed)) => {
+                let typed = fields.unwrap_or_default().typed();
+                return Err(failed.with_typed(typed).into_response());
+            }
             Err(Absent::SignedOut(why)) => {
                 let fields = fields.unwrap_or_default();
                 return Err(sign_in::interrupted(shared, &parts.headers, why, &fields));
             }
         };
         let fields = fields.map_err(|error| seat.failed(error))?;
-        if !COOKIE.marked(shared, &cookie, fields.text("csrf")) {
-            return Err(seat.failed(out_of_date()));
-        }
-        Ok(Posted { seat, fields })
+        let given = fields.text("csrf");
+        let (mark, by) = given.split_once(BY).unwrap_or((given, ""));
+        let current = COOKIE.marked(shared, &cookie, mark);
+        let outdated = (!current).then(|| out_of_date(by, &seat.shown.name));
+        Ok(Posted {
+            seat,
+            fields,
+            outdated,
+        })
     }
 }
 
@@ -230,9 +280,19 @@ pub(super) fn elsewhere() -> ApiError {
     ApiError::with_detail(Code::Forbidden, words)
 }
 
-/// What a form is told that was made for another session.
-fn out_of_date() -> ApiError {
-    let words = "The form was made for another session, so nothing was done. Go back, load the page again and send it once more.";
+/// What a form is told that was shown to another sign-in, of whom it says.
+fn out_of_date(by: &str, now: &str) -> ApiError {
+    let words = match MemberId::new(by) {
+        Ok(by) if by.as_str() == now => {
+            "You have signed in again since this form was shown, so nothing was done. It is as you left it: send it once more.".to_owned()
+        }
+        Ok(by) => format!(
+            "This form was shown to {by}, and {now} is signed in now, so nothing was done. What was typed is kept: send it as {now}, or sign in as {by} again."
+        ),
+        Err(_) => format!(
+            "This form was not shown to {now}, who is signed in now, so nothing was done. What was typed is kept: send it once more."
+        ),
+    };
     ApiError::with_detail(Code::Forbidden, words)
 }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::session::{AsAnyone, COOKIE, HOME, Posted, elsewhere, with_cookie};
 use crate::app::{Shared, State};
 use crate::caller::{Access as _, Caller};
+use crate::pages::alert::Alert;
 use crate::pages::form::Fields;
 use crate::pages::guard::{Cookie, from_elsewhere};
 use crate::pages::{Failed, Frame, html, see};
@@ -27,22 +28,20 @@ const DOOR: Cookie = Cookie {
 const TOKEN_BYTES_MAX: usize = 3_800;
 /// A longer way back is none.
 const WAY_BACK_BYTES_MAX: usize = 1_024;
-/// What a form says besides what was typed.
-const NOT_TYPED: [&str; 2] = ["csrf", "key"];
 
 #[derive(Template)]
 #[template(path = "desk/sign_in.html")]
 struct Page<'a> {
     frame: Frame,
-    /// Why one is asked to sign in, or what is wrong with the token.
+    /// What was done.
     said: Option<&'a str>,
-    /// Whether that is a failure.
-    failed: bool,
+    /// Why one is asked to sign in, or what is wrong with the token.
+    problem: Option<Alert>,
     csrf: String,
     /// Where one wanted to go.
     to: &'a str,
     /// What was typed into a form that was not carried out.
-    typed: Vec<&'a str>,
+    typed: Vec<String>,
 }
 
 /// The page.
@@ -83,7 +82,7 @@ struct Besides<'a> {
     said: Option<&'a str>,
     failed: bool,
     to: &'a str,
-    typed: Vec<&'a str>,
+    typed: Vec<String>,
 }
 
 fn answer(
@@ -96,8 +95,11 @@ fn answer(
     let word = word.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
     let page = Page {
         frame: Frame::titled("Sign in"),
-        said: besides.said,
-        failed: besides.failed,
+        said: besides.said.filter(|_| !besides.failed),
+        problem: besides
+            .said
+            .filter(|_| besides.failed)
+            .map(|said| Alert::at(said, "token", "To the token")),
         csrf: DOOR.mark(shared, &word),
         to: besides.to,
         typed: besides.typed,
@@ -120,7 +122,7 @@ pub(super) fn interrupted(
         said: Some(said),
         failed: true,
         to: HOME,
-        typed: fields.texts_but(&NOT_TYPED),
+        typed: fields.typed(),
     };
     answer(shared, headers, StatusCode::UNAUTHORIZED, besides)
 }
@@ -189,7 +191,10 @@ pub(super) async fn sign_in(Extract(shared): Extract<State>, request: Request) -
 }
 
 /// Signs out.
-pub(super) async fn sign_out(headers: HeaderMap, _: Posted<AsAnyone>) -> Response {
+pub(super) async fn sign_out(headers: HeaderMap, sent: Posted<AsAnyone>) -> Response {
+    if let Err(failed) = sent.current() {
+        return *failed;
+    }
     with_cookie(see("/desk/sign-in?why=out"), COOKIE.clear(&headers))
 }
 

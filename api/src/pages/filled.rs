@@ -1,13 +1,17 @@
 //! A form as a page shows it: fresh, or as it was sent and refused, with what was typed and why.
 //!
 //! Each form has the id of its command from the moment it is shown, so that sending it twice does it once. A refusal is
-//! what that id came to; the form that tells of it has a new one. Where nobody knows whether it was done the id stays.
+//! what that id came to; the form that tells of it has a new one. Where nobody knows whether it was done, or nobody tried to,
+//! the id stays.
+
+use std::fmt::Display;
 
 use domain::ids::CommandId;
 use uuid::Uuid;
 
+use crate::pages::alert::{Alert, Named, is_of};
 use crate::pages::form::Fields;
-use crate::problem::{ApiError, Code, WHOLE_BODY};
+use crate::problem::{ApiError, Code};
 
 /// The field that has the id.
 const KEY: &str = "key";
@@ -33,11 +37,13 @@ impl Filled {
 
     /// It was sent, and refused.
     pub(crate) fn refused(typed: Fields, error: ApiError) -> Self {
+        // Forbidden it is where it was made for another sign-in, by which it may have been done before.
         let undecided = [
             Code::OutcomeUnknown,
             Code::Busy,
             Code::StoreUnavailable,
             Code::StorageFull,
+            Code::Forbidden,
         ];
         let key = if undecided.contains(&error.code()) {
             typed.text(KEY).to_owned()
@@ -65,22 +71,17 @@ impl Filled {
         self.refused.is_some()
     }
 
-    /// Why it was refused, where that is of no field alone.
-    pub(crate) fn said(&self) -> Option<&str> {
+    /// Why it was refused, with the way to its fields: these elements of the page, with this at the end of their ids.
+    pub(crate) fn alert(&self, fields: &[Named<'_>], suffix: impl Display) -> Option<Alert> {
         let error = self.refused.as_ref()?;
-        let of_fields = error.errors().iter().any(|error| error.field != WHOLE_BODY);
-        Some(if of_fields {
-            error.code().title()
-        } else {
-            error.told()
-        })
+        Some(Alert::of(error, fields, suffix))
     }
 
     /// What is wrong with a field.
     pub(crate) fn wrong(&self, field: &str) -> Option<&str> {
         let errors = self.refused.as_ref()?.errors().iter();
         errors
-            .filter(|error| error.field == field || error.field.starts_with(&format!("{field}[")))
+            .filter(|error| is_of(&error.field, field))
             .map(|error| error.message.as_str())
             .next()
     }

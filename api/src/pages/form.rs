@@ -11,6 +11,9 @@ use crate::app::Shared;
 use crate::body;
 use crate::problem::{ApiError, Code, FieldCode};
 
+/// What a form says besides what was typed or chosen: what holds it, and what it is about.
+const NOT_TYPED: [&str; 7] = ["csrf", "key", "to", "token", "decision", "member", "cases"];
+
 /// The pairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<(String, String)>);
@@ -69,6 +72,12 @@ impl Fields {
             .filter(|(name, value)| !value.is_empty() && !names.contains(&name.as_str()))
             .map(|(_, value)| value.as_str())
             .collect()
+    }
+
+    /// What was typed or chosen, for copying where the form cannot be shown again.
+    pub(crate) fn typed(&self) -> Vec<String> {
+        let texts = self.texts_but(&NOT_TYPED).into_iter();
+        texts.map(str::to_owned).collect()
     }
 
     /// All values of a name.

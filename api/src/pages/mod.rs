@@ -3,7 +3,7 @@
 //! Promise: a page loads nothing from anywhere but here, runs no script and no style but ours, is shown in no frame of
 //! anybody's, is kept by no cache, and text of members is text in it: the templates escape whatever they are given.
 //! `assets` has the stylesheet and the script, `guard` holds forms against cross-site requests, `form` reads them, `filled` shows them,
-//! `shown` writes times and words. What a page is about is in `desk`.
+//! `alert` leads to what was wrong with them, `shown` writes times and words. What a page is about is in `desk`.
 
 use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::problem::{ApiError, Code};
 
+pub(crate) mod alert;
 pub(crate) mod assets;
 pub(crate) mod filled;
 pub(crate) mod form;
@@ -121,6 +122,8 @@ struct FailedPage<'a> {
     status: u16,
     detail: &'a str,
     back: &'a str,
+    /// What was typed into a form that was not carried out, and cannot be shown again.
+    typed: Vec<String>,
 }
 
 /// A failure, told on a page.
@@ -128,18 +131,36 @@ pub(crate) struct Failed {
     error: ApiError,
     seat: Option<SeatShown>,
     back: &'static str,
+    typed: Vec<String>,
 }
 
 impl Failed {
     /// Tells of a failure, with the way back to where all is well.
     pub(crate) fn new(error: ApiError, seat: Option<SeatShown>, back: &'static str) -> Self {
-        Failed { error, seat, back }
+        Failed {
+            error,
+            seat,
+            back,
+            typed: Vec::new(),
+        }
+    }
+
+    /// The same with what was typed, which nothing else shows.
+    #[must_use]
+    pub(crate) fn with_typed(mut self, typed: Vec<String>) -> Self {
+        self.typed = typed;
+        self
     }
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let Failed { error, seat, back } = self;
+        let Failed {
+            error,
+            seat,
+            back,
+            typed,
+        } = self;
         let status = error.status();
         let page = FailedPage {
             frame: Frame {
@@ -149,6 +170,7 @@ impl IntoResponse for Failed {
             status: status.as_u16(),
             detail: error.told(),
             back,
+            typed,
         };
         let mut response = html(status, &page);
         response.extensions_mut().insert(error);

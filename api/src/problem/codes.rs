@@ -108,7 +108,7 @@ codes! {
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
         "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
     OwnCase, "own_case", CONFLICT, "It concerns the caller",
-        "Nobody judges or reads what concerns themself, as the reported member or as the one who reported, or lifts what holds for themself. Leave it to another moderator.";
+        "Nobody judges or reads a case that they reported, or lifts what holds for themself. Leave it to another moderator.";
     AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",
         "A decision is appealed once; `GET /v1/me/decisions` tells what came of it.";
     AppealWindowOver, "appeal_window_over", CONFLICT, "The decision can be appealed no more",
@@ -142,7 +142,7 @@ codes! {
     InvalidReportLimit, "invalid_report_limit", UNPROCESSABLE_ENTITY, "The limit cannot be set as it is",
         "Its end is not after now, or `per_day` is above 1,000; `errors` names the field.";
     InvalidSuspension, "invalid_suspension", UNPROCESSABLE_ENTITY, "The suspension cannot be as it is",
-        "It is over before it begins, or its text is too long; `errors` names the field.";
+        "It is over before it begins, or its text or its facts say nothing, are too long or hold what no text may; `errors` names the field.";
     InvalidNote, "invalid_note", UNPROCESSABLE_ENTITY, "The note cannot be as it is",
         "It says nothing or is too long; `errors` names the limit.";
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "The decision cannot be as it is",

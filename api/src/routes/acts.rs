@@ -1,8 +1,8 @@
 //! `POST /v1/moderation/members/{id}/decisions`, `GET /v1/moderation/acts/{id}`, `POST …/reverse`: one decision on many cases
 //! of a member, how far it has come, and its reversal.
 //!
-//! The act is answered as soon as it is durable. Each case is then decided as it was seen, or passed over; who waits for it
-//! asks for the act.
+//! Each case is decided as it was seen, or passed over, one after another. The answer waits for all of them, and its position
+//! reaches up to what the act does; where that takes too long the answer says so, and who waits asks for the act.
 
 use axum::extract::State as Extract;
 use commands::{Answer, Command};
@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answers::{Answered, Reached};
+use crate::answers::Answered;
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsModerator, Caller, ShownPosition};
+use crate::follow_ups::{Carried, act, carried_out};
 use crate::problem::{ApiError, Code, Problem};
 use crate::query::{self, AsOf, Members, Query, Segments};
-use crate::routes::claims::act;
 use crate::time;
 use crate::words::Action;
 
@@ -65,12 +65,15 @@ struct NewDecisions {
     facts: String,
 }
 
-/// An act that is being carried out.
+/// An act that was made.
 #[derive(Debug, Serialize, ToSchema)]
 struct ActBegun {
     #[schema(format = Uuid)]
     act_id: String,
     position: ShownPosition,
+    /// Whether all its cases were gone through, and `position` reaches up to there. Where they were not by now, that goes on
+    /// by itself, and `GET /v1/moderation/acts/{id}` tells how far it is.
+    carried_out: bool,
 }
 
 /// Decides many cases of a member as one act.
@@ -103,18 +106,20 @@ async fn decide(
             facts: decisions.facts,
         },
     };
-    let (outcome, position) = act(&shared, &acting, command).await?;
+    let (outcome, _) = act(&shared, &acting, command).await?;
     let Answer::DecidedMany { act } = outcome.answer else {
         return Err(ApiError::with_detail(
             Code::Internal,
             "an act without an id",
         ));
     };
+    let carried = carried_out(&shared, &acting, &outcome).await;
     let body = ActBegun {
         act_id: act.to_string(),
-        position: position.clone(),
+        position: carried.position.clone(),
+        carried_out: carried.carried_out,
     };
-    Ok(Answered::ok(position, body))
+    Ok(Answered::ok(carried.position, body))
 }
 
 /// A case that an act passed over.
@@ -122,7 +127,7 @@ async fn decide(
 struct MovedOn {
     #[schema(format = Uuid)]
     case_id: String,
-    /// `not_found` (no such case of the member), `own_case` (the moderator is one of its two members), `claimed` (by
+    /// `not_found` (no such case of the member), `own_case` (the moderator reported in it), `claimed` (by
     /// another), `decided`, `escalated` (by this moderator, or since it was seen), `reported` or `reopened` since, `reversed`
     /// already, `appealed` (the decision is the moderator's own, and its appeal waits for another).
     why: &'static str,
@@ -239,8 +244,21 @@ async fn shown(
             asked.min_position.as_deref(),
         )
         .await?;
-    let answer = shared.reads.act(query::act(&id)).await?;
+    let answer = act_for(&shared, &caller, &id).await?;
     Ok(shared.standing_at(&caller, answer.position, ShownAct::from(answer.value)))
+}
+
+/// An act, for a moderator whom it is not about: who it is about learns of it what the statement says.
+pub(crate) async fn act_for(
+    shared: &State,
+    caller: &Caller<AsModerator>,
+    id: &str,
+) -> Result<projections::Answer<Act>, ApiError> {
+    let answer = shared.reads.act(query::act(id)).await?;
+    if answer.value.member == *caller.sub() {
+        return Err(ApiError::new(Code::NotFound));
+    }
+    Ok(answer)
 }
 
 /// Why an act is taken back.
@@ -258,18 +276,19 @@ struct NewReversal {
 /// Takes an act on many cases back. *Unchanged* where that was done.
 #[utoipa::path(post, path = "/v1/moderation/acts/{id}/reverse", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = NewReversal,
-    responses((status = 200, body = Reached), (status = 422, description = "`invalid_decision`", body = Problem)))]
+    responses((status = 200, body = Carried), (status = 422, description = "`invalid_decision`", body = Problem)))]
 async fn reverse(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
     Segments(id): Segments<String>,
     Json(reversal): Json<NewReversal>,
-) -> Result<Answered<Reached>, ApiError> {
+) -> Result<Answered<Carried>, ApiError> {
     let command = Command::ReverseCases {
         act: query::act(&id),
         reason: reversal.reason,
         text: reversal.text,
     };
-    let (_, position) = act(&shared, &acting, command).await?;
-    Ok(Answered::ok(position.clone(), Reached { position }))
+    let (outcome, _) = act(&shared, &acting, command).await?;
+    let carried = carried_out(&shared, &acting, &outcome).await;
+    Ok(Answered::ok(carried.position.clone(), carried))
 }

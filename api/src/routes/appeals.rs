@@ -1,8 +1,8 @@
 //! `/v1/decisions/{id}/appeal`, `/v1/moderation/cases/{id}/appeal-decision`, `/v1/moderation/decisions/{id}/reverse`: a member
 //! appeals what was decided about them, another moderator decides the appeal, and any moderator takes a decision back.
 //!
-//! What is reversed is undone before it is answered, and the position reaches up to there. A decision is named by its id
-//! alone; whose case it is on, the write side knows.
+//! What is reversed is undone before it is answered, and the position reaches up to there, or the answer says that it does
+//! not. A decision is named by its id alone; whose case it is on, the write side knows.
 
 use axum::extract::State as Extract;
 use commands::Command;
@@ -17,10 +17,9 @@ use crate::answers::{Answered, Reached};
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsMember, AsModerator};
+use crate::follow_ups::{Carried, act, carried_out, joined};
 use crate::problem::{ApiError, Code, Problem};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
-use crate::routes::decisions::carried_out;
 use crate::words::AppealOutcome;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -74,7 +73,7 @@ struct AppealAnswer {
 /// Decides the appeal that waits on a case.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/appeal-decision", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = AppealAnswer,
-    responses((status = 200, body = Reached),
+    responses((status = 200, body = Carried),
         (status = 409, description = "`not_appealed`, `same_moderator`, `own_case`", body = Problem),
         (status = 422, description = "`invalid_decision`", body = Problem)))]
 async fn decide_appeal(
@@ -82,7 +81,7 @@ async fn decide_appeal(
     acting: Acting<AsModerator>,
     Segments(id): Segments<String>,
     Json(answer): Json<AppealAnswer>,
-) -> Result<Answered<Reached>, ApiError> {
+) -> Result<Answered<Carried>, ApiError> {
     let command = Command::DecideAppeal {
         case: query::case(&id),
         decision: answer.decision_id,
@@ -107,14 +106,14 @@ struct NewReversal {
 /// Takes back what a decision changed. *Unchanged* where that was done.
 #[utoipa::path(post, path = "/v1/moderation/decisions/{id}/reverse", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = NewReversal,
-    responses((status = 200, body = Reached), (status = 409, description = "`same_moderator`, `own_case`", body = Problem),
+    responses((status = 200, body = Carried), (status = 409, description = "`same_moderator`, `own_case`", body = Problem),
         (status = 422, description = "`invalid_decision`", body = Problem)))]
 async fn reverse(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
     Segments(id): Segments<String>,
     Json(reversal): Json<NewReversal>,
-) -> Result<Answered<Reached>, ApiError> {
+) -> Result<Answered<Carried>, ApiError> {
     let (case, decision) = named(&shared, &id).await?;
     let command = Command::ReverseDecision {
         case,
@@ -134,6 +133,11 @@ pub(crate) async fn named(shared: &State, id: &str) -> Result<(CaseId, DecisionI
         Ok(case) => case?,
         Err(_) => return Err(ApiError::new(Code::Busy).retry_after_s(1)),
     };
+    // The file on a suspension by hand follows from it; the case of any other decision is there before that.
+    if case == Some(CaseId::of_suspension(decision)) {
+        let filed = joined(shared, CaseId::of_suspension(decision)).await;
+        filed.map_err(|_| ApiError::new(Code::Busy).retry_after_s(1))?;
+    }
     Ok((case.unwrap_or(CaseId(Uuid::nil())), decision))
 }
 
@@ -142,8 +146,8 @@ async fn undo(
     shared: &State,
     acting: &Acting<AsModerator>,
     command: Command,
-) -> Result<Answered<Reached>, ApiError> {
+) -> Result<Answered<Carried>, ApiError> {
     let (outcome, _) = act(shared, acting, command).await?;
-    let position = carried_out(shared, acting, &outcome).await?;
-    Ok(Answered::ok(position.clone(), Reached { position }))
+    let carried = carried_out(shared, acting, &outcome).await;
+    Ok(Answered::ok(carried.position.clone(), carried))
 }

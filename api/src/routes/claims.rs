@@ -1,7 +1,7 @@
 //! `/v1/moderation/cases/{id}/claim`, `/release`, `/notes`, `/escalate`: who works on a case, and what they write down.
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command, Outcome};
+use commands::{Answer, Command};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,9 +11,9 @@ use crate::answers::{Answered, Reached};
 use crate::app::State;
 use crate::body::{Json, JsonOrNone};
 use crate::caller::{Acting, AsModerator, ShownPosition};
+use crate::follow_ups::act;
 use crate::problem::{ApiError, Code, Problem};
 use crate::query::{self, Segments};
-use crate::routes::moderation::caught_up;
 use crate::time;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -58,7 +58,7 @@ async fn claim(
 
 /// Lets a case go. *Unchanged* where nobody holds it.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/release", tag = "moderator", params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`", body = Problem)))]
+    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`, `own_case`", body = Problem)))]
 async fn release(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,
@@ -105,7 +105,7 @@ struct Escalation {
 /// Leaves a case to another moderator.
 #[utoipa::path(post, path = "/v1/moderation/cases/{id}/escalate", tag = "moderator", params(("id" = String, Path, format = Uuid)),
     request_body = Option<Escalation>,
-    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`", body = Problem),
+    responses((status = 200, body = Reached), (status = 409, description = "`not_claimed`, `own_case`", body = Problem),
         (status = 422, description = "`invalid_note`", body = Problem)))]
 async fn escalate(
     Extract(shared): Extract<State>,
@@ -128,15 +128,4 @@ async fn reach(
 ) -> Result<Answered<Reached>, ApiError> {
     let (_, position) = act(shared, acting, command).await?;
     Ok(Answered::ok(position.clone(), Reached { position }))
-}
-
-/// Carries out an act on a case. The queue shows a case from its report on, whose own stream a reactor brings it to:
-/// the act is decided once that was done, so that it is decided on the case as it is shown.
-pub(crate) async fn act(
-    shared: &State,
-    acting: &Acting<AsModerator>,
-    command: Command,
-) -> Result<(Outcome, ShownPosition), ApiError> {
-    caught_up(shared).await?;
-    shared.carry_out(acting, command).await
 }

@@ -1,10 +1,10 @@
 //! `POST /v1/moderation/cases/{id}/decision`: what is done about a reported member, and why.
 //!
 //! The answer waits until the decision is carried out, and its position reaches up to there: a view that has come so far
-//! shows what it did.
+//! shows what it did. Where that takes too long, or cannot be for now, the answer says so: decided it is.
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command, Outcome};
+use commands::{Answer, Command};
 use domain::case::Ruling;
 use domain::ids::ReasonCode;
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ use crate::answers::Answered;
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsModerator, ShownPosition};
+use crate::follow_ups::{act, carried_out};
 use crate::problem::{ApiError, Code, Problem};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
 use crate::words::Action;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
@@ -48,26 +48,15 @@ struct NewDecision {
     facts: String,
 }
 
-/// A decision that is carried out.
+/// A decision that was made.
 #[derive(Debug, Serialize, ToSchema)]
 struct DecisionMade {
     #[schema(format = Uuid)]
     decision_id: String,
     position: ShownPosition,
-}
-
-/// Waits until what was decided or taken back is carried out, and says up to where.
-pub(crate) async fn carried_out(
-    shared: &State,
-    acting: &Acting<AsModerator>,
-    outcome: &Outcome,
-) -> Result<ShownPosition, ApiError> {
-    let carried_out = shared.commands.carried_out(outcome.position);
-    match tokio::time::timeout(shared.options.view_wait, carried_out).await {
-        Ok(reached) => Ok(acting.caller.shows(shared, reached?)),
-        // It is decided; repeated with the same key it is answered once it is carried out.
-        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
-    }
+    /// Whether what it does is done, and `position` reaches up to there. Where it is not by now, it is done later by
+    /// itself; the decision given once more under its key waits for it again.
+    carried_out: bool,
 }
 
 /// Decides a case.
@@ -103,10 +92,11 @@ async fn decide(
             "a decision without an id",
         ));
     };
-    let position = carried_out(&shared, &acting, &outcome).await?;
+    let carried = carried_out(&shared, &acting, &outcome).await;
     let body = DecisionMade {
         decision_id: decision.to_string(),
-        position: position.clone(),
+        position: carried.position.clone(),
+        carried_out: carried.carried_out,
     };
-    Ok(Answered::ok(position, body))
+    Ok(Answered::ok(carried.position, body))
 }

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::State;
 
-mod acts;
+pub(crate) mod acts;
 pub(crate) mod appeals;
 pub(crate) mod audit;
 pub(crate) mod blocks;

@@ -22,6 +22,7 @@ use crate::answers::{Answered, Listed};
 use crate::app::State;
 use crate::caller::{Acting, AsModerator, Caller};
 use crate::fields;
+use crate::follow_ups::{for_moderator, joined};
 use crate::problem::{ApiError, Code, FieldCode};
 use crate::query::{self, Paging, Query, Segments};
 use crate::routes::case_appeals::{ShownAppeal, ShownReversal};
@@ -76,7 +77,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn filter(&self) -> Result<QueueFilter, ApiError> {
+    fn filter(&self, of: &MemberId) -> Result<QueueFilter, ApiError> {
         let appealed = self.state.as_deref() == Some(APPEALED);
         let state = match self.state.as_deref() {
             Some(word) if !appealed => {
@@ -134,6 +135,7 @@ impl Asked {
             claimed_by,
             opened_before,
             opened_after,
+            besides: Some(of.clone()),
             sort,
         })
     }
@@ -144,9 +146,10 @@ impl Asked {
 struct QueuedCase {
     #[schema(format = Uuid)]
     case_id: String,
+    /// Null of a suspension by hand.
     #[schema(format = Uuid)]
-    conversation_id: String,
-    /// The reported member.
+    conversation_id: Option<String>,
+    /// The reported member; of a suspension by hand who was suspended.
     member: String,
     /// `open`, `claimed`, `decided` or `closed`.
     state: &'static str,
@@ -202,7 +205,7 @@ impl From<QueueItem> for QueuedCase {
     fn from(item: QueueItem) -> Self {
         QueuedCase {
             case_id: item.case_id.to_string(),
-            conversation_id: item.conversation_id.to_string(),
+            conversation_id: item.conversation_id.map(|id| id.to_string()),
             member: item.member.to_string(),
             state: item.state.as_str(),
             priority: item.priority.rank(),
@@ -220,14 +223,14 @@ impl From<QueueItem> for QueuedCase {
     }
 }
 
-/// The cases that wait, the most urgent first.
+/// The cases that wait, the most urgent first, but for those of the caller's own conversations.
 #[utoipa::path(get, path = "/v1/moderation/queue", tag = "moderator", params(Asked), responses((status = 200, body = Listed<QueuedCase>)))]
 async fn queue(
     Extract(shared): Extract<State>,
     caller: Caller<AsModerator>,
     Query(asked): Query<Asked>,
 ) -> Result<Answered<Listed<QueuedCase>>, ApiError> {
-    let filter = asked.filter()?;
+    let filter = asked.filter(caller.sub())?;
     // A cursor is for one filter and order: with another it is none.
     let scope = format!("{VIEW} {filter:?}");
     let paging = Paging {
@@ -258,12 +261,13 @@ struct Reading {
 pub(crate) struct ShownCase {
     #[schema(format = Uuid)]
     case_id: String,
+    /// Null of a suspension by hand.
     #[schema(format = Uuid)]
-    conversation_id: String,
-    /// The reported member.
+    conversation_id: Option<String>,
+    /// The reported member; of a suspension by hand who was suspended.
     member: String,
-    /// The other member of the conversation, who reported.
-    reporter: String,
+    /// The other member of the conversation, who reported; null of a suspension by hand.
+    reporter: Option<String>,
     /// `open`, `claimed`, `decided` or `closed`.
     state: &'static str,
     priority: u64,
@@ -288,7 +292,7 @@ pub(crate) struct ShownCase {
     reports: Vec<ShownReport>,
     /// The reported messages and up to five on either side, by number.
     messages: Vec<ContextMessage>,
-    /// Of the reported member, then of the reporter.
+    /// Of the reported member, then of the reporter where there is one.
     history: Vec<History>,
 }
 
@@ -448,7 +452,7 @@ impl From<Case> for ShownCase {
             case_id: summary.case_id,
             conversation_id: summary.conversation_id,
             member: summary.member,
-            reporter: case.reporter.to_string(),
+            reporter: case.reporter.map(|id| id.to_string()),
             state: summary.state,
             priority: summary.priority,
             priority_inputs: summary.priority_inputs,
@@ -470,7 +474,10 @@ impl From<Case> for ShownCase {
                 .into_iter()
                 .map(ContextMessage::from)
                 .collect(),
-            history: case.history.into_iter().map(History::from).collect(),
+            history: std::iter::once(case.history)
+                .chain(case.history_of_reporter)
+                .map(History::from)
+                .collect(),
         }
     }
 }
@@ -510,6 +517,7 @@ pub(crate) async fn opened(
     min_position: Option<&str>,
 ) -> Result<ViewAnswer<Case>, ApiError> {
     shared.reached(&acting.caller, VIEW, min_position).await?;
+    let case = for_moderator(shared, acting.caller.sub(), case)?;
     let answer = shared.reads.case(case).await?;
     let shown = shown_messages(&answer.value);
     let command = Command::DiscloseCase {
@@ -517,7 +525,7 @@ pub(crate) async fn opened(
         purpose,
         shown,
     };
-    disclose(shared, acting, command).await?;
+    disclose(shared, acting, case, command).await?;
     Ok(answer)
 }
 
@@ -537,22 +545,14 @@ pub(crate) fn shown_messages(case: &Case) -> ShownMessages {
 async fn disclose(
     shared: &State,
     acting: &Acting<AsModerator>,
+    case: CaseId,
     command: Command,
 ) -> Result<(), ApiError> {
     match shared.carry_out(acting, command.clone()).await {
         Err(error) if error.code() == Code::NotFound => {
-            caught_up(shared).await?;
+            joined(shared, case).await?;
             shared.carry_out(acting, command).await.map(drop)
         }
         outcome => outcome.map(drop),
-    }
-}
-
-/// Waits until the reactors have brought every report into its case.
-pub(crate) async fn caught_up(shared: &State) -> Result<(), ApiError> {
-    let drained = shared.commands.drain_reactors();
-    match tokio::time::timeout(shared.options.view_wait, drained).await {
-        Ok(drained) => Ok(drained?),
-        Err(_) => Err(ApiError::new(Code::Busy).retry_after_s(1)),
     }
 }

@@ -79,7 +79,7 @@ impl From<QueueCounts> for Counts {
     }
 }
 
-/// How many cases wait, and of what kind.
+/// How many cases wait, and of what kind, but for those of the caller's own conversations.
 #[utoipa::path(get, path = "/v1/moderation/queue/counts", tag = "moderator", params(AsOf), responses((status = 200, body = Counts)))]
 async fn counts(
     Extract(shared): Extract<State>,

@@ -12,9 +12,9 @@ use crate::answers::{Answered, Reached};
 use crate::app::State;
 use crate::body::Json;
 use crate::caller::{Acting, AsModerator};
+use crate::follow_ups::act;
 use crate::problem::{ApiError, Problem};
 use crate::query::{self, Segments};
-use crate::routes::claims::act;
 
 pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default().routes(routes!(reopen))

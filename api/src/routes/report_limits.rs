@@ -40,7 +40,8 @@ struct ReportLimit {
 /// Sets how many of a member's reports count.
 #[utoipa::path(put, path = "/v1/moderation/members/{id}/report-limit", tag = "moderator", params(("id" = String, Path)),
     request_body = ReportLimit,
-    responses((status = 200, body = Reached), (status = 422, description = "`invalid_report_limit`", body = Problem)))]
+    responses((status = 200, body = Reached), (status = 409, description = "`own_case`", body = Problem),
+        (status = 422, description = "`invalid_report_limit`", body = Problem)))]
 async fn set(
     Extract(shared): Extract<State>,
     acting: Acting<AsModerator>,

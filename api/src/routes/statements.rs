@@ -44,7 +44,7 @@ struct ToldDecision {
     reason: String,
     /// What the moderators say.
     text: String,
-    /// The facts relied on.
+    /// The facts relied on; null of a suspension by hand from before such were given.
     facts: Option<String>,
     /// How many messages it removes.
     messages: usize,

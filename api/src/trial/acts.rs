@@ -1,7 +1,7 @@
 //! `POST /try/act`: one form is one command of one of the two, carried out as the interface carries it out.
 //!
 //! A form that another site sent, or that was made for another browser, does nothing. What is refused is told on the page
-//! itself, with what was typed; what is done leads to the page anew, which waits for it.
+//! itself, with the form as it was sent; what is done leads to the page anew, which waits for it.
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::asked::{Asked, Done, Slot, conversation};
-use super::page::{self, Refused};
+use super::page;
+use super::refused::Refused;
 use super::told::{self, Act};
 use super::{COOKIE, trial};
 use crate::app::{Shared, State};
@@ -24,12 +25,6 @@ use crate::problem::{ApiError, Code};
 use crate::routes::appeals::named;
 use crate::tokens::Principal;
 use crate::words;
-
-/// What a form has besides what was typed.
-const FORM: [&str; 11] = [
-    "csrf", "key", "side", "do", "other", "on", "message", "category", "also", "audience",
-    "decision",
-];
 
 /// What a form says.
 struct Asking {
@@ -50,16 +45,18 @@ pub(super) async fn act(Extract(shared): Extract<State>, request: Request) -> Re
         }
         let fields = Fields::read(&shared, &parts.headers, body).await?;
         let cookie = COOKIE.of(&parts.headers).unwrap_or_default();
-        if !COOKIE.marked(&shared, cookie, fields.text("csrf")) {
-            return Err(not_from_here());
-        }
+        let current = COOKIE.marked(&shared, cookie, fields.text("csrf"));
         let asked = Asked::of(&Fields::of_query(parts.uri.query())?, trial)?;
-        Ok((trial, asking(fields, asked)?))
+        Ok((trial, asking(fields, asked)?, current))
     };
-    let (trial, asking) = match asking.await {
+    let (trial, asking, current) = match asking.await {
         Ok(asking) => asking,
         Err(error) => return page::failed(error),
     };
+    if !current {
+        let refused = Refused::of(asking.slot, asking.act, asking.fields, &out_of_date());
+        return page::answer(&shared, trial, &parts.headers, &asking.asked, Some(refused)).await;
+    }
     match carried_out(&shared, &asking).await {
         Ok((done, at)) => {
             let mut asked = asking.asked.clone();
@@ -79,6 +76,12 @@ pub(super) async fn act(Extract(shared): Extract<State>, request: Request) -> Re
 
 fn not_from_here() -> ApiError {
     let words = "The form was not made by this page for this browser, so nothing was done. Load the page again and send it once more.";
+    ApiError::with_detail(Code::Forbidden, words)
+}
+
+/// What a form is told whose mark is not this browser's, or not any more.
+fn out_of_date() -> ApiError {
+    let words = "The form was not made for this browser as it is now, so nothing was done. What was typed is kept: send it once more.";
     ApiError::with_detail(Code::Forbidden, words)
 }
 
@@ -266,16 +269,7 @@ async fn refused(shared: &State, asking: &Asking, error: &ApiError) -> Refused {
         (Some(on), Ok(id)) => told::decision(shared, on, asking.member(), &id).await,
         _ => None,
     };
-    let errors = error.errors().iter().map(|error| error.message.as_str());
-    let mut words = vec![error.told()];
-    words.extend(errors);
-    Refused {
-        at: asking.slot,
-        words: words.join(" "),
-        code: error.code().as_str(),
-        why: why.map(|decision| told::plain(&decision.words)),
-        sends: asking.act == Act::Send,
-        text: asking.fields.texts_but(&FORM).join("\n"),
-        status: error.status(),
-    }
+    let mut refused = Refused::of(asking.slot, asking.act, asking.fields.clone(), error);
+    refused.why = why.map(|decision| told::plain(&decision.words));
+    refused
 }

@@ -6,13 +6,14 @@
 //! held against other sites as those of the desk are. A page shows what the interface would answer the two, by the same
 //! functions, and each form is one command with an id of its own; all works without the script.
 //! `asked` has what an address says, `side` what one member sees, `statements` what was decided
-//! about them, `acts` carries out, `told` says what happened in the
+//! about them, `acts` carries out, `refused` has a form that was not, `told` says what happened in the
 //! words of the rules, `live` tells a page that it is to be looked at again.
 
 mod acts;
 mod asked;
 mod live;
 mod page;
+mod refused;
 mod side;
 mod statements;
 mod told;

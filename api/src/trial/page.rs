@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::acts;
 use super::asked::{Asked, Slot};
+use super::refused::Refused;
 use super::side::{Choice, Side, side};
 use super::statements::Lasts;
 use super::told::{Told, told};
@@ -59,29 +60,18 @@ impl Page {
         Uuid::new_v4()
     }
 
+    /// Whether this field of a side's form was wrong.
+    fn is_wrong(&self, slot: &str, field: &str) -> bool {
+        let element = format!("{slot}-{field}");
+        let refused = self.refused_at(slot);
+        refused.is_some_and(|refused| refused.alert.is_at(&element))
+    }
+
     /// What a side's form was refused for.
     fn refused_at(&self, slot: &str) -> Option<&Refused> {
         let refused = self.refused.as_ref();
         refused.filter(|refused| refused.at.as_str() == slot)
     }
-}
-
-/// What was asked for and not done.
-pub(super) struct Refused {
-    /// On which side.
-    pub(super) at: Slot,
-    /// In words.
-    pub(super) words: String,
-    /// The code, as the interface tells it.
-    pub(super) code: &'static str,
-    /// The reason that is recorded, which the member is not told.
-    pub(super) why: Option<String>,
-    /// Whether it was a message.
-    pub(super) sends: bool,
-    /// What was typed.
-    pub(super) text: String,
-    /// The status of the answer.
-    pub(super) status: StatusCode,
 }
 
 /// The page.
@@ -141,7 +131,7 @@ async fn made(
     shared: &State,
     trial: &Trial,
     asked: &Asked,
-    refused: Option<Refused>,
+    mut refused: Option<Refused>,
     csrf: String,
 ) -> Result<Page, ApiError> {
     let [left, _] = &asked.members;
@@ -158,6 +148,11 @@ async fn made(
     let mut sides = Vec::with_capacity(Slot::ALL.len());
     for slot in Slot::ALL {
         sides.push(side(shared, trial, asked, slot).await?);
+    }
+    if let Some(refused) = &mut refused {
+        let at = refused.at.as_str();
+        let mut of = sides.iter_mut().filter(|side| side.slot == at);
+        of.by_ref().for_each(|side| refused.put_back(side));
     }
     Ok(Page {
         frame: Frame {

@@ -43,6 +43,10 @@ pub(super) struct Side {
     pub(super) blocked: Listed<Blocked>,
     pub(super) reports: Listed<Report>,
     pub(super) statements: Listed<Statement>,
+    /// The message that was sent and refused.
+    pub(super) typed: Option<String>,
+    /// Whether a choice of an audience was refused.
+    pub(super) chooses: bool,
 }
 
 /// The first items of a list, and what is left out.
@@ -129,6 +133,12 @@ pub(super) struct Open {
     pub(super) reportable: bool,
     pub(super) close: String,
     pub(super) categories: Vec<Choice>,
+    /// What may be done with a report.
+    pub(super) also: Vec<Choice>,
+    /// The comment of a report that was sent and refused.
+    pub(super) comment: String,
+    /// Whether there was one.
+    pub(super) returned: bool,
 }
 
 impl Open {
@@ -155,8 +165,8 @@ pub(super) struct Message {
     pub(super) own: bool,
     pub(super) text: Option<String>,
     pub(super) at: When,
-    /// It is the newest of the other's.
-    pub(super) newest: bool,
+    /// Whether it is chosen for a report: the newest of the other's, unless others were sent.
+    pub(super) chosen: bool,
     /// Why there is no text.
     pub(super) gone: &'static str,
 }
@@ -224,6 +234,8 @@ pub(super) async fn side(
         statements: Listed::of(decisions, |decision| statement(decision, now())),
         audiences: audiences(known.dm_setting.audience),
         open,
+        typed: None,
+        chooses: false,
         member: member.clone(),
     })
 }
@@ -267,7 +279,7 @@ async fn open(
     let messages = page.items.into_iter().rev();
     let mut messages: Vec<Message> = messages.map(|item| message(member, item)).collect();
     if let Some(newest) = messages.iter_mut().rev().find(|message| !message.own) {
-        newest.newest = true;
+        newest.chosen = true;
     }
     Ok(Some(Open {
         cid,
@@ -278,6 +290,9 @@ async fn open(
         more: page.next.is_some(),
         close: asked.opening(slot, None).address(),
         categories: categories(),
+        also: also(with),
+        comment: String::new(),
+        returned: false,
     }))
 }
 
@@ -333,7 +348,7 @@ fn message(member: &MemberId, item: MessageItem) -> Message {
         },
         text: item.text,
         at: When(item.sent_at),
-        newest: false,
+        chosen: false,
     }
 }
 
@@ -379,6 +394,20 @@ fn audiences(chosen: Audience) -> Vec<Choice> {
         value: word(&words::Audience::from(audience)),
         text: text.to_owned(),
         chosen: audience == chosen,
+    });
+    choices.collect()
+}
+
+fn also(with: &MemberId) -> Vec<Choice> {
+    let all = [
+        (words::Also::None, "nothing else".to_owned()),
+        (words::Also::Delete, "delete the request".to_owned()),
+        (words::Also::Block, format!("block {with}")),
+    ];
+    let choices = all.into_iter().map(|(also, text)| Choice {
+        chosen: matches!(also, words::Also::None),
+        value: word(&also),
+        text,
     });
     choices.collect()
 }

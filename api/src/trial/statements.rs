@@ -20,6 +20,8 @@ pub(super) struct Statement {
     pub(super) facts: Option<String>,
     /// Until when it can be appealed, while it can.
     pub(super) appealable: Option<When>,
+    /// The appeal that was sent and refused.
+    pub(super) typed: Option<String>,
     pub(super) appeal: Option<Appeal>,
     pub(super) reversed: Option<Reversed>,
 }
@@ -81,6 +83,7 @@ pub(super) fn statement(decision: OwnDecision, now: Timestamp) -> Statement {
         text: decision.text,
         facts: decision.facts,
         appealable: until.map(When),
+        typed: None,
         appeal: decision.appeal.map(|appeal| Appeal {
             text: appeal.text,
             at: When(appeal.appealed_at),

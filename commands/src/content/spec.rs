@@ -48,6 +48,7 @@ fn samples() -> Vec<Command> {
             until: None,
             reason: reason(),
             text: "why".into(),
+            facts: "what".into(),
         },
         Command::ReinstateMember {
             member: member("bob"),

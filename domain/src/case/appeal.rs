@@ -5,7 +5,7 @@
 //! of the member and the conversation, by a reactor.
 
 use crate::case::RULING_LIMITS;
-use crate::case::claim::not_own;
+use crate::case::claim::members_for;
 use crate::case::event::{
     Action, AppealDecided, AppealOutcome, CaseClosed, DecisionAppealed, DecisionReversed, Event,
 };
@@ -63,9 +63,8 @@ pub(super) fn decide(
     text: &str,
     at: Timestamp,
 ) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     check_told(text, true)?;
-    not_own(&reported, &reporter, by)?;
     let made = match decision {
         Some(decision) => Some(state.made(decision).ok_or_else(Rejection::not_found)?),
         // One's own decision is another's to answer for.
@@ -119,10 +118,9 @@ pub(super) fn reverse(
     text: &str,
     at: Timestamp,
 ) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     let made = state.made(decision).ok_or_else(Rejection::not_found)?;
     check_told(text, made.action.upholds())?;
-    not_own(&reported, &reporter, by)?;
     if made.reversed.is_some() {
         return Ok(Vec::new());
     }
@@ -130,7 +128,9 @@ pub(super) fn reverse(
     if made.appeal == Appeal::Waits && made.by == *by {
         return Err(Rejection::of_state(Code::SameModerator));
     }
-    let reopened = state.decided.is_some_and(|it| it.decision == decision);
+    // Of a suspension by hand no report is left without an answer.
+    let stands = state.decided.is_some_and(|it| it.decision == decision);
+    let reopened = stands && !state.by_hand;
     let mut events = Vec::with_capacity(2);
     if let Some(standing) = closes_with(state, decision, at).filter(|_| !reopened) {
         events.push(Event::CaseClosed(CaseClosed {

@@ -5,6 +5,7 @@
 //! who claims, reads or notes changes nothing that is decided.
 
 use crate::act::MovedOn;
+use crate::case::claim::lapse;
 use crate::case::command::DecideByAct;
 use crate::case::decision::decided;
 use crate::case::event::{CaseDecided, Event};
@@ -33,7 +34,11 @@ pub(super) fn decide(
     if state.act == Some(*act) {
         return Ok(Vec::new());
     }
-    if *by == reported || *by == reporter {
+    // As other acts on it are answered.
+    if *by == reported {
+        return pass(MovedOn::NotFound);
+    }
+    if *by == reporter {
         return pass(MovedOn::OwnCase);
     }
     if state.decided.is_some() {
@@ -52,10 +57,12 @@ pub(super) fn decide(
             Some(Change::Decided) => MovedOn::Reopened,
         });
     }
-    Ok(vec![Event::CaseDecided(CaseDecided {
+    let mut events = lapse(state, *at);
+    events.push(Event::CaseDecided(CaseDecided {
         act: Some(*act),
         ..decided(*decision, by, (reported, reporter), ruling, *at)
-    })])
+    }));
+    Ok(events)
 }
 
 #[cfg(test)]
@@ -166,7 +173,12 @@ mod spec {
             at: Timestamp(CLAIM_MS),
             ..by_act("mia", "a1", 1)
         };
-        given.with(&Command::DecideByAct(late));
+        let late = Command::DecideByAct(late);
+        let events = crate::case::decide(&given.state, &late).unwrap();
+        assert!(
+            matches!(&events[..], [Event::ClaimLapsed(lapsed), Event::CaseDecided(_)] if lapsed.by == id("max")),
+            "{events:?}"
+        );
         let given = reported().with(&claim("mia", 0)).with(&decides(1));
         assert_eq!(given.state.claimed(Timestamp(0)), None);
     }
@@ -186,8 +198,8 @@ mod spec {
 
     #[test]
     fn passes_over_a_case_of_its_own_moderator_and_of_another_member() {
-        for party in ["ann", "bob"] {
-            passes(&reported(), by_act(party, "a1", 1), MovedOn::OwnCase);
+        for (party, why) in [("ann", MovedOn::OwnCase), ("bob", MovedOn::NotFound)] {
+            passes(&reported(), by_act(party, "a1", 1), why);
         }
         let other = DecideByAct {
             member: MemberId::new("eve").unwrap(),

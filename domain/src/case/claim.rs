@@ -1,6 +1,7 @@
 //! Who works on a case: taking it, letting it go, leaving it to another, and notes.
 //!
-//! A claim is judged by the command's own time; the timer's event only makes it visible that it is over.
+//! A claim is judged by the command's own time. Whoever finds it over and writes something says so first, in the same
+//! append: every claim has its end in the log before what came after it, and the timer then finds nothing to end.
 
 use crate::case::event::{CaseClaimed, CaseEscalated, CaseNoted, CaseReleased, ClaimLapsed, Event};
 use crate::case::state::State;
@@ -14,8 +15,7 @@ type Decision = Result<Vec<Event<'static>>, Rejection>;
 
 /// Takes the case, or takes it for longer.
 pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
-    not_own(&reported, &reporter, by)?;
+    let (reported, reporter) = members_for(state, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -30,17 +30,19 @@ pub(super) fn claim(state: &State, by: &MemberId, at: Timestamp) -> Decision {
     } else if state.escalated_by.as_ref() == Some(by) {
         return Err(Rejection::of_state(Code::SameModerator));
     }
-    Ok(vec![Event::CaseClaimed(CaseClaimed {
+    let mut events = lapse(state, at);
+    events.push(Event::CaseClaimed(CaseClaimed {
         by: by.clone(),
         reported,
         reporter,
         until,
-    })])
+    }));
+    Ok(events)
 }
 
 /// Lets the case go. What nobody holds is released already.
 pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     if state.claimed(at).is_none() {
         return Ok(Vec::new());
     }
@@ -54,22 +56,23 @@ pub(super) fn release(state: &State, by: &MemberId, at: Timestamp) -> Decision {
 
 /// Writes something down; by its holder it is an act on the case.
 pub(super) fn note(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     text::check_nonempty(text, NOTE_LIMITS).map_err(invalid_note)?;
-    not_own(&reported, &reporter, by)?;
     let holds = state.claimed(at).is_some_and(|(holder, _)| holder == by);
-    Ok(vec![Event::CaseNoted(CaseNoted {
+    let mut events = lapse(state, at);
+    events.push(Event::CaseNoted(CaseNoted {
         by: by.clone(),
         reported,
         reporter,
         text: Text::from(text.to_owned()),
         claimed_until: holds.then(|| at.plus_ms(CLAIM_MS)),
-    })])
+    }));
+    Ok(events)
 }
 
 /// Leaves the case to another moderator.
 pub(super) fn escalate(state: &State, by: &MemberId, text: &str, at: Timestamp) -> Decision {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     text::check(text, NOTE_LIMITS).map_err(invalid_note)?;
     if state.claimed(at).is_none() && state.escalated_by.as_ref() == Some(by) {
         return Ok(Vec::new());
@@ -83,7 +86,8 @@ pub(super) fn escalate(state: &State, by: &MemberId, text: &str, at: Timestamp) 
     })])
 }
 
-/// Ends a claim whose time has come; nothing where it was given another end meanwhile, or none is left.
+/// Ends a claim whose time has come, for the timer or for who comes before it; nothing where it was given another end
+/// meanwhile, or none is left.
 pub(super) fn lapse(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     let (Some((reported, reporter)), Some(claim)) = (state.members(), &state.claim) else {
         return Vec::new();
@@ -99,13 +103,24 @@ pub(super) fn lapse(state: &State, at: Timestamp) -> Vec<Event<'static>> {
     })]
 }
 
-/// Refuses who is one of the two members of the conversation: nobody judges their own case.
+/// The two members of a case, reported and reporter, for an act of a moderator: nobody judges their own case. Who is reported in
+/// it is answered as if there were none, since they do not learn here that they were.
+pub(super) fn members_for(state: &State, by: &MemberId) -> Result<(MemberId, MemberId), Rejection> {
+    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    not_own(&reported, &reporter, by)?;
+    Ok((reported, reporter))
+}
+
+/// Refuses who is one of the two.
 pub(super) fn not_own(
     reported: &MemberId,
     reporter: &MemberId,
     by: &MemberId,
 ) -> Result<(), Rejection> {
-    if by == reported || by == reporter {
+    if by == reported {
+        return Err(Rejection::not_found());
+    }
+    if by == reporter {
         return Err(Rejection::of_state(Code::OwnCase));
     }
     Ok(())
@@ -190,13 +205,62 @@ mod spec {
         let given = given.with(&claim("max", 30 * MINUTE));
         assert_eq!(holder(&given, 31 * MINUTE), Some(("max", 60 * MINUTE)));
         // The timer comes late, and finds another claim.
-        given.quiet(&lapse(30 * MINUTE), Some(3));
+        given.quiet(&lapse(30 * MINUTE), Some(4));
+    }
+
+    /// The names of what a command gives: whose claim it says to have lapsed, then what it does.
+    fn gives(given: &Given, command: &Command) -> Vec<String> {
+        let events = decide(&given.state, command).unwrap();
+        let named = events.iter().map(|event| {
+            if let Event::ClaimLapsed(lapsed) = event {
+                format!("{} lapsed at {}", lapsed.by, lapsed.until.0)
+            } else if let Event::CaseClaimed(claimed) = event {
+                format!("{} claims", claimed.by)
+            } else if let Event::CaseNoted(noted) = event {
+                format!("{} notes", noted.by)
+            } else {
+                panic!("{event:?}")
+            }
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn says_that_the_earlier_claim_lapsed_before_what_comes_after_it() {
+        let given = reported().with(&claim("mia", 0));
+        let end = 30 * MINUTE;
+        let lapsed = format!("mia lapsed at {end}");
+        for (by, at) in [("max", end), ("mia", end + 7)] {
+            assert_eq!(
+                gives(&given, &claim(by, at)),
+                [lapsed.clone(), format!("{by} claims")]
+            );
+            assert_eq!(
+                gives(&given, &note(by, "late", at)),
+                [lapsed.clone(), format!("{by} notes")]
+            );
+        }
+        assert_eq!(gives(&given, &note("max", "early", end - 1)), ["max notes"]);
+        let given = given.with(&note("max", "late", end));
+        given.quiet(&lapse(end), Some(3));
+        assert_eq!(gives(&given, &claim("max", end)), ["max claims"]);
+    }
+
+    #[test]
+    fn writes_nothing_of_a_lapsed_claim_where_there_is_nothing_else_to_write() {
+        let given = reported().with(&claim("mia", 0));
+        given.quiet(&release("mia", 30 * MINUTE), Some(2));
+        given.refuses(&escalate("mia", 30 * MINUTE), Code::NotClaimed);
     }
 
     #[test]
     fn is_no_ones_own() {
-        for by in ["ann", "bob"] {
-            reported().refuses(&claim(by, 0), Code::OwnCase);
+        for (by, code) in [("ann", Code::OwnCase), ("bob", Code::NotFound)] {
+            let given = reported();
+            given.refuses(&claim(by, 0), code);
+            given.refuses(&release(by, 0), code);
+            given.refuses(&escalate(by, 0), code);
+            given.refuses(&note(by, "", 0), code);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What may be asked of a case.
 
-use crate::case::event::{Action, AppealOutcome, ShownMessages};
+use crate::case::event::{Action, AppealOutcome, ShownMessages, SuspensionFiled};
 use crate::case::priority::Category;
 use crate::conversation::NamedMessage;
 use crate::ids::{ActId, ConversationId, DecisionId, MemberId, ReasonCode, ReportId};
@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 pub enum Command {
     /// A report was made: by the reactor, from the conversation's event.
     JoinReport(JoinReport),
+    /// A member was suspended by hand: by the reactor, from the member's event.
+    FileSuspension(SuspensionFiled),
     /// Somebody is about to be shown the case.
     DiscloseCase {
         /// Who reads.
@@ -140,6 +142,7 @@ impl Command {
             Command::ReverseDecision { .. } => Some(CommandName::ReverseDecision),
             Command::ReopenCase { .. } => Some(CommandName::ReopenCase),
             Command::JoinReport(_)
+            | Command::FileSuspension(_)
             | Command::DiscloseCase { .. }
             | Command::DecideByAct(_)
             | Command::LapseClaim { .. }

@@ -4,7 +4,7 @@
 //! by a reactor. A report that joins afterwards opens the case again: the decision goes on as it is, and another may
 //! follow.
 
-use crate::case::claim::{held, not_own};
+use crate::case::claim::{held, members_for};
 use crate::case::command::Ruling;
 use crate::case::event::{Action, CaseClosed, CaseDecided, Event};
 use crate::case::state::State;
@@ -24,9 +24,8 @@ pub(super) fn decide(
     named: &[NamedMessage],
     at: Timestamp,
 ) -> Result<Vec<Event<'static>>, Rejection> {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     check_ruling(ruling, at)?;
-    not_own(&reported, &reporter, by)?;
     if state.decided.is_some() {
         return Err(Rejection::of_state(Code::AlreadyDecided));
     }
@@ -152,7 +151,12 @@ pub(super) mod spec {
 
     pub(in crate::case) fn by(moderator: &str, at: i64, ruling: Ruling) -> Command {
         let by = id(moderator);
-        let decision = DecisionId::of(&by, &CommandId::new("c1").unwrap());
+        let decision = DecisionId::by_hand(
+            &by,
+            &by,
+            &CommandId::new("c1").unwrap(),
+            crate::time::Timestamp(0),
+        );
         let at = Timestamp(at);
         Command::DecideCase {
             by,
@@ -231,8 +235,8 @@ pub(super) mod spec {
             .with(&report(4))
             .refuses(&by("mia", NOW, warn()), Code::NotClaimed);
         let given = claimed();
-        for own in ["ann", "bob"] {
-            given.refuses(&by(own, NOW, warn()), Code::OwnCase);
+        for (own, code) in [("ann", Code::OwnCase), ("bob", Code::NotFound)] {
+            given.refuses(&by(own, NOW, warn()), code);
         }
         given.refuses(&by("max", NOW, warn()), Code::NotClaimed);
         given.refuses(&by("mia", NOW + CLAIM_MS, warn()), Code::NotClaimed);

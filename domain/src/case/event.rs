@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 pub enum Event<'a> {
     /// The file is opened.
     CaseOpened(CaseOpened),
+    /// The file on a suspension by hand is opened.
+    SuspensionFiled(SuspensionFiled),
     /// A report belongs to it; the first, too.
     ReportJoined(ReportJoined),
     /// Its content was shown to a moderator.
@@ -56,6 +58,25 @@ pub struct CaseOpened {
     /// The other member of the conversation, who reported; absent in old events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reporter: Option<MemberId>,
+}
+
+/// `suspension-filed.v1`: the moderators' file on a suspension by hand is opened, on which it is appealed. No report
+/// belongs to it, and no conversation: in what follows the member stands for the reporter as well. What was said stands in
+/// the member's own stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SuspensionFiled {
+    /// The case itself.
+    pub case: CaseId,
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which moderator suspended.
+    pub by: MemberId,
+    /// The member suspended.
+    pub reported: MemberId,
+    /// Version of the `member-suspended` event in the member's stream.
+    pub member_version: u64,
+    /// From when on the member can appeal no more.
+    pub appealable_until: Timestamp,
 }
 
 /// `report-joined.v2`: a report belongs to the case; the first, too. It records what the case's priority follows from.
@@ -396,6 +417,7 @@ impl Event<'_> {
     pub fn into_owned(self) -> Event<'static> {
         match self {
             Event::CaseOpened(event) => Event::CaseOpened(event),
+            Event::SuspensionFiled(event) => Event::SuspensionFiled(event),
             Event::ReportJoined(event) => Event::ReportJoined(event),
             Event::ContentDisclosed(event) => Event::ContentDisclosed(event),
             Event::CaseClaimed(event) => Event::CaseClaimed(event),
@@ -435,23 +457,25 @@ impl Event<'_> {
     }
 
     /// The members the event concerns, for its header: the two of the conversation. Of an old event without its
-    /// reporter the reported one alone; who acts is in the header already.
+    /// reporter, and of a case that no report made, the reported one alone; who acts is in the header already.
     pub fn members(&self) -> [Option<&MemberId>; 2] {
-        match self {
-            Event::CaseOpened(event) => [Some(&event.reported), event.reporter.as_ref()],
-            Event::ReportJoined(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::ContentDisclosed(event) => [Some(&event.reported), event.reporter.as_ref()],
-            Event::CaseClaimed(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseReleased(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::ClaimLapsed(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseNoted(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseEscalated(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseDecided(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseClosed(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::CaseReopened(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::DecisionAppealed(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::AppealDecided(event) => [Some(&event.reported), Some(&event.reporter)],
-            Event::DecisionReversed(event) => [Some(&event.reported), Some(&event.reporter)],
-        }
+        let (reported, reporter) = match self {
+            Event::SuspensionFiled(event) => (&event.reported, None),
+            Event::CaseOpened(event) => (&event.reported, event.reporter.as_ref()),
+            Event::ReportJoined(event) => (&event.reported, Some(&event.reporter)),
+            Event::ContentDisclosed(event) => (&event.reported, event.reporter.as_ref()),
+            Event::CaseClaimed(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseReleased(event) => (&event.reported, Some(&event.reporter)),
+            Event::ClaimLapsed(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseNoted(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseEscalated(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseDecided(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseClosed(event) => (&event.reported, Some(&event.reporter)),
+            Event::CaseReopened(event) => (&event.reported, Some(&event.reporter)),
+            Event::DecisionAppealed(event) => (&event.reported, Some(&event.reporter)),
+            Event::AppealDecided(event) => (&event.reported, Some(&event.reporter)),
+            Event::DecisionReversed(event) => (&event.reported, Some(&event.reporter)),
+        };
+        [Some(reported), reporter.filter(|it| *it != reported)]
     }
 }

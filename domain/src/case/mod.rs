@@ -1,4 +1,4 @@
-//! The moderators' file on one reported member in one conversation.
+//! The moderators' file on one reported member in one conversation, or on one suspension by hand.
 //!
 //! Protects: a report is in its case once, however often a reactor brings it; a case that was never opened discloses
 //! nothing; two moderators do not hold it at once; it is decided by who holds it, once until something is newly reported.
@@ -11,7 +11,8 @@
 //! that version*.
 //!
 //! Decided here, where the domain's page is silent:
-//! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none.
+//! - A claim lasts [`CLAIM_MS`] from its holder's last act: claiming (again, too) and noting. Reading the case is none. What is
+//!   written once it is over, before its timer came, says first that it lapsed.
 //! - Any moderator may note; releasing and escalating are the holder's. What nobody holds is released already.
 //! - A report that joins a decided or closed case opens it again; what was decided before goes on as it is. Where nothing was
 //!   done there is nothing to appeal, and the case is closed at once.
@@ -20,12 +21,15 @@
 //!   a moderator opens it again.
 //! - Only messages that were reported in the case can be removed: moderators act on what they were shown by a report.
 //! - An escalated case is open to every moderator but the one who escalated it.
-//! - Who is one of the two members of the conversation neither claims nor decides its case, nor its appeals.
+//! - Who is one of the two members of the conversation does nothing on its case. Who reported is told why; to who is reported
+//!   there is none, since they do not learn that they were.
 //! - A decision that did nothing is none to its member: they are not told of it, and cannot appeal it. It can be reversed.
 //! - A granted appeal answers the reports, and an upheld one leaves nothing to appeal: the case closes. What is reversed
 //!   otherwise leaves the reports without an answer: the case is open again. Either holds for the decision that stands; one
 //!   that a newer report or decision has followed changes nothing of the case.
 //! - A reversal answers the appeal that waits. Of a case with an appeal nobody says that it is over before that is decided.
+//! - A suspension by hand is decided before there is a file on it. It can be appealed and reversed as any decision, and is never
+//!   open: nobody claims it, decides it or opens it again. Reversed, it closes.
 //! - An appeal takes no claim. Once the case is decided only the appeal is left to do, and it is done once.
 
 mod appeal;
@@ -34,6 +38,7 @@ mod claim;
 mod command;
 mod decision;
 mod event;
+mod filed;
 mod priority;
 mod reopen;
 mod state;
@@ -49,6 +54,7 @@ pub use event::{
     Action, AppealDecided, AppealOutcome, CaseClaimed, CaseClosed, CaseDecided, CaseEscalated,
     CaseNoted, CaseOpened, CaseReleased, CaseReopened, ClaimLapsed, ContentDisclosed,
     DecisionAppealed, DecisionReversed, Event, REMOVED_MESSAGES_MAX, ReportJoined, ShownMessages,
+    SuspensionFiled,
 };
 pub use priority::{Category, PriorityInputs};
 pub use state::{DECISIONS_KEPT_MAX, State, evolve};
@@ -82,6 +88,7 @@ pub const APPEAL_DAYS: i64 = 180;
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, Rejection> {
     match command {
         Command::JoinReport(report) => Ok(join(state, report)),
+        Command::FileSuspension(filed) => Ok(filed::file(state, filed)),
         Command::DiscloseCase { by, purpose, shown } => {
             let reported = state.reported.clone().ok_or_else(Rejection::not_found)?;
             let reporter = state.reporter.as_ref().unwrap_or(&reported);
@@ -91,7 +98,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
                 reported,
                 purpose: purpose.clone(),
                 conversation: state.conversation,
-                reporter: state.reporter.clone(),
+                reporter: state.reporter.clone().filter(|_| !state.by_hand),
                 shown: Some(shown.clone()),
             })])
         }
@@ -147,7 +154,7 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             claim.or(state.claim_over)
         }
         Command::ReopenCase { .. } => state.reopened,
-        Command::CloseCase { .. } | Command::DecideByAct(_) => {
+        Command::CloseCase { .. } | Command::DecideByAct(_) | Command::FileSuspension(_) => {
             state.decided.map(|decided| decided.version)
         }
         Command::ReverseDecision { decision, .. } => {

@@ -75,6 +75,14 @@ impl PriorityInputs {
     /// more to order than one whom so many do.
     pub const REPORTERS_MAX: u32 = 250;
 
+    /// The inputs of a suspension by hand, which no report asks for: as of the mildest one. It waits with its appeal alone.
+    pub const OF_A_SUSPENSION: PriorityInputs = PriorityInputs {
+        severity: 1,
+        reporters: 0,
+        upheld: 0,
+        over_limit: false,
+    };
+
     /// The inputs once a report joins a case with these inputs, or opens one: they change at reports and at nothing else.
     /// While a report within its reporter's daily limit is there, those over theirs do not make the case graver. Where
     /// all was decided, what comes beyond the limit stands by itself: it brings the case back to its place at the end.

@@ -3,7 +3,7 @@
 //! Nothing is taken back by it; a reversal is what does that. Whoever then claims the case decides it once more.
 
 use crate::case::NOTE_LIMITS;
-use crate::case::claim::not_own;
+use crate::case::claim::members_for;
 use crate::case::event::{CaseReopened, Event};
 use crate::case::state::State;
 use crate::ids::{MemberId, ReasonCode};
@@ -17,13 +17,15 @@ pub(super) fn reopen(
     reason: &ReasonCode,
     text: &str,
 ) -> Result<Vec<Event<'static>>, Rejection> {
-    let (reported, reporter) = state.members().ok_or_else(Rejection::not_found)?;
+    let (reported, reporter) = members_for(state, by)?;
     text::check(text, NOTE_LIMITS).map_err(|problem| {
         Rejection::of_command(Code::InvalidNote)
             .with_field("text")
             .with_problem(problem)
     })?;
-    not_own(&reported, &reporter, by)?;
+    if state.by_hand {
+        return Err(Rejection::of_state(Code::AlreadyDecided));
+    }
     if state.decided.is_none() {
         return Ok(Vec::new());
     }
@@ -68,7 +70,12 @@ mod spec {
             }
         };
         Command::DecideCase {
-            decision: DecisionId::of(&by, &CommandId::new(name).unwrap()),
+            decision: DecisionId::by_hand(
+                &by,
+                &by,
+                &CommandId::new(name).unwrap(),
+                crate::time::Timestamp(0),
+            ),
             by,
             ruling: Ruling {
                 action,
@@ -115,8 +122,8 @@ mod spec {
     #[test]
     fn refuses_its_own_two_members_what_says_too_much_and_what_is_no_case() {
         let given = decided(Action::Nothing);
-        for party in ["ann", "bob"] {
-            given.refuses(&reopening(party, ""), Code::OwnCase);
+        for (party, code) in [("ann", Code::OwnCase), ("bob", Code::NotFound)] {
+            given.refuses(&reopening(party, ""), code);
         }
         given.refuses(&reopening("max", &"x".repeat(2_001)), Code::InvalidNote);
         given.refuses(&reopening("max", "a\0b"), Code::InvalidNote);

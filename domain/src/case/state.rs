@@ -18,6 +18,8 @@ pub struct State {
     pub(super) reported: Option<MemberId>,
     pub(super) reporter: Option<MemberId>,
     pub(super) conversation: Option<ConversationId>,
+    /// The file on a suspension by hand: no report belongs to it.
+    pub(super) by_hand: bool,
     opened_at: Option<Timestamp>,
     reports: u32,
     priority: Option<PriorityInputs>,
@@ -163,7 +165,8 @@ impl State {
         }
     }
 
-    /// The two members of the conversation, reported and reporter; none before there is a case.
+    /// The two members of the conversation, reported and reporter; of a suspension by hand its member twice. None before
+    /// there is a case.
     pub(super) fn members(&self) -> Option<(MemberId, MemberId)> {
         self.reported.clone().zip(self.reporter.clone())
     }
@@ -199,6 +202,27 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .get_or_insert_with(|| opened.reported.clone());
             state.conversation.get_or_insert(opened.conversation);
             state.opened_at.get_or_insert(recorded.at);
+        }
+        Event::SuspensionFiled(filed) => {
+            state.reported.get_or_insert_with(|| filed.reported.clone());
+            state.reporter.get_or_insert_with(|| filed.reported.clone());
+            state.opened_at.get_or_insert(recorded.at);
+            state.by_hand = true;
+            state.made.push_back(Made {
+                decision: filed.decision,
+                by: filed.by.clone(),
+                action: Action::Suspend,
+                messages: Vec::new(),
+                appealable_until: Some(filed.appealable_until),
+                appeal: Appeal::NotMade,
+                reversed: None,
+                act: None,
+            });
+            state.decided = Some(Decided {
+                decision: filed.decision,
+                closes: Some(filed.appealable_until),
+                version: recorded.version,
+            });
         }
         Event::ReportJoined(joined) => {
             state

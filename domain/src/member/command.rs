@@ -36,6 +36,8 @@ pub enum Command {
     SuspendMember {
         /// Who.
         member: MemberId,
+        /// The command's id, from which the decision's follows.
+        command_id: CommandId,
         /// Which moderator.
         by: MemberId,
         /// Until when; for good when absent.
@@ -44,6 +46,8 @@ pub enum Command {
         reason: ReasonCode,
         /// What the member is told.
         text: String,
+        /// The facts relied on.
+        facts: String,
         /// The command's time.
         at: Timestamp,
     },

@@ -92,11 +92,15 @@ pub struct DmSettingChanged {
     pub version: u64,
 }
 
-/// `member-suspended.v1`: a moderator suspended a member.
+/// `member-suspended.v2`: a moderator suspended a member by hand, without a case that asks for it. Like what decisions on cases
+/// restrict it stands under its decision, beside whatever else does, and ends by `restriction-ended` or `restriction-lifted`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberSuspended<'a> {
     /// Who.
     pub member: MemberId,
+    /// The decision; absent in old events: nobody can appeal these, the next takes their place, and `suspension-ended` ends them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
     /// Which moderator.
     pub by: MemberId,
     /// Until when; for good when absent.
@@ -104,9 +108,15 @@ pub struct MemberSuspended<'a> {
     pub until: Option<Timestamp>,
     /// Why, as a code.
     pub reason: ReasonCode,
-    /// What the member is told.
+    /// What the member is told; may be empty in old events.
     #[serde(borrow)]
     pub text: Text<'a>,
+    /// The facts relied on; empty in old events.
+    #[serde(borrow)]
+    pub facts: Text<'a>,
+    /// From when on the member can appeal no more; absent in old events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appealable_until: Option<Timestamp>,
 }
 
 /// `member-reinstated.v1`: a moderator ended a member's suspension.
@@ -127,7 +137,7 @@ pub struct SuspensionEnded {
     pub until: Timestamp,
 }
 
-/// What a decision on a case restricts.
+/// What a decision restricts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restriction {
@@ -263,18 +273,10 @@ impl Event<'_> {
             Event::MemberRegistered(event) => Event::MemberRegistered(event),
             Event::AgeBandChanged(event) => Event::AgeBandChanged(event),
             Event::DmSettingChanged(event) => Event::DmSettingChanged(event),
-            Event::MemberSuspended(MemberSuspended {
-                member,
-                by,
-                until,
-                reason,
-                text,
-            }) => Event::MemberSuspended(MemberSuspended {
-                member,
-                by,
-                until,
-                reason,
-                text: text.into_owned(),
+            Event::MemberSuspended(event) => Event::MemberSuspended(MemberSuspended {
+                text: event.text.into_owned(),
+                facts: event.facts.into_owned(),
+                ..event
             }),
             Event::MemberRestricted(event) => Event::MemberRestricted(MemberRestricted {
                 text: event.text.into_owned(),

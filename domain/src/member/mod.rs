@@ -14,8 +14,8 @@
 //! - Nobody is registered before it happens: a `registered_at` that is later than the command's own time, by more than two
 //!   clocks differ, is refused. Of one who is registered already it is compared, and not judged again.
 //! - *Fifty reports a day* means within 24 h, as the requests do. A moderator can set fewer for a member, for a time.
-//! - What decisions on cases restrict stands beside a suspension by hand, each under its decision, and each ends by itself:
-//!   suspended is whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
+//! - What decisions restrict, by hand or on cases, stands side by side, each under its decision, and each ends by itself: suspended is
+//!   whom any of them suspends. Reinstating by hand ends all suspensions, and no limit. An event says that a
 //!   suspension ended only when none is left, or that one is.
 
 mod command;
@@ -24,6 +24,7 @@ mod report_limit;
 mod restriction;
 mod snapshot;
 mod state;
+mod suspension;
 
 #[cfg(test)]
 mod spec;
@@ -39,11 +40,10 @@ pub use snapshot::STATE_VERSION;
 pub use state::{DmSetting, Facts, State, evolve};
 
 use crate::evidence::Cause;
-use crate::ids::{CommandId, ConversationId, MemberId, ReasonCode, ReportId};
-use crate::member::state::Suspension;
+use crate::ids::{CommandId, ConversationId, MemberId, ReportId};
 use crate::policy::{Audience, Rules};
 use crate::rejection::{Code, Rejection};
-use crate::text::{self, Limits, Text};
+use crate::text::Limits;
 use crate::time::{DAY_MS, Timestamp};
 
 /// The stream of a member.
@@ -74,16 +74,11 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             audience,
             at,
         } => change_dm_setting(state, member, *audience, *at),
-        Command::SuspendMember {
-            member,
-            by,
-            until,
-            reason,
-            text,
-            at,
-        } => suspend(state, member, by, *until, reason, text, *at),
-        Command::ReinstateMember { member, by, at } => reinstate(state, member, by, *at),
-        Command::EndSuspension { member, at } => Ok(end_suspension(state, member, *at)),
+        Command::SuspendMember { .. } => suspension::suspend(state, command),
+        Command::ReinstateMember { member, by, at } => {
+            suspension::reinstate(state, member, by, *at)
+        }
+        Command::EndSuspension { member, at } => Ok(suspension::end(state, member, *at)),
         Command::RestrictMember(command) => Ok(restriction::restrict(state, command)),
         Command::EndRestriction {
             member,
@@ -132,18 +127,10 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             state.registration.map(|registration| registration.version)
         }
         Command::ChangeDmSetting { .. } => state.setting.version,
-        Command::SuspendMember { .. } => state
-            .suspension
-            .as_ref()
-            .map(|suspension| suspension.version),
+        Command::SuspendMember { .. } => suspension::so_already(state, command),
         // A suspension that time has ended was given its end by the event that made it.
         Command::ReinstateMember { .. } | Command::EndSuspension { .. } => {
-            state.suspension_over.or_else(|| {
-                state
-                    .suspension
-                    .as_ref()
-                    .map(|suspension| suspension.version)
-            })
+            state.suspension_over.or_else(|| state.suspended_since())
         }
         Command::RestrictMember(RestrictMember { decision, .. })
         | Command::EndRestriction { decision, .. }
@@ -222,82 +209,12 @@ fn change_dm_setting(
     })])
 }
 
-fn suspend(
-    state: &State,
-    member: &MemberId,
-    by: &MemberId,
-    until: Option<Timestamp>,
-    reason: &ReasonCode,
-    text: &str,
-    at: Timestamp,
-) -> Result<Vec<Event<'static>>, Rejection> {
-    if state.registration.is_none() {
-        return Err(Rejection::not_found());
-    }
-    if until.is_some_and(|until| until <= at) {
-        return Err(Rejection::of_command(Code::InvalidSuspension).with_field("until"));
-    }
-    text::check(text, STATEMENT_LIMITS).map_err(|problem| {
-        Rejection::of_command(Code::InvalidSuspension)
-            .with_field("text")
-            .with_problem(problem)
-    })?;
-    let same = |suspension: &Suspension| {
-        suspension.until == until
-            && suspension.reason == *reason
-            && suspension.text.as_str() == text
-    };
-    if state.suspension.as_ref().is_some_and(same) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Event::MemberSuspended(MemberSuspended {
-        member: member.clone(),
-        by: by.clone(),
-        until,
-        reason: reason.clone(),
-        text: Text::from(text.to_owned()),
-    })])
-}
-
 /// Refuses who would lift what holds for themself.
 fn not_own(member: &MemberId, by: &MemberId) -> Result<(), Rejection> {
     if member == by {
         return Err(Rejection::of_state(Code::OwnCase));
     }
     Ok(())
-}
-
-fn reinstate(
-    state: &State,
-    member: &MemberId,
-    by: &MemberId,
-    at: Timestamp,
-) -> Result<Vec<Event<'static>>, Rejection> {
-    if state.registration.is_none() {
-        return Err(Rejection::not_found());
-    }
-    not_own(member, by)?;
-    if !state.suspended(at) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Event::MemberReinstated(MemberReinstated {
-        member: member.clone(),
-        by: by.clone(),
-    })])
-}
-
-fn end_suspension(state: &State, member: &MemberId, at: Timestamp) -> Vec<Event<'static>> {
-    if state.restricted(Restriction::Suspension, at) {
-        // They stay suspended: the end of what holds on says so for both.
-        return Vec::new();
-    }
-    match state.suspension_due() {
-        Some(until) if until <= at => vec![Event::SuspensionEnded(SuspensionEnded {
-            member: member.clone(),
-            until,
-        })],
-        Some(_) | None => Vec::new(),
-    }
 }
 
 fn take_slot(

@@ -27,6 +27,7 @@ pub(super) fn set(
     if per_day > REPORTS_PER_DAY_MAX {
         return Err(invalid("per_day").with_range(0, u64::from(REPORTS_PER_DAY_MAX)));
     }
+    super::not_own(member, by)?;
     if until <= at {
         return Err(invalid("until"));
     }

@@ -97,7 +97,7 @@ mod spec {
     use super::*;
     use crate::event::Recorded;
     use crate::ids::{CommandId, ReasonCode};
-    use crate::member::state::DECISIONS_REMEMBERED_MAX;
+    use crate::member::state::{DECISIONS_REMEMBERED_MAX, RESTRICTIONS_MAX};
     use crate::member::{
         AgeBand, Command, MemberRegistered, MemberReinstated, MemberSuspended, Restriction, decide,
         evolve,
@@ -110,7 +110,12 @@ mod spec {
     }
 
     fn decision(name: &str) -> DecisionId {
-        DecisionId::of(&bob(), &CommandId::new(name).unwrap())
+        DecisionId::by_hand(
+            &bob(),
+            &bob(),
+            &CommandId::new(name).unwrap(),
+            crate::time::Timestamp(0),
+        )
     }
 
     #[derive(Clone, Default)]
@@ -287,10 +292,13 @@ mod spec {
         let by_hand = |until| {
             Event::MemberSuspended(MemberSuspended {
                 member: bob(),
+                decision: None,
                 by: bob(),
                 until: Some(Timestamp(until)),
                 reason: ReasonCode::new("scam").unwrap(),
                 text: "by hand".into(),
+                facts: "".into(),
+                appealable_until: None,
             })
         };
         let both = Given::registered().restricted("d1", Restriction::Suspension, None);
@@ -330,10 +338,13 @@ mod spec {
     fn a_limits_end_leaves_the_end_of_a_suspension_by_hand_to_its_timer() {
         let by_hand = Event::MemberSuspended(MemberSuspended {
             member: bob(),
+            decision: None,
             by: bob(),
             until: Some(Timestamp(20)),
             reason: ReasonCode::new("scam").unwrap(),
             text: "by hand".into(),
+            facts: "".into(),
+            appealable_until: None,
         });
         let given = Given::registered()
             .restricted("d1", Restriction::Limit, Some(40))
@@ -358,10 +369,13 @@ mod spec {
     fn stands_beside_a_suspension_by_hand_until_that_is_lifted() {
         let by_hand = Event::MemberSuspended(MemberSuspended {
             member: bob(),
+            decision: None,
             by: bob(),
             until: Some(Timestamp(20)),
             reason: ReasonCode::new("scam").unwrap(),
             text: "by hand".into(),
+            facts: "".into(),
+            appealable_until: None,
         });
         let given = Given::registered()
             .restricted("d1", Restriction::Suspension, Some(30))
@@ -370,9 +384,9 @@ mod spec {
             given
                 .state
                 .suspension_told(Timestamp(at))
-                .map(|told| told.2.to_owned())
+                .map(|(_, version)| version)
         };
-        assert_eq!(told(&given, 10).as_deref(), Some("d1"), "it ends last");
+        assert_eq!(told(&given, 10), Some(1), "it ends last");
         let (given, events) = given.done(&Command::EndSuspension {
             member: bob(),
             at: Timestamp(20),
@@ -401,5 +415,24 @@ mod spec {
         }
         assert_eq!(given.state.carried_out.len(), DECISIONS_REMEMBERED_MAX);
         assert_eq!(given.state.carried_out(decision("d0")), None);
+    }
+
+    #[test]
+    fn keeps_those_that_end_last_beyond_its_bound() {
+        let mut given = Given::registered().restricted("last", Restriction::Suspension, Some(9));
+        for number in 0..RESTRICTIONS_MAX {
+            given = given.restricted(&format!("d{number}"), Restriction::Suspension, Some(8));
+        }
+        let of_kind = |given: &Given, kind| {
+            let mut all = given.state.restrictions.iter().map(|it| it.restriction);
+            all.by_ref().filter(|it| *it == kind).count()
+        };
+        given = given.restricted("good", Restriction::Limit, None);
+        assert_eq!(of_kind(&given, Restriction::Suspension), RESTRICTIONS_MAX);
+        assert_eq!(of_kind(&given, Restriction::Limit), 1, "a kind for itself");
+        assert_eq!(given.is(8), (true, true));
+        assert_eq!(given.is(9), (false, true));
+        assert_eq!(given.clone().done(&lift_at("last", 5)).1, 1);
+        assert_eq!(given.done(&lift_at("d0", 5)).1, 0, "it was the first to go");
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::Audience;
 use crate::time::Timestamp;
 
 /// The version of the state and of its fold.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 type Whole = (
     Option<(Timestamp, AgeBand, u64)>,

@@ -1,7 +1,8 @@
 //! What decisions need of a member, and what other streams' decisions see of them.
 //!
 //! Slots and reports older than 24 h are dropped as new ones come, and never more are kept than any policy allows, so
-//! the state is bounded whatever the log holds. `evolve` never fails.
+//! the state is bounded whatever the log holds. Of what
+//! restricts a member it keeps where the log says why, and none of the words. `evolve` never fails.
 
 use std::collections::VecDeque;
 
@@ -9,8 +10,12 @@ use crate::event::Recorded;
 use crate::ids::{CommandId, ConversationId, DecisionId, ReasonCode, ReportId};
 use crate::member::event::{AgeBand, Event, Restriction};
 use crate::policy::{Audience, REPORTS_PER_DAY_MAX, REQUESTS_PER_DAY_MAX, Rules};
-use crate::text::Text;
 use crate::time::{DAY_MS, Timestamp};
+use uuid::Uuid;
+
+/// Restrictions of a member of one kind that are kept while they stand: one for each decision. Beyond that the one that ends
+/// first goes; what is kept still restricts until the last end of all.
+pub(super) const RESTRICTIONS_MAX: usize = 256;
 
 /// Decisions on a member that are remembered as carried out: a reactor brings one again within its checkpoint's second.
 pub(super) const DECISIONS_REMEMBERED_MAX: usize = 1_024;
@@ -45,22 +50,23 @@ pub(super) struct Setting {
     pub(super) version: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A suspension by hand of before these were decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Suspension {
     pub(super) until: Option<Timestamp>,
-    pub(super) reason: ReasonCode,
-    pub(super) text: Text<'static>,
     pub(super) version: u64,
 }
 
 /// What a decision restricts, until its end is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Restricted {
     pub(super) decision: DecisionId,
     pub(super) restriction: Restriction,
     pub(super) until: Option<Timestamp>,
-    pub(super) reason: ReasonCode,
-    pub(super) text: Text<'static>,
+    /// By hand: what stands for its reason and words, so that the same again is known.
+    pub(super) said: Option<Uuid>,
+    /// Version of its event, which says why.
+    pub(super) version: u64,
 }
 
 impl Restricted {
@@ -182,6 +188,15 @@ impl State {
         found.map(|carried| carried.version)
     }
 
+    /// The version of the event of a suspension whose end may not be there yet, of several the newest; none where none is.
+    pub(super) fn suspended_since(&self) -> Option<u64> {
+        let of_suspension = |it: &&Restricted| it.restriction == Restriction::Suspension;
+        let by_decision = self.restrictions.iter().filter(of_suspension);
+        let by_decision = by_decision.map(|it| it.version);
+        let old = self.suspension.iter().map(|it| it.version);
+        by_decision.chain(old).max()
+    }
+
     /// When the suspension recorded last comes to its end, for the timer; none when there is none or it is for good.
     pub fn suspension_due(&self) -> Option<Timestamp> {
         self.suspension
@@ -189,21 +204,21 @@ impl State {
             .and_then(|suspension| suspension.until)
     }
 
-    /// What was said of the suspension in force at `at`: its end, none where it is for good, its reason and the words
-    /// for the member; of several that of the one that ends last.
-    pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, &ReasonCode, &str)> {
+    /// The suspension in force at `at`: its end, none where it is for good, and the version of its event, which says why;
+    /// of several the one that ends last.
+    pub fn suspension_told(&self, at: Timestamp) -> Option<(Option<Timestamp>, u64)> {
         let by_hand = self.suspension.iter();
         let by_hand = by_hand
             .filter(|_| self.suspended_by_hand(at))
-            .map(|it| (it.until, &it.reason, it.text.as_str()));
+            .map(|it| (it.until, it.version));
         let by_decision = self
             .restrictions
             .iter()
             .filter(|it| it.holds(Restriction::Suspension, at))
-            .map(|it| (it.until, &it.reason, it.text.as_str()));
+            .map(|it| (it.until, it.version));
         by_hand
             .chain(by_decision)
-            .max_by_key(|(until, ..)| until.unwrap_or(Timestamp(i64::MAX)))
+            .max_by_key(|(until, _)| until.unwrap_or(Timestamp(i64::MAX)))
     }
 
     /// When the oldest request slot that counts at `at` ends; none when none counts.
@@ -294,13 +309,22 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
             };
         }
         Event::MemberSuspended(suspended) => {
-            state.suspension = Some(Suspension {
-                until: suspended.until,
-                reason: suspended.reason.clone(),
-                text: suspended.text.clone().into_owned(),
-                version: recorded.version,
-            });
-            state.suspension_over = None;
+            if let Some(decision) = suspended.decision {
+                let restricted = Restricted {
+                    decision,
+                    restriction: Restriction::Suspension,
+                    until: suspended.until,
+                    said: Some(suspended.said()),
+                    version: recorded.version,
+                };
+                restrict(state, restricted);
+            } else {
+                state.suspension = Some(Suspension {
+                    until: suspended.until,
+                    version: recorded.version,
+                });
+                state.suspension_over = None;
+            }
         }
         Event::SuspensionEnded(_) => {
             state.suspension = None;
@@ -314,14 +338,14 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
                 .retain(|restricted| restricted.restriction != Restriction::Suspension);
         }
         Event::MemberRestricted(restricted) => {
-            state.restrictions.push(Restricted {
+            let restricted = Restricted {
                 decision: restricted.decision,
                 restriction: restricted.restriction,
                 until: restricted.until,
-                reason: restricted.reason.clone(),
-                text: restricted.text.clone().into_owned(),
-            });
-            carry_out(state, restricted.decision, recorded.version);
+                said: None,
+                version: recorded.version,
+            };
+            restrict(state, restricted);
         }
         Event::RestrictionEnded(ended) => {
             state
@@ -390,11 +414,32 @@ pub fn evolve(state: &mut State, recorded: Recorded, event: &Event<'_>) {
     }
 }
 
-/// Ends a suspension by hand with the last of those by decisions: it was over before, and had no event while that held on.
-fn end_with(state: &mut State, version: u64) {
-    if state.suspension.take().is_some() {
-        state.suspension_over = Some(version);
+/// Takes in what a decision restricts. Of more than are kept, one of its kind that ends first goes: what is kept restricts as
+/// long as all did.
+fn restrict(state: &mut State, restricted: Restricted) {
+    carry_out(state, restricted.decision, restricted.version);
+    if restricted.restriction == Restriction::Suspension {
+        state.suspension_over = None;
     }
+    state.restrictions.push(restricted);
+    let of_kind = |it: &Restricted| it.restriction == restricted.restriction;
+    let kept = state.restrictions.iter().filter(|it| of_kind(it)).count();
+    if kept > RESTRICTIONS_MAX {
+        let ends = |it: &Restricted| it.until.unwrap_or(Timestamp(i64::MAX));
+        let all = state.restrictions.iter().enumerate();
+        let first = all
+            .filter(|(_, it)| of_kind(it))
+            .min_by_key(|(_, it)| ends(it));
+        if let Some(index) = first.map(|(index, _)| index) {
+            state.restrictions.remove(index);
+        }
+    }
+}
+
+/// No suspension is left, of old ones by hand neither: one that was over before had no event while others held on.
+fn end_with(state: &mut State, version: u64) {
+    state.suspension = None;
+    state.suspension_over = Some(version);
 }
 
 /// Notes that a decision was carried out up to this version. The oldest is forgotten beyond the bound.

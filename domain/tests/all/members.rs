@@ -82,10 +82,12 @@ fn command(step: Step, at: Timestamp) -> Option<Command> {
         },
         Step::Suspend(days) => Command::SuspendMember {
             member,
+            command_id: CommandId::new(&format!("c{}", at.0)).expect("an id"),
             by: MemberId::new("mod").expect("a member id"),
             until: days.map(|days| at.plus_days(days)),
             reason: ReasonCode::new("spam").expect("a reason code"),
             text: "why".to_owned(),
+            facts: "what".to_owned(),
             at,
         },
         Step::Reinstate => Command::ReinstateMember {
@@ -150,17 +152,16 @@ impl History {
 
     /// Suspended or not, by the list of all events.
     fn suspended(&self, at: Timestamp) -> bool {
-        self.events
-            .iter()
-            .rev()
-            .find_map(|(_, event)| match event {
-                Event::MemberSuspended(suspended) => {
-                    Some(suspended.until.is_none_or(|until| at < until))
-                }
-                Event::MemberReinstated(_) | Event::SuspensionEnded(_) => Some(false),
-                _ => None,
-            })
-            .unwrap_or(false)
+        let mut standing = Vec::new();
+        for (_, event) in &self.events {
+            match event {
+                Event::MemberSuspended(suspended) => standing.push(suspended.until),
+                Event::MemberReinstated(_) => standing.clear(),
+                _ => {}
+            }
+        }
+        let holds = |until: &Option<Timestamp>| until.is_none_or(|until| at < until);
+        standing.iter().any(holds)
     }
 
     /// The audience in force and how often the setting was set, by the list of all events.

@@ -1,10 +1,13 @@
 //! Who may come in: a token as bearer, or as the password of any user name, as published clients send it.
+//!
+//! Whether a token is enough is the caller's to say, by [`Access`]; this file finds the token, tells a refusal in the
+//! protocol's words, and lets what goes on ask again.
 
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tonic::service::Interceptor;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Status};
 
 /// Why somebody may not come in.
@@ -16,10 +19,19 @@ pub enum Denied {
     Role,
 }
 
+/// What somebody comes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// To read or follow.
+    Read,
+    /// To append.
+    Append,
+}
+
 /// Says who may come in.
 pub trait Access: Send + Sync + 'static {
-    /// Whether who gives this token may; none where none is given.
-    fn takes(&self, token: Option<&str>) -> Result<(), Denied>;
+    /// The name of who gives this token, if they may do this; no token where none is given.
+    fn takes(&self, token: Option<&str>, act: Act) -> Result<Arc<str>, Denied>;
 }
 
 /// Takes everyone.
@@ -27,45 +39,64 @@ pub trait Access: Send + Sync + 'static {
 pub struct Everyone;
 
 impl Access for Everyone {
-    fn takes(&self, _token: Option<&str>) -> Result<(), Denied> {
-        Ok(())
+    fn takes(&self, _token: Option<&str>, _act: Act) -> Result<Arc<str>, Denied> {
+        Ok(Arc::from("anyone"))
     }
 }
 
-/// Lets through whom [`Access`] takes.
+/// Somebody who came in.
 #[derive(Clone)]
-pub(super) struct Checked {
+pub(super) struct Entered {
     access: Arc<dyn Access>,
+    token: Option<Arc<str>>,
+    act: Act,
+    /// Their name.
+    pub(super) who: Arc<str>,
 }
 
-impl Checked {
-    pub(super) fn new(access: Arc<dyn Access>) -> Self {
-        Self { access }
+impl Entered {
+    /// Lets in whom [`Access`] takes.
+    pub(super) fn by<T>(
+        access: &Arc<dyn Access>,
+        request: &Request<T>,
+        act: Act,
+    ) -> Result<Self, Status> {
+        let token = token(request.metadata());
+        let who = access.takes(token.as_deref(), act).map_err(refused)?;
+        Ok(Self {
+            access: Arc::clone(access),
+            token: token.map(Arc::from),
+            act,
+            who,
+        })
+    }
+
+    /// Whether they still may.
+    pub(super) fn still(&self) -> Result<(), Status> {
+        let taken = self.access.takes(self.token.as_deref(), self.act);
+        taken.map(drop).map_err(refused)
     }
 }
 
-impl Interceptor for Checked {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let given = request.metadata().get("authorization");
-        let token = given
-            .and_then(|given| given.to_str().ok())
-            .and_then(token_of);
-        match self.access.takes(token.as_deref()) {
-            Ok(()) => Ok(request),
-            Err(Denied::Unknown) => Err(Status::unauthenticated(
-                "a token is needed, as bearer or as the password of any user name",
-            )),
-            Err(Denied::Role) => Err(denied("the token's roles are not enough")),
-        }
+fn refused(why: Denied) -> Status {
+    match why {
+        Denied::Unknown => Status::unauthenticated(
+            "a token is needed that is good, as bearer or as the password of any user name",
+        ),
+        Denied::Role => denied("the token's roles are not enough"),
     }
 }
 
 /// A refusal as the protocol tells it.
 pub(super) fn denied(why: &str) -> Status {
     let mut status = Status::permission_denied(format!("access denied: {why}"));
-    let exception = tonic::metadata::MetadataValue::from_static("access-denied");
+    let exception = MetadataValue::from_static("access-denied");
     status.metadata_mut().insert("exception", exception);
     status
+}
+
+fn token(metadata: &MetadataMap) -> Option<String> {
+    token_of(metadata.get("authorization")?.to_str().ok()?)
 }
 
 /// The token in an `authorization` header.

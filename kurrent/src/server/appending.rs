@@ -1,21 +1,23 @@
 //! Appending by the protocol: events at an expected revision, recognised by their ids when they come again.
 //!
 //! Promise: what is answered is durable; a refused append wrote nothing. `Any` and *exists* are made exact against the
-//! stream's head, and tried again when somebody was faster.
+//! stream's head, and tried again when somebody was faster; their events are looked for among the last of the stream first.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use event_store::{
-    Append, AppendError, EventStore, ExpectedVersion, Members, NewEvent, Position, StreamName,
-    bounds,
+    Append, AppendError, Direction, EventStore, ExpectedVersion, Members, NewEvent, Position,
+    RecordedEvent, StreamFrom, StreamName, bounds,
 };
 use prost::Message;
+use tokio::sync::watch;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
 use super::Numbering;
+use super::faults::Faults;
 use super::messages;
 use super::streams::{stream_name, unread};
 use crate::metadata::Metadata;
@@ -34,7 +36,9 @@ use crate::proto::event_store::client::streams::{
 use crate::proto::google::rpc;
 
 /// Tries against a stream that others write to, where no exact revision is expected.
-const TRIES: u32 = 16;
+const TRIES: u32 = 256;
+/// Events back from a stream's end among which those are looked for that come again without an exact place.
+const LOOKED_BACK: usize = 64;
 /// The type that events have to say they are of.
 const CONTENT_TYPE: &str = "application/json";
 
@@ -162,50 +166,56 @@ fn elsewhere(expected: Expected, actual: Option<u64>) -> WrongExpectedVersion {
 
 /// Many appends over one call, answered in their order.
 pub(super) struct Batches {
-    store: Arc<dyn EventStore>,
-    numbering: Numbering,
-    messages: Streaming<BatchAppendReq>,
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) numbering: Numbering,
+    pub(super) messages: Streaming<BatchAppendReq>,
+    /// Nothing more is taken once the server stops; what was taken is answered.
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) faults: Option<Arc<Faults>>,
     /// The batch that is not whole yet.
-    begun: Option<(batch_append_req::Options, Vec<NewEvent>)>,
+    pub(super) begun: Option<(batch_append_req::Options, Vec<NewEvent>)>,
 }
 
 impl Batches {
-    pub(super) fn new(
-        store: Arc<dyn EventStore>,
-        numbering: Numbering,
-        messages: Streaming<BatchAppendReq>,
-    ) -> Self {
-        Self {
-            store,
-            numbering,
-            messages,
-            begun: None,
-        }
-    }
-
     /// The next answer; none when no batch is to come.
     pub(super) async fn next(&mut self) -> Result<Option<BatchAppendResp>, Status> {
-        while let Some(message) = self.messages.message().await? {
+        loop {
+            let message = tokio::select! {
+                message = self.messages.message() => message?,
+                // Without a sender it has stopped.
+                _ = self.stopping.wait_for(|stopping| *stopping) => {
+                    return Err(Status::unavailable("the server stops"));
+                }
+            };
+            let Some(message) = message else {
+                return Ok(None);
+            };
             let (correlation, last) = (message.correlation_id.clone(), message.is_final);
-            match self.take(message) {
-                Ok(()) if !last => {}
+            let stream = message.options.as_ref();
+            let stream = stream.and_then(|options| options.stream_identifier.clone());
+            let mut answer = match self.take(message) {
+                Ok(()) if !last => continue,
                 Ok(()) => {
                     let (options, events) = self.begun.take().unwrap_or_default();
-                    let mut answer = self.answer(&options, events).await;
-                    answer.correlation_id = correlation;
-                    return Ok(Some(answer));
+                    self.answer(&options, events).await
                 }
                 Err(status) => {
-                    self.begun = None;
-                    return Ok(Some(BatchAppendResp {
-                        correlation_id: correlation,
+                    let begun = self.begun.take();
+                    let begun = begun.and_then(|(options, _)| options.stream_identifier);
+                    BatchAppendResp {
                         result: Some(batch_append_resp::Result::Error(told(&status))),
+                        // Clients count on one.
+                        stream_identifier: Some(stream.or(begun).unwrap_or_default()),
                         ..BatchAppendResp::default()
-                    }));
+                    }
                 }
+            };
+            answer.correlation_id = correlation;
+            if let Some(faults) = &self.faults {
+                faults.answer().await?;
             }
+            return Ok(Some(answer));
         }
-        Ok(None)
     }
 
     fn take(&mut self, message: BatchAppendReq) -> Result<(), Status> {
@@ -338,16 +348,22 @@ async fn place(
     events: Vec<NewEvent>,
 ) -> Result<Appended, Refused> {
     let mut tries = 0;
+    // Where the stream is beyond what is durable, once that was met.
+    let mut met = None;
     loop {
         tries += 1;
         let exact = match expected {
             Expected::Exactly(exact) => exact,
             Expected::Any | Expected::Exists => {
+                if let Some(appended) = earlier(store, stream, &events).await? {
+                    return Ok(appended);
+                }
                 let head = store.head(stream).await.map_err(|error| unread(&error))?;
+                let head = head.map(|head| head.version).max(met);
                 if head.is_none() && expected == Expected::Exists {
                     return Err(Refused::Elsewhere { actual: None });
                 }
-                ExpectedVersion::of(head.map(|head| head.version))
+                ExpectedVersion::of(head)
             }
         };
         let append = Append {
@@ -370,7 +386,7 @@ async fn place(
             }
             Err(AppendError::WrongVersion { actual, .. }) => match expected {
                 Expected::Exactly(_) => return Err(Refused::Elsewhere { actual }),
-                Expected::Any | Expected::Exists if tries < TRIES => {}
+                Expected::Any | Expected::Exists if tries < TRIES => met = actual,
                 Expected::Any | Expected::Exists => {
                     let what = "others were faster each time; try again";
                     return Err(Status::aborted(what).into());
@@ -393,6 +409,30 @@ async fn place(
             Err(AppendError::Read(error)) => return Err(unread(&error).into()),
         }
     }
+}
+
+/// Where these very events are among the last of the stream: without an exact place it is their ids that tell.
+async fn earlier(
+    store: &dyn EventStore,
+    stream: &StreamName,
+    events: &[NewEvent],
+) -> Result<Option<Appended>, Refused> {
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let last = store
+        .read_stream(stream, StreamFrom::End, Direction::Backward, LOOKED_BACK)
+        .await
+        .map_err(|error| unread(&error))?;
+    let ids = || events.iter().rev().map(|event| event.event_id);
+    let mut found = last
+        .windows(events.len())
+        .filter(|stored| stored.iter().map(RecordedEvent::event_id).eq(ids()));
+    let found = found.next().and_then(<[RecordedEvent]>::first);
+    Ok(found.map(|event| Appended {
+        last_version: event.version(),
+        last_position: event.position(),
+    }))
 }
 
 /// A refusal of what passes a bound, as the protocol tells it.

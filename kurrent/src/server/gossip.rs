@@ -1,11 +1,13 @@
 //! The service `Gossip`: one node, which leads.
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::messages::Ids;
+use super::shown;
 use crate::proto::event_store::client::gossip::gossip_server::Gossip;
 use crate::proto::event_store::client::gossip::member_info::VNodeState;
 use crate::proto::event_store::client::gossip::{ClusterInfo, EndPoint, MemberInfo};
@@ -13,22 +15,27 @@ use crate::proto::event_store::client::gossip::{ClusterInfo, EndPoint, MemberInf
 /// The service.
 pub(super) struct Served {
     id: Uuid,
-    address: (String, u16),
+    advertised: Option<(String, u16)>,
+    listening: Option<SocketAddr>,
 }
 
 impl Served {
-    pub(super) fn new(address: (String, u16)) -> Self {
+    pub(super) fn new(advertised: Option<(String, u16)>, listening: Option<SocketAddr>) -> Self {
         Self {
             id: Uuid::new_v4(),
-            address,
+            advertised,
+            listening,
         }
     }
 }
 
 #[tonic::async_trait]
 impl Gossip for Served {
-    async fn read(&self, _: Request<()>) -> Result<Response<ClusterInfo>, Status> {
-        let (address, port) = self.address.clone();
+    async fn read(&self, request: Request<()>) -> Result<Response<ClusterInfo>, Status> {
+        let came_to = || request.local_addr().or(self.listening).map(shown);
+        let address = self.advertised.clone().or_else(came_to);
+        let (address, port) = address
+            .ok_or_else(|| Status::internal("the address of this connection is not known"))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let node = MemberInfo {
             instance_id: Some(Ids::Structured.told(self.id)),

@@ -1,7 +1,7 @@
 //! A reading that ends: of a stream or of the whole log, either way, from a place on, at most so many.
 //!
 //! Forward, the event at the place itself is the first told; backward from a position, the one before it, and backward from a
-//! revision, that one itself: so the protocol has it.
+//! revision, that one itself: so the protocol has it. What came after it was asked is not in it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,19 +9,12 @@ use std::sync::Arc;
 use event_store::{Direction, EventStore, Position, RecordedEvent, StreamFrom, StreamName};
 use tonic::Status;
 
-use super::Numbering;
 use super::filter::Filter;
 use super::messages::{self, Ids};
 use super::streams::unread;
+use super::{BLOCK_BYTES, BLOCK_EVENTS, BLOCK_UNBOUNDED_EVENTS, Numbering};
 use crate::proto::event_store::client::streams::ReadResp;
 use crate::proto::event_store::client::streams::read_resp::{Content, StreamNotFound};
-
-/// Events read at once.
-const BLOCK_EVENTS: usize = 256;
-/// Bytes read at once.
-const BLOCK_BYTES: usize = 1024 * 1024;
-/// Events read at once where a bound on bytes is not to be had.
-const BLOCK_UNBOUNDED_EVENTS: usize = 16;
 
 /// A reading on its way.
 pub(super) struct Reading {
@@ -30,16 +23,17 @@ pub(super) struct Reading {
     pub(super) ids: Ids,
     /// How many are still to be told.
     pub(super) left: u64,
+    /// Nothing beyond this position is told.
+    pub(super) until: Position,
     pub(super) at: At,
     pub(super) waiting: VecDeque<ReadResp>,
 }
 
 /// Where a reading is.
 pub(super) enum At {
-    /// In the whole log, after a position, looking at nothing beyond another.
+    /// In the whole log, after a position.
     Forward {
         after: Position,
-        until: Position,
         filter: Option<Filter>,
     },
     /// In the whole log, before a position.
@@ -83,12 +77,7 @@ impl Reading {
     }
 
     async fn forward(&mut self) -> Result<(), Status> {
-        let At::Forward {
-            after,
-            until,
-            filter,
-        } = &mut self.at
-        else {
+        let At::Forward { after, filter } = &mut self.at else {
             return Ok(());
         };
         let block = self.store.read_all(*after, BLOCK_EVENTS, BLOCK_BYTES).await;
@@ -96,7 +85,7 @@ impl Reading {
         let mut told = Vec::new();
         let mut over = block.is_empty();
         for event in block {
-            if event.position() > *until {
+            if event.position() > self.until {
                 over = true;
                 break;
             }
@@ -155,7 +144,7 @@ impl Reading {
             .store
             .read_stream(name, *from, *direction, wanted)
             .await;
-        let block = block.map_err(|error| unread(&error))?;
+        let mut block = block.map_err(|error| unread(&error))?;
         let ended = match (block.last(), *direction) {
             (None, _) => true,
             (Some(last), Direction::Forward) => {
@@ -170,13 +159,16 @@ impl Reading {
                 None => true,
             },
         };
-        if block.is_empty() {
+        let all = block.len();
+        block.retain(|event| event.position() <= self.until);
+        let ended = ended || (*direction == Direction::Forward && block.len() < all);
+        if ended && block.is_empty() {
             let head = self
                 .store
                 .head(name)
                 .await
                 .map_err(|error| unread(&error))?;
-            match head {
+            match head.filter(|head| head.position <= self.until) {
                 None if *first => {
                     let missing = StreamNotFound {
                         stream_identifier: Some(messages::stream(name.as_str())),
@@ -191,7 +183,7 @@ impl Reading {
                 None | Some(_) => {}
             }
         }
-        *first = false;
+        *first &= block.is_empty();
         if ended {
             self.at = At::Over;
         }

@@ -1,33 +1,25 @@
 //! A reading that goes on: history after a place, then what comes, without a gap, with what was looked at told from time
 //! to time.
 //!
-//! First comes the confirmation. Once history is told, [`Content::CaughtUp`] is, and again each time after the reader had
-//! fallen behind. With a filter a checkpoint follows every window of events looked at, so that who resumes does not look at
-//! them again.
+//! First comes the confirmation; once history is told, [`Content::CaughtUp`]. With a filter a checkpoint follows every
+//! window of events looked at, so that who resumes does not look at them again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use event_store::{Direction, EventStore, Position, RecordedEvent, StreamFrom, StreamName};
 use prost_types::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tonic::Status;
 
-use super::Numbering;
 use super::filter::Filter;
 use super::messages::{self, Ids};
 use super::streams::unread;
+use super::{BLOCK_BYTES, BLOCK_EVENTS, BLOCK_UNBOUNDED_EVENTS, Numbering};
 use crate::proto::event_store::client::streams::ReadResp;
 use crate::proto::event_store::client::streams::read_resp::{
     CaughtUp, Checkpoint, Content, Position as ToldPosition,
 };
-
-/// Events read at once.
-const BLOCK_EVENTS: usize = 256;
-/// Bytes read at once.
-const BLOCK_BYTES: usize = 1024 * 1024;
-/// Events of a stream read at once, which has no bound on bytes.
-const STREAM_BLOCK_EVENTS: usize = 16;
 
 /// What is followed, and up to where it was told.
 pub(super) enum Followed {
@@ -46,13 +38,13 @@ pub(super) enum Followed {
 pub(super) struct Subscription {
     pub(super) store: Arc<dyn EventStore>,
     pub(super) changes: watch::Receiver<Position>,
+    /// How far may be seen, where faults say so.
+    pub(super) seen: Option<watch::Receiver<Option<Position>>>,
     pub(super) numbering: Numbering,
     pub(super) ids: Ids,
     pub(super) followed: Followed,
     pub(super) caught_up: bool,
     pub(super) waiting: VecDeque<ReadResp>,
-    /// Its place among all subscriptions.
-    pub(super) _place: OwnedSemaphorePermit,
 }
 
 impl Subscription {
@@ -71,14 +63,23 @@ impl Subscription {
                 self.tell_caught_up();
                 continue;
             }
-            if self.changes.changed().await.is_err() {
-                return Err(Status::unavailable("the store has ended"));
-            }
+            let changed = match &mut self.seen {
+                Some(seen) => tokio::select! {
+                    changed = self.changes.changed() => changed,
+                    changed = seen.changed() => changed,
+                },
+                None => self.changes.changed().await,
+            };
+            changed.map_err(|_| Status::unavailable("the store has ended"))?;
         }
     }
 
     /// Reads what is next. Whether there was anything.
     async fn block(&mut self) -> Result<bool, Status> {
+        let seen = self.seen.as_mut();
+        let until = seen
+            .and_then(|seen| *seen.borrow_and_update())
+            .unwrap_or(Position(u64::MAX));
         match &mut self.followed {
             Followed::All {
                 after,
@@ -86,7 +87,8 @@ impl Subscription {
                 looked_at,
             } => {
                 let block = self.store.read_all(*after, BLOCK_EVENTS, BLOCK_BYTES).await;
-                let block = block.map_err(|error| unread(&error))?;
+                let mut block = block.map_err(|error| unread(&error))?;
+                block.retain(|event| event.position() <= until);
                 let any = !block.is_empty();
                 for event in block {
                     *after = event.position();
@@ -112,11 +114,12 @@ impl Subscription {
                 let from = told.map_or(StreamFrom::Start, |told| {
                     StreamFrom::Version(told.saturating_add(1))
                 });
-                let block = self
+                let mut block = self
                     .store
-                    .read_stream(name, from, Direction::Forward, STREAM_BLOCK_EVENTS)
+                    .read_stream(name, from, Direction::Forward, BLOCK_UNBOUNDED_EVENTS)
                     .await
                     .map_err(|error| unread(&error))?;
+                block.retain(|event| event.position() <= until);
                 let any = !block.is_empty();
                 for event in block {
                     *told = Some(event.version());

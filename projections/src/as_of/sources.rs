@@ -47,14 +47,15 @@ const fn of(view: ViewName) -> &'static [Source] {
         // What ranks a case are all reports of its member, and its history shows all of both.
         ViewName::ModerationQueue => &[Source::Members, Source::Conversations, Source::Cases],
         ViewName::Reports => &[Source::Conversations, Source::Cases],
-        ViewName::Decisions => &[Source::Members, Source::Cases],
         ViewName::Members => &[Source::Policy, Source::Members],
         // Figures are sums over everybody, and whoever audits may have looked at anybody; what a moderator did stands in the
-        // streams of all cases; of one's own nobody has said what its rows depend on.
+        // streams of all cases; the files on a member's suspensions by hand are named by the member's own events alone; of one's
+        // own nobody has said what its rows depend on.
         ViewName::Times
         | ViewName::Transparency
         | ViewName::Disclosures
         | ViewName::ModerationLog
+        | ViewName::Decisions
         | ViewName::Own(_) => &[Source::Log],
     }
 }
@@ -123,6 +124,9 @@ impl Past {
             Subject::Case(id) => {
                 let members = self.members_of_case(*id).await?;
                 let (mut conversations, mut cases) = (Vec::new(), vec![*id]);
+                let mut members = members.to_vec();
+                // Of a suspension by hand there is one.
+                members.dedup();
                 for member in &members {
                     let pairs = self.conversations(member, until)?;
                     let ids = pairs.iter().map(|pair| pair.conversation_id);
@@ -134,7 +138,7 @@ impl Past {
                     conversations.extend(ids);
                 }
                 Ok(Concerned {
-                    members: members.to_vec(),
+                    members,
                     conversations,
                     cases,
                     ..Concerned::default()
@@ -168,8 +172,8 @@ impl Past {
         }
     }
 
-    /// The reported member of a case and the one who reported, by its first event. Before the reactor opened its stream
-    /// a case is not known here.
+    /// The reported member of a case and the one who reported, by its first event; of a suspension by hand its member twice.
+    /// Before the reactor opened its stream a case is not known here.
     async fn members_of_case(&self, id: CaseId) -> Result<[MemberId; 2], PastError> {
         let name = StreamName::new(case::stream(id)).map_err(anyhow::Error::from)?;
         let first = self
@@ -178,6 +182,9 @@ impl Past {
             .await?;
         for event in &first {
             let decoded = super::decoded("case", event)?;
+            if let Event::Case(case::Event::SuspensionFiled(filed)) = &decoded {
+                return Ok([filed.reported.clone(), filed.reported.clone()]);
+            }
             // Old `case-opened` events do not name the reporter; the report that follows in the same append does.
             if let (Event::Case(_), [Some(reported), Some(reporter)]) =
                 (&decoded, decoded.members())

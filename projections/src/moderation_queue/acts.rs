@@ -1,12 +1,14 @@
 //! What moderators do with a case: who holds it, who left it to another, what they noted and decided, what was appealed and
 //! what became of it.
 //!
-//! An act finds its case, which its first report made. Texts stay in the log.
+//! An act finds its case, which its first report made, or the suspension by hand that it is about. Texts stay in the log.
 
 use anyhow::Context;
 use domain::act::Step;
-use domain::case::{CaseDecided, CaseReopened, DecisionReversed, Event};
-use domain::ids::{CaseId, DecisionId};
+use domain::case::{
+    CaseDecided, CaseReopened, DecisionReversed, Event, PriorityInputs, SuspensionFiled,
+};
+use domain::ids::{CaseId, ConversationId, DecisionId};
 use event_store::RecordedEvent;
 use serde::{Deserialize, Serialize};
 use tables::key::Key;
@@ -73,9 +75,50 @@ pub(super) fn apply(
             reopen(case);
             case.pending += 1;
         }),
+        Event::SuspensionFiled(filed) => file(tx, recorded, filed),
         Event::CaseReopened(reopened) => open_again(tx, recorded, reopened),
         Event::CaseOpened(_) | Event::ContentDisclosed(_) => Ok(()),
     }
+}
+
+/// Makes the case of a suspension by hand: decided, with no report, and for as long as it is there with no reporter but the
+/// member and no conversation but the one with themself, in which nobody writes.
+fn file(
+    tx: &mut Tx<'_>,
+    recorded: &RecordedEvent,
+    filed: &SuspensionFiled,
+) -> Result<(), ApplyError> {
+    let case = case_of(recorded)?;
+    if load::<CaseRow>(tx, CASES, case.0.as_bytes())?.is_some() {
+        return Ok(());
+    }
+    let key = Key::new().fixed(case.0.as_bytes()).u64(recorded.version());
+    tx.put(MADE, filed.decision.0.as_bytes(), &key)?;
+    store(tx, DECISIONS, &key, &Ruled::at(recorded.version(), 0, 0))?;
+    let priority = PriorityInputs::OF_A_SUSPENSION;
+    let row = CaseRow {
+        conversation: ConversationId::of(&filed.reported, &filed.reported),
+        member: filed.reported.clone(),
+        reporter: filed.reported.clone(),
+        state: CaseState::Decided,
+        categories: 0,
+        reports: 0,
+        severity: priority.severity,
+        reporters: priority.reporters,
+        upheld: priority.upheld,
+        over_limit: priority.over_limit,
+        opened_at: recorded.at_ms(),
+        opened_position: recorded.position().0,
+        claimed_by: None,
+        claimed_until: None,
+        escalated_by: None,
+        was_upheld: false,
+        revision: 0,
+        pending: 0,
+        upheld_by: 0,
+        appeals: Vec::new(),
+    };
+    place(tx, case, None, &row)
 }
 
 /// What is newly reported, or asked for, opens a decided case again.
@@ -264,7 +307,8 @@ fn change(
     if after == before {
         return Ok(());
     }
-    if after.waits() && !before.waits() {
+    // What no report made, none moves.
+    if after.waits() && !before.waits() && after.reporter != after.member {
         let member: Option<MemberRow> = load(tx, MEMBERS, after.member.as_str().as_bytes())?;
         after.reporters = member.as_ref().map_or(after.reporters, counting);
     }

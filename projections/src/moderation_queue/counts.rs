@@ -1,8 +1,9 @@
 //! How many cases the queue holds: by state, by category, left to another, appealed, and held by each moderator.
 //!
-//! Counted as cases move, a row per count that is not zero, so that telling them reads a row each and no case. What waits for
-//! nobody, decided or closed and not appealed, counts in its state and nowhere else, as the queue lists it only where it is
-//! asked for.
+//! Counted as cases move, a row per count that is not zero, so that telling them reads two rows each and no case. What waits
+//! for nobody, decided or closed and not appealed, counts in its state and nowhere else, as the queue lists it only where it is
+//! asked for. Each case is counted under its two members as well: whoever asks is told of none of their own, which nobody
+//! judges, and no number tells that they were reported.
 
 use domain::case::Category;
 use domain::ids::MemberId;
@@ -16,7 +17,7 @@ use crate::{Answer, QueryError};
 /// The table.
 pub(super) const COUNTS: &str = "counts";
 
-/// How many cases there are.
+/// How many cases there are, but for those of whoever asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
     /// In each state, in the order of [`CaseState::ALL`].
@@ -31,8 +32,19 @@ pub struct QueueCounts {
     pub mine: u64,
 }
 
-/// What a case counts as.
+/// Where a case counts: among all, and among those of each of its two members; of a suspension by hand there is one.
 fn keys(case: &CaseRow) -> Vec<Key> {
+    let kinds = kinds(case);
+    let mut members = vec![&case.member, &case.reporter];
+    members.dedup();
+    let own = members.into_iter();
+    let own = own.flat_map(|member| kinds.iter().map(move |of| of_own(member, of)));
+    let own: Vec<Key> = own.collect();
+    kinds.into_iter().chain(own).collect()
+}
+
+/// What it counts as.
+fn kinds(case: &CaseRow) -> Vec<Key> {
     let mut keys = vec![of_state(case.state)];
     if !case.appeals.is_empty() {
         keys.push(of_appealed());
@@ -69,6 +81,11 @@ fn of_holder(moderator: &MemberId) -> Key {
     Key::new().u8(3).text(moderator.as_str())
 }
 
+/// The same of the cases that this member is one of the two members of.
+fn of_own(member: &MemberId, of: &Key) -> Key {
+    Key::new().u8(5).text(member.as_str()).fixed(of)
+}
+
 /// Counts a case where it is now, and no more where it was.
 pub(super) fn moved(
     tx: &mut Tx<'_>,
@@ -95,8 +112,12 @@ pub(crate) fn query(
     reader: &Reader,
     moderator: &MemberId,
 ) -> Result<Answer<QueueCounts>, QueryError> {
+    let all = |key: &Key| -> anyhow::Result<u64> {
+        Ok(fetch::<u64>(reader, COUNTS, key)?.unwrap_or_default())
+    };
     let count = |key: Key| -> anyhow::Result<u64> {
-        Ok(fetch::<u64>(reader, COUNTS, &key)?.unwrap_or_default())
+        let own = all(&of_own(moderator, &key))?;
+        Ok(all(&key)?.saturating_sub(own))
     };
     let mut counts = QueueCounts {
         escalated: count(of_escalated())?,

@@ -3,19 +3,54 @@
 //! A page merges the states that are asked for, in the order of their keys: of all cases, or of one member's. Other filters
 //! pass rows over, up to a bound: then a page may be short and still have a next one.
 
-use domain::ids::CaseId;
+use domain::case::Category;
+use domain::ids::{CaseId, MemberId};
+use domain::time::Timestamp;
 use tables::key::Key;
 use tables::{Order, Reader, Span};
 
-use super::{
-    AGES, APPEALED, CASES, CaseRow, CaseState, Lists, QueueFilter, QueueItem, QueueSort, RANKS,
-    bit_of,
-};
+use super::{AGES, APPEALED, CASES, CaseRow, CaseState, Lists, QueueItem, RANKS, bit_of};
 use crate::rows::{Merged, fetch};
 use crate::{Cursor, Page, PageRequest, QueryError, ViewName};
 
 /// How many rows a page passes over at most, looking for those that a filter names.
 const PASSED_MAX: usize = 1_000;
+
+/// Which cases are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueFilter {
+    /// In this state. If none is named, what waits: open, claimed, or with an appeal that waits; of one member all but
+    /// closed ones; all of the appealed.
+    pub state: Option<CaseState>,
+    /// With an appeal that waits.
+    pub appealed: bool,
+    /// With a report of this category.
+    pub category: Option<Category>,
+    /// About this member.
+    pub member: Option<MemberId>,
+    /// Held by this moderator.
+    pub claimed_by: Option<MemberId>,
+    /// Opened before this time.
+    pub opened_before: Option<Timestamp>,
+    /// Opened at this time or later.
+    pub opened_after: Option<Timestamp>,
+    /// But for those that this member is one of the two members of: who looks is told of none of their own.
+    pub besides: Option<MemberId>,
+    /// In this order.
+    pub sort: QueueSort,
+}
+
+/// The queue's order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueSort {
+    /// The most urgent first.
+    #[default]
+    Priority,
+    /// The oldest first.
+    Oldest,
+    /// The newest first.
+    Newest,
+}
 
 impl QueueFilter {
     fn states(&self) -> Vec<CaseState> {
@@ -63,6 +98,7 @@ impl QueueFilter {
             && self
                 .opened_after
                 .is_none_or(|time| time.0 <= case.opened_at)
+            && self.besides.as_ref().is_none_or(|own| !case.is_of(own))
     }
 }
 

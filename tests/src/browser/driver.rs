@@ -83,13 +83,13 @@ fn versions() -> Option<String> {
 ///
 /// # Panics
 /// When they cannot be: with what a person has to do.
-pub(super) fn install(packages: &[&str]) {
+pub(crate) fn install(packages: &[&str]) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     let names = packages.join(" ");
     assert!(
         rustix::process::geteuid().is_root(),
-        "the tests in a browser need {names}, and only root can install them: run \
+        "the tests need {names}, and only root can install them: run \
          `apt-get install --no-install-recommends {names}` as root, and the tests again"
     );
     let apt = |arguments: &[&str]| {
@@ -110,7 +110,7 @@ pub(super) fn install(packages: &[&str]) {
     let install = [&["install", "--no-install-recommends"], packages].concat();
     if let Some(words) = apt(&install) {
         panic!(
-            "the tests in a browser need {names}, and `apt-get install --no-install-recommends {names}` failed: install \
+            "the tests need {names}, and `apt-get install --no-install-recommends {names}` failed: install \
              them by hand, and run the tests again.\n{renewing}{words}"
         );
     }

@@ -114,6 +114,17 @@ impl Browser {
         self.look(1280, Scheme::Light).await;
     }
 
+    /// Keeps something that is no matter of passing beside the pictures.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn keeps(&self, name: &str, what: &serde_json::Value) {
+        let folder = target().join("screenshots");
+        std::fs::create_dir_all(&folder).expect("a folder in the target folder");
+        std::fs::write(folder.join(format!("{name}.json")), format!("{what:#}\n"))
+            .expect("it is written");
+    }
+
     /// Makes the window so large.
     async fn sized(&self, width: u32, height: u32) {
         let metrics =

@@ -194,5 +194,10 @@ impl World {
 
 /// The decision of this name.
 pub fn decision_of(name: &str) -> DecisionId {
-    DecisionId::of(&id("moderator"), &CommandId::new(name).unwrap())
+    DecisionId::by_hand(
+        &id("moderator"),
+        &id("moderator"),
+        &CommandId::new(name).unwrap(),
+        domain::Timestamp(0),
+    )
 }

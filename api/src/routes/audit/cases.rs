@@ -12,9 +12,10 @@ use crate::answers::Answered;
 use crate::app::State;
 use crate::audit::{self, Subject};
 use crate::caller::{AsAuditor, Caller};
+use crate::follow_ups::joined;
 use crate::problem::ApiError;
 use crate::query::{self, Query, Segments};
-use crate::routes::moderation::{ShownCase, caught_up, shown_messages};
+use crate::routes::moderation::{ShownCase, shown_messages};
 
 pub(crate) fn router() -> OpenApiRouter<State> {
     OpenApiRouter::default().routes(routes!(case))
@@ -39,7 +40,7 @@ async fn case(
     let mut rows = question.past.as_of(&subject, &views, moment).await;
     if let Err(PastError::Query(QueryError::NotFound)) = rows {
         // A report makes its case, whose stream the reactor begins a moment later.
-        caught_up(&shared).await?;
+        joined(&shared, case).await?;
         rows = question.past.as_of(&subject, &views, moment).await;
     }
     let rows = audit::or_unknown(rows, WHAT, moment)?;
@@ -48,8 +49,8 @@ async fn case(
     let subject = Subject {
         looked: Looked::Case,
         member: file.summary.member.clone(),
-        other: Some(file.reporter.clone()),
-        conversation: Some(file.summary.conversation_id),
+        other: file.reporter.clone(),
+        conversation: file.summary.conversation_id,
         case: Some((case, shown_messages(file))),
     };
     let at = (moment, present);

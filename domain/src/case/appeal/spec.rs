@@ -11,7 +11,12 @@ use crate::time::DAY_MS;
 const WINDOW: i64 = APPEAL_DAYS * DAY_MS;
 
 fn decision(name: &str) -> DecisionId {
-    DecisionId::of(&id("any"), &CommandId::new(name).unwrap())
+    DecisionId::by_hand(
+        &id("any"),
+        &id("any"),
+        &CommandId::new(name).unwrap(),
+        crate::time::Timestamp(0),
+    )
 }
 
 fn claim(by: &str) -> Command {
@@ -177,9 +182,9 @@ fn is_decided_once_by_another_than_who_decided_and_none_of_the_two_members() {
     given.refuses(&upheld("max"), Code::NotAppealed);
     let given = given.with(&appeal("d1", "bob", 1));
     given.refuses(&upheld("mia"), Code::SameModerator);
-    for own in ["ann", "bob"] {
-        given.refuses(&upheld(own), Code::OwnCase);
-        given.refuses(&reverse("d1", own), Code::OwnCase);
+    for (own, code) in [("ann", Code::OwnCase), ("bob", Code::NotFound)] {
+        given.refuses(&upheld(own), code);
+        given.refuses(&reverse("d1", own), code);
     }
     given.refuses(
         &answer(Some("d2"), "max", AppealOutcome::Upheld, 2),

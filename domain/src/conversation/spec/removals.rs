@@ -6,7 +6,12 @@ use crate::ids::{CommandId, DecisionId};
 fn remove(from: &str, to: &str, case_version: u64, numbers: &[u64]) -> Command {
     let moderator = MemberId::new("mia").unwrap();
     Command::RemoveMessages(RemoveMessages {
-        decision: DecisionId::of(&moderator, &CommandId::new("d1").unwrap()),
+        decision: DecisionId::by_hand(
+            &moderator,
+            &moderator,
+            &CommandId::new("d1").unwrap(),
+            crate::time::Timestamp(0),
+        ),
         case_version,
         by: moderator,
         from: MemberId::new(from).unwrap(),
@@ -44,7 +49,12 @@ fn removes_once_for_each_decision_of_a_case_in_their_order() {
 fn restore(case_version: u64, numbers: &[u64]) -> Command {
     let moderator = MemberId::new("max").unwrap();
     Command::RestoreMessages(RestoreMessages {
-        decision: DecisionId::of(&moderator, &CommandId::new("d1").unwrap()),
+        decision: DecisionId::by_hand(
+            &moderator,
+            &moderator,
+            &CommandId::new("d1").unwrap(),
+            crate::time::Timestamp(0),
+        ),
         case_version,
         by: moderator,
         from: MemberId::new(BOB).unwrap(),
