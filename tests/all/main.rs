@@ -77,6 +77,7 @@ mod desk_log;
 mod desk_own;
 mod desk_queue;
 mod desk_reporters;
+mod desk_roles;
 mod desk_session;
 mod event_catalogue;
 mod kurrent_appending;
