@@ -223,15 +223,12 @@ impl Cases {
         if outcome.kind == Kind::Done {
             return Ok(true);
         }
-        let store = &self.shared.store;
         let passing = |error: CommandError| Trouble::Passing(error);
-        let durable = store.wait_durable(outcome.position).await;
+        let durable = self.shared.store.wait_durable(outcome.position).await;
         durable.map_err(|error| passing(error.into()))?;
-        let before = Position(outcome.position.0.saturating_sub(1));
-        let page = store.read_all(before, 1, usize::MAX).await;
-        let page = page.map_err(|error| passing(error.into()))?;
-        let of_cause = |event: &RecordedEvent| event.causation_id() == cause.event_id();
-        Ok(page.first().is_some_and(of_cause))
+        let event = self.shared.event_at(outcome.position).await;
+        let event = event.map_err(passing)?;
+        Ok(event.is_some_and(|event| event.causation_id() == cause.event_id()))
     }
 }
 

@@ -86,10 +86,7 @@ impl CommandHandler {
         &self,
         position: Position,
     ) -> Result<Option<DecisionId>, CommandError> {
-        let before = Position(position.0.saturating_sub(1));
-        let page = self.inner.shared.store.read_all(before, 1, usize::MAX);
-        let page = page.await?;
-        let Some(record) = page.first().filter(|record| record.position() == position) else {
+        let Some(record) = self.inner.shared.event_at(position).await? else {
             return Ok(None);
         };
         let decoded = codec::decode(record.event_type(), record.data());
@@ -152,9 +149,7 @@ enum Effect {
 impl Follows {
     /// What follows from the event at this position; none where nothing does.
     async fn from(shared: &Shared, cause: Position) -> Result<Option<Self>, CommandError> {
-        let before = Position(cause.0.saturating_sub(1));
-        let page = shared.store.read_all(before, 1, usize::MAX).await?;
-        let Some(record) = page.first().filter(|record| record.position() == cause) else {
+        let Some(record) = shared.event_at(cause).await? else {
             return Ok(None);
         };
         let decoded = codec::decode(record.event_type(), record.data());

@@ -50,6 +50,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The durable event that stands at a position; none where none does.
+    pub(crate) async fn event_at(
+        &self,
+        position: Position,
+    ) -> Result<Option<RecordedEvent>, CommandError> {
+        let before = Position(position.0.saturating_sub(1));
+        let page = self.store.read_all(before, 1, usize::MAX).await?;
+        Ok(page.into_iter().find(|event| event.position() == position))
+    }
+
     /// The way to the worker of a stream.
     pub(crate) fn lane(&self, stream: &StreamName) -> &Lane {
         let hash = usize::try_from(FxBuildHasher.hash_one(stream.as_str()) >> 32).unwrap_or(0);

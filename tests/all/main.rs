@@ -67,6 +67,7 @@ mod commands_limits;
 mod commands_loading;
 mod commands_reporters;
 mod commands_rules;
+mod commands_suspensions;
 mod desk_alerts;
 mod desk_bulk;
 mod desk_cases;
