@@ -223,14 +223,12 @@ impl Cases {
         if outcome.kind == Kind::Done {
             return Ok(true);
         }
-        let store = &self.shared.store;
         let passing = |error: CommandError| Trouble::Passing(error);
-        let durable = store.wait_durable(outcome.position).await;
+        let durable = self.shared.store.wait_durable(outcome.position).await;
         durable.map_err(|error| passing(error.into()))?;
-        let there = store.read_at(outcome.position).await;
-        let there = there.map_err(|error| passing(error.into()))?;
-        let of_cause = |event: RecordedEvent| event.causation_id() == cause.event_id();
-        Ok(there.is_some_and(of_cause))
+        let event = self.shared.event_at(outcome.position).await;
+        let event = event.map_err(passing)?;
+        Ok(event.is_some_and(|event| event.causation_id() == cause.event_id()))
     }
 }
 

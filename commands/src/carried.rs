@@ -86,7 +86,7 @@ impl CommandHandler {
         &self,
         position: Position,
     ) -> Result<Option<DecisionId>, CommandError> {
-        let Some(record) = self.inner.shared.store.read_at(position).await? else {
+        let Some(record) = self.inner.shared.event_at(position).await? else {
             return Ok(None);
         };
         let decoded = codec::decode(record.event_type(), record.data());
@@ -149,7 +149,7 @@ enum Effect {
 impl Follows {
     /// What follows from the event at this position; none where nothing does.
     async fn from(shared: &Shared, cause: Position) -> Result<Option<Self>, CommandError> {
-        let Some(record) = shared.store.read_at(cause).await? else {
+        let Some(record) = shared.event_at(cause).await? else {
             return Ok(None);
         };
         let decoded = codec::decode(record.event_type(), record.data());

@@ -230,7 +230,7 @@ fn name_of(task: &Task) -> Named {
         Task::Member(command) => match command {
             member::Command::RegisterMember { .. } => Named::Client(CommandName::RegisterMember),
             member::Command::ChangeDmSetting { .. } => Named::Client(CommandName::ChangeDmSetting),
-            member::Command::SuspendMember { .. } => Named::Client(CommandName::SuspendMember),
+            member::Command::SuspendMember(_) => Named::Client(CommandName::SuspendMember),
             member::Command::ReinstateMember { .. } => Named::Client(CommandName::ReinstateMember),
             member::Command::LimitReports { .. } => Named::Other("LimitReports"),
             member::Command::LiftReportLimit { .. } => Named::Other("LiftReportLimit"),

@@ -1,10 +1,10 @@
 //! The write side's own tables: a view of the log that serves no query.
 //!
 //! Promise: every client's command whose events were applied is found by its id (`ids.rs`); every message unsent or
-//! reported, every report against a member and every one that is not in its case (`joining.rs`), every decision on a case and
-//! the case it is on, how many cases stand upheld (`upheld.rs`), everything that time will end, every slot that opened no
-//! request so far is found by its name. It is a function of the log, so it can be thrown away. What is not applied yet, its users learn from the
-//! streams themselves or from `idempotency.rs`.
+//! reported, every report against a member and every one that is not in its case (`joining.rs`), every decision on a
+//! case and the case it is on, how many cases stand upheld (`upheld.rs`), everything that time will end, every slot
+//! that opened no request so far is found by its name. It is a function of the log, so it can be thrown away. What is
+//! not applied yet, its users learn from the streams themselves or from `idempotency.rs`.
 
 use std::sync::Arc;
 

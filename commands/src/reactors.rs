@@ -20,6 +20,7 @@ use domain::{Event, act, codec, member, reactor};
 use event_store::{Position, RecordedEvent, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::aggregate::{Aggregate, State, stream_name};
 use crate::effects::{effect_of, follows_from};
@@ -189,9 +190,15 @@ impl Cases {
     /// Handles what comes, until told to stop.
     pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut causes = self.causes.clone();
+        let mut next_retry = Instant::now();
         loop {
             causes.borrow_and_update();
-            let retry = match self.advance().await {
+            // What is parked is tried now and then, and not at each cause that comes.
+            let due = Instant::now() >= next_retry;
+            if due {
+                next_retry = Instant::now() + RETRY_AFTER;
+            }
+            let retry = match self.advance(due).await {
                 Ok(()) => self.status().parked > 0,
                 Err(error) => {
                     tracing::warn!(reactor = CASES, %error, "the reactor tries again");
@@ -200,7 +207,7 @@ impl Cases {
             };
             let again = async {
                 if retry {
-                    tokio::time::sleep(RETRY_AFTER).await;
+                    tokio::time::sleep_until(next_retry).await;
                 } else {
                     std::future::pending::<()>().await;
                 }
@@ -217,7 +224,7 @@ impl Cases {
     pub(crate) async fn drain(&self) -> Result<(), CommandError> {
         let durable = self.shared.store.durable_position();
         self.wait_for_view(durable).await?;
-        self.advance().await
+        self.advance(true).await
     }
 
     /// Waits until what was done so far is durable.
@@ -226,12 +233,14 @@ impl Cases {
         Ok(self.shared.store.wait_durable(effects).await?)
     }
 
-    /// Handles the causes that the view has.
-    async fn advance(&self) -> Result<(), CommandError> {
+    /// Handles the causes that the view has, after those that are parked where these are to be tried.
+    async fn advance(&self, retry_parked: bool) -> Result<(), CommandError> {
         let told = *self.causes.borrow();
         self.wait_for_view(told).await?;
         let mut state = self.state.lock().await;
-        self.retry_parked(&mut state).await?;
+        if retry_parked {
+            self.retry_parked(&mut state).await?;
+        }
         loop {
             let reader = self
                 .shared

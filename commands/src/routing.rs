@@ -71,7 +71,7 @@ pub(crate) fn of_command(
             facts,
         } => {
             let stream = stream_name(member::stream(&member));
-            let command = member::Command::SuspendMember {
+            let command = member::Command::SuspendMember(member::SuspendMember {
                 command_id: command_id.clone(),
                 member,
                 by,
@@ -80,7 +80,7 @@ pub(crate) fn of_command(
                 text,
                 facts,
                 at,
-            };
+            });
             return (stream, Task::Member(command));
         }
         Command::LimitReports {

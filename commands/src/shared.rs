@@ -50,6 +50,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The durable event that stands at a position; none where none does.
+    pub(crate) async fn event_at(
+        &self,
+        position: Position,
+    ) -> Result<Option<RecordedEvent>, CommandError> {
+        Ok(self.store.read_at(position).await?)
+    }
+
     /// The way to the worker of a stream.
     pub(crate) fn lane(&self, stream: &StreamName) -> &Lane {
         let hash = usize::try_from(FxBuildHasher.hash_one(stream.as_str()) >> 32).unwrap_or(0);

@@ -125,7 +125,7 @@ impl Task {
                 }
                 member::Command::RegisterMember { .. }
                 | member::Command::ChangeDmSetting { .. }
-                | member::Command::SuspendMember { .. }
+                | member::Command::SuspendMember(_)
                 | member::Command::ReinstateMember { .. }
                 | member::Command::LimitReports { .. }
                 | member::Command::LiftReportLimit { .. }
@@ -522,7 +522,7 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
     match command {
         member::Command::RegisterMember { at, .. }
         | member::Command::ChangeDmSetting { at, .. }
-        | member::Command::SuspendMember { at, .. }
+        | member::Command::SuspendMember(member::SuspendMember { at, .. })
         | member::Command::ReinstateMember { at, .. }
         | member::Command::LimitReports { at, .. }
         | member::Command::LiftReportLimit { at, .. }

@@ -185,6 +185,36 @@ struct CaseRow {
 }
 
 impl CaseRow {
+    /// One that begins with an event: the reported member and the reporter, and nothing of them yet.
+    fn opened(
+        recorded: &RecordedEvent,
+        conversation: ConversationId,
+        (member, reporter): (MemberId, MemberId),
+    ) -> Self {
+        Self {
+            conversation,
+            member,
+            reporter,
+            state: CaseState::Open,
+            categories: 0,
+            reports: 0,
+            severity: 0,
+            reporters: 0,
+            upheld: 0,
+            over_limit: false,
+            opened_at: recorded.at_ms(),
+            opened_position: recorded.position().0,
+            claimed_by: None,
+            claimed_until: None,
+            escalated_by: None,
+            was_upheld: false,
+            revision: 0,
+            pending: 0,
+            upheld_by: 0,
+            appeals: Vec::new(),
+        }
+    }
+
     fn is_decided(&self) -> bool {
         matches!(self.state, CaseState::Decided | CaseState::Closed)
     }
@@ -399,27 +429,9 @@ fn report(
     let mut member: MemberRow = load(tx, MEMBERS, member_key)?.unwrap_or_default();
     member.reports_received += 1;
     let before: Option<CaseRow> = load(tx, CASES, id.0.as_bytes())?;
-    let mut case = before.clone().unwrap_or_else(|| CaseRow {
-        conversation,
-        member: reported.reported.clone(),
-        reporter: reported.reporter.clone(),
-        state: CaseState::Open,
-        categories: 0,
-        reports: 0,
-        severity: 0,
-        reporters: 0,
-        upheld: 0,
-        over_limit: false,
-        opened_at: recorded.at_ms(),
-        opened_position: recorded.position().0,
-        claimed_by: None,
-        claimed_until: None,
-        escalated_by: None,
-        was_upheld: false,
-        revision: 0,
-        pending: 0,
-        upheld_by: 0,
-        appeals: Vec::new(),
+    let mut case = before.clone().unwrap_or_else(|| {
+        let members = (reported.reported.clone(), reported.reporter.clone());
+        CaseRow::opened(recorded, conversation, members)
     });
     if before.is_none() {
         member.cases += 1;

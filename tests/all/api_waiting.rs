@@ -4,14 +4,17 @@
 use std::time::Duration;
 
 use api::{Options, Role};
-use domain::ids::{ActId, DecisionId};
+use domain::ids::{ActId, DecisionId, reactor_event_id};
 use domain::{CaseId, ConversationId, MemberId, codec};
-use event_store::RecordedEvent;
+use event_store::{Append, ExpectedVersion, RecordedEvent, StreamName};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::api::{Door, Reply, Setting, says_what_was_wrong};
-use tests::commands::{id, log, member};
+use tests::commands::{copy_of, id, log, member};
 use tests::stuck::{How, Stuck};
+
+/// So long that no load ends a wait.
+const PATIENT: Duration = Duration::from_mins(2);
 
 /// A door whose reactor can be made to stick, with members who may write to one another.
 struct Desk {
@@ -41,24 +44,34 @@ impl Desk {
     /// Waits for what follows as long as `view_wait`: where the answer is to come, so long that no load ends it.
     async fn open(view_wait: Duration) -> Self {
         let stuck = Stuck::default();
-        let api = Options {
-            view_wait,
-            ..Options::default()
-        };
-        let setting = Setting {
-            api,
-            stuck: Some(stuck.clone()),
-            ..Setting::default()
-        };
-        let door = Door::open_with(setting).await;
+        let door = Door::open_with(Self::setting(view_wait, &stuck)).await;
         for member in ["ann", "ben", "bob", "eve"] {
             door.register(member).await;
         }
         Desk { door, stuck }
     }
 
+    fn setting(view_wait: Duration, stuck: &Stuck) -> Setting {
+        let api = Options {
+            view_wait,
+            ..Options::default()
+        };
+        Setting {
+            api,
+            stuck: Some(stuck.clone()),
+            ..Setting::default()
+        }
+    }
+
     async fn patient() -> Self {
-        Self::open(Duration::from_mins(2)).await
+        Self::open(PATIENT).await
+    }
+
+    /// Stops in order and serves the same log again, sticking where it stuck.
+    async fn reopen(self) -> Self {
+        let Desk { door, stuck } = self;
+        let door = door.reopen(Self::setting(PATIENT, &stuck)).await;
+        Desk { door, stuck }
     }
 
     /// `from` writes to `reporter`, who reports that message.
@@ -402,6 +415,82 @@ async fn an_act_that_cannot_be_carried_out_for_now_is_made_and_says_so() {
     let (_, again) = act_on_bob(&desk, "k1").await;
     assert!(is_carried_out(&again));
     assert_eq!(desk.requests("ann", &again).await, 0);
+}
+
+/// As a process leaves it that was killed, or kept, between the cases of an act and what the act does to its member.
+async fn decided_by_half(desk: &Desk, act: ActId) {
+    let asked = desk.events("cases-decided").await.remove(0);
+    for reporter in ["ann", "ben"] {
+        let case = case("bob", reporter);
+        let stream = domain::case::stream(case);
+        let decided = domain::case::Event::CaseDecided(domain::case::CaseDecided {
+            decision: DecisionId::by_act(act, case),
+            by: member("mia"),
+            reported: member("bob"),
+            reporter: member(reporter),
+            action: domain::case::Action::Suspend,
+            until: None,
+            messages: Vec::new(),
+            reason: "spam".parse().unwrap(),
+            text: "You sent the same offer to many.".into(),
+            facts: "Message 1.".into(),
+            appealable_until: Some(domain::Timestamp(i64::MAX)),
+            act: Some(act),
+        });
+        let decided = domain::Event::Case(decided);
+        let mut event = copy_of(&asked);
+        event.event_id = reactor_event_id("cases", asked.event_id(), &stream, 0);
+        event.event_type = codec::event_type(&decided).into();
+        event.causation_id = asked.event_id();
+        event.actor = "reactor/cases".into();
+        event.data = codec::encode(&decided).into();
+        let stream = StreamName::new(stream).unwrap();
+        let head = desk.door.store.head(&stream).await.unwrap();
+        let append = Append {
+            stream,
+            expected: ExpectedVersion::of(head.map(|head| head.version)),
+            events: vec![event],
+            reads: Vec::new(),
+        };
+        let ticket = desk.door.store.append(append).await.unwrap();
+        ticket.durable().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_reversed_of_an_act_that_is_done_by_half_is_taken_back_once_the_act_is_done() {
+    let desk = Desk::patient().await;
+    for reporter in ["ann", "ben"] {
+        desk.reported("bob", reporter).await;
+    }
+    let act = ActId::of(&member("mia"), &id("k1"));
+    let stream = domain::act::stream_of_act(act);
+    desk.stick("cases-decided", &stream, How::Fails);
+    let (_, begun) = act_on_bob(&desk, "k1").await;
+    assert!(!is_carried_out(&begun));
+    decided_by_half(&desk, act).await;
+    let desk = desk.reopen().await;
+    let reverse = async |reporter: &str| {
+        let decision = DecisionId::by_act(act, case("bob", reporter));
+        let path = format!("decisions/{decision}/reverse");
+        let reversed = desk.keyed("max", reporter, &path, reversal()).await;
+        reversed.expect(200)
+    };
+    for reporter in ["ann", "ben"] {
+        let reversed = reverse(reporter).await;
+        assert!(
+            !is_carried_out(&reversed),
+            "what it takes back is yet to be done"
+        );
+    }
+    desk.let_go().await;
+    assert_eq!(desk.events("member-restricted").await.len(), 1);
+    assert_eq!(desk.events("restriction-lifted").await.len(), 1);
+    for reporter in ["ann", "ben"] {
+        let reversed = reverse(reporter).await;
+        assert!(is_carried_out(&reversed));
+        assert_eq!(desk.requests(reporter, &reversed).await, 1, "bob is free");
+    }
 }
 
 /// The reactor comes to the first reversal when the second is there already.

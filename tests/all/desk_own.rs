@@ -8,16 +8,7 @@ use tests::api::{Door, Reply};
 use tests::pages::{Shown, Sitting};
 use tests::sse::Stream;
 
-/// Reports the first message that the one writes to the other.
-async fn reported(door: &Door, sender: &str, reporter: &str, category: &str) {
-    let cid = door.sent(sender, reporter, "buy").await;
-    let report = json!({"conversation_id": cid, "messages": [1], "category": category});
-    let made = door
-        .post("/v1/reports", &door.member(reporter), report)
-        .await;
-    let _ = made.expect(201);
-    door.views_at_the_end().await;
-}
+use crate::desk_queue::reported;
 
 /// A door where mia, who moderates, was reported by ann, reported bob, and has nothing to do with what ann reported of him.
 async fn door() -> Door {

@@ -6,7 +6,7 @@ use tests::api::Door;
 use tests::pages::{Shown, Sitting};
 
 /// Reports the first message that the one writes to the other, and leaves the door with its views at the end.
-async fn reported(door: &Door, sender: &str, reporter: &str, category: &str) {
+pub(crate) async fn reported(door: &Door, sender: &str, reporter: &str, category: &str) {
     let cid = door.sent(sender, reporter, "buy").await;
     let report = json!({"conversation_id": cid, "messages": [1], "category": category});
     let made = door

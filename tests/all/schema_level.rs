@@ -100,6 +100,31 @@ async fn an_old_log_is_written_as_its_programs_read_it_until_it_is_raised() {
     desk.handler.stop().await;
 }
 
+/// A decision that can be appealed is nothing that programs of level 1 could read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_by_hand_needs_a_log_that_was_raised() {
+    let mut old = store_options();
+    old.schema_level = 1;
+    let desk = Desk::open_over(old, |_| {}).await;
+    desk.members(&["ann", "bob"]).await;
+    let before = desk.log().await.len();
+    let suspend = || Command::SuspendMember {
+        member: tests::commands::member("bob"),
+        until: None,
+        reason: "spam".parse().unwrap(),
+        text: "Too much.".to_owned(),
+        facts: "Ten letters.".to_owned(),
+    };
+    let refused = desk.send("mia", suspend()).await.unwrap_err();
+    let told = refused.to_string();
+    assert!(
+        told.contains("member-suspended.v2") && told.contains("doorstep raise-level"),
+        "{told}"
+    );
+    assert_eq!(desk.log().await.len(), before);
+    desk.handler.stop().await;
+}
+
 /// There is no level 0: nothing can be written into such a log, not even the first policy, and that is told.
 #[tokio::test]
 async fn what_a_log_of_this_level_cannot_hold_is_not_written() {

@@ -3,7 +3,7 @@
 use domain::case::{Action, AppealOutcome, Category, Command, Ruling};
 use domain::conversation::Also;
 use domain::ids::{DecisionId, ReasonCode};
-use domain::member::Restriction;
+use domain::member::{MemberSuspended, Restriction};
 use domain::time::Timestamp;
 use projections::{
     CaseState, OwnDecision, PageRequest, QueueFilter, ReportItem, ReportOutcome, ReportState,
@@ -199,23 +199,70 @@ async fn tells_a_reporter_what_came_of_each_report() {
 }
 
 #[tokio::test]
-async fn a_suspension_by_hand_ends_by_the_next_by_hand_and_by_time() {
+async fn suspensions_by_hand_stand_side_by_side_until_they_are_ended() {
     let mut world = World::open(&["ann", "bob"]);
     world.suspend("bob");
     let first = Timestamp(world.now);
     world.now += 10;
+    // The same again is one and the same.
     world.suspend("bob");
+    assert_eq!(told(&world, "bob").await.len(), 1);
     world.now += 10;
     let at = Timestamp(world.now);
     world.reinstate("bob");
     let told = told(&world, "bob").await;
+    assert!(told[0].by_hand && told[0].appealable_until.is_some() && told[0].facts.is_some());
+    assert_eq!((told[0].decided_at, told[0].ended_at), (first, Some(at)));
+    world.check();
+}
+
+/// Of before suspensions by hand were decisions.
+#[tokio::test]
+async fn an_old_suspension_by_hand_ends_by_the_next_and_by_time_and_cannot_be_appealed() {
+    let mut world = World::open(&["ann", "bob"]);
+    world.send("bob", "ann", "hi").unwrap();
+    let stream = domain::member::stream(&id("bob"));
+    let append = |world: &mut World, event: domain::member::Event<'_>| {
+        world.append(&stream, &domain::Event::Member(event));
+        world.now += 10;
+        Timestamp(world.now - 10)
+    };
+    let until = Timestamp(world.now + 15);
+    let mut suspend = |until| {
+        let suspended = MemberSuspended {
+            member: id("bob"),
+            decision: None,
+            by: id("mia"),
+            until,
+            reason: ReasonCode::new("scam").unwrap(),
+            text: "Old.".into(),
+            facts: "".into(),
+            appealable_until: None,
+        };
+        append(
+            &mut world,
+            domain::member::Event::MemberSuspended(suspended),
+        )
+    };
+    let (first, second) = (suspend(None), suspend(Some(until)));
+    let suspended = async |world: &World| {
+        let member = world.reads().await.member(&id("bob")).await.unwrap();
+        member.value.suspension.is_some()
+    };
+    assert!(suspended(&world).await);
+    let ended = domain::member::SuspensionEnded {
+        member: id("bob"),
+        until,
+    };
+    append(&mut world, domain::member::Event::SuspensionEnded(ended));
+    assert!(!suspended(&world).await);
+    let told = told(&world, "bob").await;
+    let ended: Vec<_> = told.iter().map(|it| (it.decided_at, it.ended_at)).collect();
+    assert_eq!(ended, [(second, Some(until)), (first, Some(second))]);
+    assert_ne!(told[0].decision_id, told[1].decision_id);
     assert!(
         told.iter()
-            .all(|it| it.by_hand && it.appealable_until.is_some() && it.facts.is_some())
+            .all(|it| it.by_hand && it.appealable_until.is_none() && it.facts.is_none())
     );
-    let ended: Vec<_> = told.iter().map(|it| it.ended_at).collect();
-    // The same again is one and the same.
-    assert_eq!(ended, [Some(at)]);
-    assert_eq!(told[0].decided_at, first);
     world.check();
 }

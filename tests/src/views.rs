@@ -192,7 +192,7 @@ impl World {
         let (member, at) = (id(member), Timestamp(self.now));
         let (by, reason) = (id("moderator"), ReasonCode::new("spam").unwrap());
         let command_id = CommandId::new(&format!("suspend-{}", self.events.len())).unwrap();
-        let command = member::Command::SuspendMember {
+        let command = member::Command::SuspendMember(member::SuspendMember {
             command_id,
             member: member.clone(),
             by,
@@ -201,7 +201,7 @@ impl World {
             text: "You were reported.".to_owned(),
             facts: "Ten letters.".to_owned(),
             at,
-        };
+        });
         let _ = self.of_member(&member, &command);
     }
 

@@ -92,7 +92,9 @@ impl From<DisclosureItem> for Line {
             let numbers: Vec<String> = of.iter().map(u64::to_string).collect();
             numbers.join(", ")
         };
-        let messages = item.shown.map(|shown| {
+        // The file on a suspension by hand shows none.
+        let shown = item.shown.filter(|shown| !shown.reported.is_empty());
+        let messages = shown.map(|shown| {
             let mut words = format!("reported {}", numbers(&shown.reported));
             if !shown.around.is_empty() {
                 let _ = write!(words, "; around them {}", numbers(&shown.around));

@@ -106,7 +106,7 @@ codes! {
     SameModerator, "same_moderator", CONFLICT, "Another moderator has to do this",
         "The caller escalated the case, so that another moderator takes it; or made the decision whose appeal is to be decided.";
     AlreadyDecided, "already_decided", CONFLICT, "The case was decided",
-        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does.";
+        "Nothing was reported since: there is nothing to claim and nothing to decide. A newly reported message opens the case again, as `POST …/reopen` does; a suspension by hand is appealed or reversed, and never open.";
     OwnCase, "own_case", CONFLICT, "It concerns the caller",
         "Nobody judges or reads a case that they reported, or lifts what holds for themself. Leave it to another moderator.";
     AlreadyAppealed, "already_appealed", CONFLICT, "The decision was appealed before",

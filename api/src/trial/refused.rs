@@ -18,6 +18,9 @@ const FORM: [&str; 11] = [
     "decision",
 ];
 
+/// Fields with words of one's own, or the one choice of a form.
+const TYPED: [&str; 3] = ["text", "comment", "audience"];
+
 /// What was asked for and not done.
 pub(super) struct Refused {
     /// On which side.
@@ -64,25 +67,12 @@ impl Refused {
         };
         let mut alert = Alert::of(error, named, "");
         // What is wrong is of no field: then the way leads to what was typed.
-        let typed = match act {
-            Act::Send => Some(text),
-            Act::Appeal => Some(appeal),
-            Act::Report => Some(comment),
-            Act::Audience => Some(audience),
-            Act::Accept
-            | Act::Delete
-            | Act::DeleteFinal
-            | Act::Restore
-            | Act::Block
-            | Act::Unblock
-            | Act::Unsend
-            | Act::MoveToRequests => None,
-        };
+        let typed = named.iter().find(|(name, ..)| TYPED.contains(name));
         if alert.wrong.is_empty()
-            && let Some(element) = typed
+            && let Some((_, element, _)) = typed
         {
             alert.wrong.push(Wrong {
-                element: Some(element),
+                element: Some((*element).to_owned()),
                 words: "Back to the form".to_owned(),
             });
         }

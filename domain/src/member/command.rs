@@ -33,24 +33,7 @@ pub enum Command {
         at: Timestamp,
     },
     /// A moderator suspends the member.
-    SuspendMember {
-        /// Who.
-        member: MemberId,
-        /// The command's id, from which the decision's follows.
-        command_id: CommandId,
-        /// Which moderator.
-        by: MemberId,
-        /// Until when; for good when absent.
-        until: Option<Timestamp>,
-        /// Why, as a code.
-        reason: ReasonCode,
-        /// What the member is told.
-        text: String,
-        /// The facts relied on.
-        facts: String,
-        /// The command's time.
-        at: Timestamp,
-    },
+    SuspendMember(SuspendMember),
     /// A moderator ends the suspension.
     ReinstateMember {
         /// Who.
@@ -60,7 +43,7 @@ pub enum Command {
         /// The command's time.
         at: Timestamp,
     },
-    /// The timer: a suspension's end came due.
+    /// The timer: the end of a suspension by hand of before these were decisions came due.
     EndSuspension {
         /// Who.
         member: MemberId,
@@ -153,6 +136,27 @@ pub enum Command {
     },
 }
 
+/// A suspension by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuspendMember {
+    /// Who.
+    pub member: MemberId,
+    /// The command's id, from which the decision's follows.
+    pub command_id: CommandId,
+    /// Which moderator.
+    pub by: MemberId,
+    /// Until when; for good when absent.
+    pub until: Option<Timestamp>,
+    /// Why, as a code.
+    pub reason: ReasonCode,
+    /// What the member is told.
+    pub text: String,
+    /// The facts relied on.
+    pub facts: String,
+    /// The command's time.
+    pub at: Timestamp,
+}
+
 /// What a decision restricts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestrictMember {
@@ -178,7 +182,7 @@ impl Command {
         match self {
             Command::RegisterMember { .. } => Some(CommandName::RegisterMember),
             Command::ChangeDmSetting { .. } => Some(CommandName::ChangeDmSetting),
-            Command::SuspendMember { .. } => Some(CommandName::SuspendMember),
+            Command::SuspendMember(_) => Some(CommandName::SuspendMember),
             Command::ReinstateMember { .. } => Some(CommandName::ReinstateMember),
             Command::EndSuspension { .. }
             | Command::RestrictMember(_)

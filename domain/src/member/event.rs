@@ -128,7 +128,7 @@ pub struct MemberReinstated {
     pub by: MemberId,
 }
 
-/// `suspension-ended.v1`: a member's suspension came to its end.
+/// `suspension-ended.v1`: a suspension by hand of before these were decisions came to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SuspensionEnded {
     /// Who.

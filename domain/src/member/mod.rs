@@ -29,7 +29,7 @@ mod suspension;
 #[cfg(test)]
 mod spec;
 
-pub use command::{Command, RestrictMember};
+pub use command::{Command, RestrictMember, SuspendMember};
 pub use event::{
     AgeBand, AgeBandChanged, DmSettingChanged, Event, MemberRegistered, MemberReinstated,
     MemberRestricted, MemberSuspended, ReportCounted, ReportLimitEnded, ReportLimitLifted,
@@ -74,7 +74,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event<'static>>, R
             audience,
             at,
         } => change_dm_setting(state, member, *audience, *at),
-        Command::SuspendMember { .. } => suspension::suspend(state, command),
+        Command::SuspendMember(command) => suspension::suspend(state, command),
         Command::ReinstateMember { member, by, at } => {
             suspension::reinstate(state, member, by, *at)
         }
@@ -127,7 +127,7 @@ pub fn already(state: &State, command: &Command) -> Option<u64> {
             state.registration.map(|registration| registration.version)
         }
         Command::ChangeDmSetting { .. } => state.setting.version,
-        Command::SuspendMember { .. } => suspension::so_already(state, command),
+        Command::SuspendMember(command) => suspension::so_already(state, command),
         // A suspension that time has ended was given its end by the event that made it.
         Command::ReinstateMember { .. } | Command::EndSuspension { .. } => {
             state.suspension_over.or_else(|| state.suspended_since())

@@ -56,15 +56,17 @@ fn choose(audience: Audience) -> impl Fn(Timestamp) -> Command {
 }
 
 fn suspend_days(days: Option<u32>) -> impl Fn(Timestamp) -> Command {
-    move |at| Command::SuspendMember {
-        member: id(ANN),
-        command_id: command_id(0),
-        by: id("mod"),
-        until: days.map(|days| at.plus_days(days)),
-        reason: ReasonCode::new("spam").unwrap(),
-        text: "You sent spam.".to_owned(),
-        facts: "Ten letters.".to_owned(),
-        at,
+    move |at| {
+        Command::SuspendMember(SuspendMember {
+            member: id(ANN),
+            command_id: command_id(0),
+            by: id("mod"),
+            until: days.map(|days| at.plus_days(days)),
+            reason: ReasonCode::new("spam").unwrap(),
+            text: "You sent spam.".to_owned(),
+            facts: "Ten letters.".to_owned(),
+            at,
+        })
     }
 }
 

@@ -4,11 +4,11 @@
 //! appealed. A file is opened for it (`crate::case`), on which the appeal is made and answered. It stands beside what other
 //! decisions restrict (`restriction.rs`), so that its reversal takes back what it did and nothing else.
 
-use crate::case::APPEAL_DAYS;
 use uuid::Uuid;
 
+use crate::case::APPEAL_DAYS;
 use crate::ids::{DecisionId, MemberId, ReasonCode};
-use crate::member::command::Command;
+use crate::member::command::SuspendMember;
 use crate::member::event::{
     Event, MemberReinstated, MemberSuspended, Restriction, SuspensionEnded,
 };
@@ -21,8 +21,25 @@ use crate::time::{DAY_MS, Timestamp};
 type Decision = Result<Vec<Event<'static>>, Rejection>;
 
 /// Suspends a member; nothing where they are suspended just so.
-pub(super) fn suspend(state: &State, command: &Command) -> Decision {
-    let Command::SuspendMember {
+pub(super) fn suspend(state: &State, command: &SuspendMember) -> Decision {
+    if state.registration.is_none() {
+        return Err(Rejection::not_found());
+    }
+    if command.until.is_some_and(|until| until <= command.at) {
+        return Err(Rejection::of_command(Code::InvalidSuspension).with_field("until"));
+    }
+    for (field, said) in [("text", &command.text), ("facts", &command.facts)] {
+        text::check_nonempty(said, STATEMENT_LIMITS).map_err(|problem| {
+            Rejection::of_command(Code::InvalidSuspension)
+                .with_field(field)
+                .with_problem(problem)
+        })?;
+    }
+    not_own(&command.member, &command.by)?;
+    if so_already(state, command).is_some() {
+        return Ok(Vec::new());
+    }
+    let SuspendMember {
         member,
         command_id,
         by,
@@ -31,58 +48,29 @@ pub(super) fn suspend(state: &State, command: &Command) -> Decision {
         text,
         facts,
         at,
-    } = command
-    else {
-        return Ok(Vec::new());
-    };
-    if state.registration.is_none() {
-        return Err(Rejection::not_found());
-    }
-    if until.is_some_and(|until| until <= *at) {
-        return Err(Rejection::of_command(Code::InvalidSuspension).with_field("until"));
-    }
-    for (field, said) in [("text", text), ("facts", facts)] {
-        text::check_nonempty(said, STATEMENT_LIMITS).map_err(|problem| {
-            Rejection::of_command(Code::InvalidSuspension)
-                .with_field(field)
-                .with_problem(problem)
-        })?;
-    }
-    not_own(member, by)?;
-    if so_already(state, command).is_some() {
-        return Ok(Vec::new());
-    }
-    let suspended = MemberSuspended {
-        member: member.clone(),
-        decision: Some(DecisionId::by_hand(member, by, command_id, *at)),
-        by: by.clone(),
-        until: *until,
-        reason: reason.clone(),
-        text: Text::from(text.clone()),
-        facts: Text::from(facts.clone()),
+    } = command.clone();
+    Ok(vec![Event::MemberSuspended(MemberSuspended {
+        decision: Some(DecisionId::by_hand(&member, &by, &command_id, at)),
+        member,
+        by,
+        until,
+        reason,
+        text: Text::from(text),
+        facts: Text::from(facts),
         appealable_until: Some(at.plus_ms(APPEAL_DAYS * DAY_MS)),
-    };
-    Ok(vec![Event::MemberSuspended(suspended)])
+    })])
 }
 
 /// The version of the event that suspends a member by hand just so, with the same end, reason and words; none where none in
 /// force does.
-pub(super) fn so_already(state: &State, command: &Command) -> Option<u64> {
-    let Command::SuspendMember {
-        until,
-        reason,
-        text,
-        facts,
-        at,
-        ..
-    } = command
-    else {
-        return None;
-    };
-    let said = Some(said(reason, text, facts));
+pub(super) fn so_already(state: &State, command: &SuspendMember) -> Option<u64> {
+    let said = Some(said(&command.reason, &command.text, &command.facts));
     let mut standing = state.restrictions.iter();
-    let same = standing
-        .find(|it| it.said == said && it.until == *until && it.holds(Restriction::Suspension, *at));
+    let same = standing.find(|it| {
+        it.said == said
+            && it.until == command.until
+            && it.holds(Restriction::Suspension, command.at)
+    });
     same.map(|it| it.version)
 }
 
@@ -137,7 +125,7 @@ mod spec {
     use super::*;
     use crate::event::Recorded;
     use crate::ids::CommandId;
-    use crate::member::{AgeBand, MemberRegistered, decide, evolve};
+    use crate::member::{AgeBand, Command, MemberRegistered, decide, evolve};
 
     fn id(name: &str) -> MemberId {
         MemberId::new(name).unwrap()
@@ -149,7 +137,7 @@ mod spec {
     }
 
     fn suspend(name: &str, until: Option<i64>, text: &str, facts: &str) -> Command {
-        Command::SuspendMember {
+        Command::SuspendMember(SuspendMember {
             member: id("bob"),
             command_id: CommandId::new(name).unwrap(),
             by: id("mia"),
@@ -158,7 +146,7 @@ mod spec {
             text: text.to_owned(),
             facts: facts.to_owned(),
             at: Timestamp(0),
-        }
+        })
     }
 
     fn lift(name: &str, at: i64) -> Command {
@@ -225,7 +213,7 @@ mod spec {
     #[test]
     fn nobody_suspends_themself() {
         let mut own = suspend("s1", None, "t", "f");
-        if let Command::SuspendMember { by, .. } = &mut own {
+        if let Command::SuspendMember(SuspendMember { by, .. }) = &mut own {
             *by = id("bob");
         }
         let refused = decide(&Given::registered().0, &own).unwrap_err();

@@ -80,7 +80,7 @@ fn command(step: Step, at: Timestamp) -> Option<Command> {
             audience,
             at,
         },
-        Step::Suspend(days) => Command::SuspendMember {
+        Step::Suspend(days) => Command::SuspendMember(member::SuspendMember {
             member,
             command_id: CommandId::new(&format!("c{}", at.0)).expect("an id"),
             by: MemberId::new("mod").expect("a member id"),
@@ -89,7 +89,7 @@ fn command(step: Step, at: Timestamp) -> Option<Command> {
             text: "why".to_owned(),
             facts: "what".to_owned(),
             at,
-        },
+        }),
         Step::Reinstate => Command::ReinstateMember {
             member,
             by: MemberId::new("mod").expect("a member id"),

@@ -53,6 +53,11 @@ pub(super) enum At {
     Over,
 }
 
+/// Whether a reading asks for an event.
+fn takes(filter: Option<&Filter>, event: &RecordedEvent) -> Result<bool, Status> {
+    filter.map_or(Ok(true), |filter| filter.takes(event))
+}
+
 impl Reading {
     /// The next message; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<ReadResp>, Status> {
@@ -90,10 +95,7 @@ impl Reading {
                 break;
             }
             *after = event.position();
-            if filter
-                .as_ref()
-                .map_or(Ok(true), |filter| filter.takes(&event))?
-            {
+            if takes(filter.as_ref(), &event)? {
                 told.push(event);
             }
         }
@@ -115,10 +117,7 @@ impl Reading {
         let over = block.is_empty();
         for event in block {
             *before = event.position();
-            if filter
-                .as_ref()
-                .map_or(Ok(true), |filter| filter.takes(&event))?
-            {
+            if takes(filter.as_ref(), &event)? {
                 told.push(event);
             }
         }

@@ -96,27 +96,15 @@ fn file(
     tx.put(MADE, filed.decision.0.as_bytes(), &key)?;
     store(tx, DECISIONS, &key, &Ruled::at(recorded.version(), 0, 0))?;
     let priority = PriorityInputs::OF_A_SUSPENSION;
+    let member = &filed.reported;
+    let conversation = ConversationId::of(member, member);
     let row = CaseRow {
-        conversation: ConversationId::of(&filed.reported, &filed.reported),
-        member: filed.reported.clone(),
-        reporter: filed.reported.clone(),
         state: CaseState::Decided,
-        categories: 0,
-        reports: 0,
         severity: priority.severity,
         reporters: priority.reporters,
         upheld: priority.upheld,
         over_limit: priority.over_limit,
-        opened_at: recorded.at_ms(),
-        opened_position: recorded.position().0,
-        claimed_by: None,
-        claimed_until: None,
-        escalated_by: None,
-        was_upheld: false,
-        revision: 0,
-        pending: 0,
-        upheld_by: 0,
-        appeals: Vec::new(),
+        ..CaseRow::opened(recorded, conversation, (member.clone(), member.clone()))
     };
     place(tx, case, None, &row)
 }
