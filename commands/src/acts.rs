@@ -16,6 +16,7 @@ use domain::{Event, codec};
 use event_store::{Direction, Position, RecordedEvent, StreamFrom};
 
 use crate::aggregate::stream_name;
+use crate::job::Hand;
 use crate::reactors::{Cases, Trouble, unreadable};
 use crate::task::Task;
 use crate::{CommandError, Kind, Outcome, index};
@@ -27,11 +28,16 @@ impl Cases {
     /// Decides the cases of an act, and does to its member what it does.
     pub(crate) async fn decide_cases(
         &self,
+        hand: Hand,
         record: &RecordedEvent,
         decided: &CasesDecided<'_>,
     ) -> Result<Position, Trouble> {
         if let Some((done, _)) = self.told(decided.act, Step::Decision).await? {
             return Ok(done);
+        }
+        // What came of it is told last.
+        if hand == Hand::Looks {
+            return Err(Trouble::Undone);
         }
         let mut position = record.position();
         let mut done = 0;
@@ -47,7 +53,10 @@ impl Cases {
                 at: Timestamp(record.at_ms()),
             };
             let task = Task::Case(case::Command::DecideByAct(command));
-            match self.effect(record, case::stream(seen.case), task).await {
+            match self
+                .effect(hand, record, case::stream(seen.case), task)
+                .await
+            {
                 Ok(reached) => {
                     done += 1;
                     position = position.max(reached);
@@ -63,7 +72,7 @@ impl Cases {
         {
             let stream = member::stream(&decided.member);
             let task = Task::Member(member::Command::RestrictMember(restrict));
-            position = position.max(self.effect(record, stream, task).await?);
+            position = position.max(self.effect(hand, record, stream, task).await?);
         }
         let told = ActCarriedOut {
             act: decided.act,
@@ -72,18 +81,23 @@ impl Cases {
             done,
             passed_over,
         };
-        Ok(position.max(self.tell(record, told).await?))
+        Ok(position.max(self.tell(hand, record, told).await?))
     }
 
     /// Reverses the decisions of an act, and takes back what it did to its member.
     pub(crate) async fn reverse_cases(
         &self,
+        hand: Hand,
         record: &RecordedEvent,
         reversed: &CasesReversed<'_>,
     ) -> Result<Position, Trouble> {
         let (act, by) = (reversed.act, &reversed.by);
         if let Some((done, _)) = self.told(act, Step::Reversal).await? {
             return Ok(done);
+        }
+        // What came of it is told last.
+        if hand == Hand::Looks {
+            return Err(Trouble::Undone);
         }
         let mut position = record.position();
         let mut done = 0;
@@ -97,7 +111,7 @@ impl Cases {
                 at: Timestamp(record.at_ms()),
             };
             let (stream, task) = (case::stream(case), Task::Case(command));
-            let why = match self.outcome(record, stream, task).await {
+            let why = match self.outcome(hand, record, stream, task).await {
                 Ok((outcome, reached)) => {
                     position = position.max(reached);
                     let own = self.is_of(record, &outcome).await?;
@@ -120,7 +134,9 @@ impl Cases {
                 at: Timestamp(record.at_ms()),
             };
             let stream = member::stream(&reversed.member);
-            let lifted = self.effect(record, stream, Task::Member(lift)).await?;
+            let lifted = self
+                .effect(hand, record, stream, Task::Member(lift))
+                .await?;
             position = position.max(lifted);
         }
         let told = ActCarriedOut {
@@ -130,7 +146,7 @@ impl Cases {
             done,
             passed_over,
         };
-        let told = self.tell(record, told).await?;
+        let told = self.tell(hand, record, told).await?;
         Ok(position.max(told))
     }
 
@@ -154,10 +170,15 @@ impl Cases {
     }
 
     /// Says on the act's stream what came of it, and waits until that is durable: it is read there.
-    async fn tell(&self, record: &RecordedEvent, told: ActCarriedOut) -> Result<Position, Trouble> {
+    async fn tell(
+        &self,
+        hand: Hand,
+        record: &RecordedEvent,
+        told: ActCarriedOut,
+    ) -> Result<Position, Trouble> {
         let stream = act::stream_of_act(told.act);
         let task = Task::Act(act::Command::CarryOut(told));
-        let position = self.effect(record, stream, task).await?;
+        let position = self.effect(hand, record, stream, task).await?;
         let durable = self.shared.store.wait_durable(position).await;
         durable.map_err(|error| Trouble::Passing(error.into()))?;
         Ok(position)
@@ -242,7 +263,7 @@ fn passed(trouble: Trouble) -> Result<MovedOn, Trouble> {
             None if refusal.code() == Code::SameModerator => Ok(MovedOn::Appealed),
             None => Err(Trouble::Refused(refusal)),
         },
-        trouble @ (Trouble::Passing(_) | Trouble::Lasting(_)) => Err(trouble),
+        trouble @ (Trouble::Passing(_) | Trouble::Lasting(_) | Trouble::Undone) => Err(trouble),
     }
 }
 

@@ -19,14 +19,16 @@ use crate::acks::Ack;
 use crate::aggregate::State;
 use crate::facts::MemberFact;
 use crate::idempotency::Claim;
-use crate::job::{Job, Named, Origin, Reply};
+use crate::job::{Hand, Job, Named, Origin, Reply};
 use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
 use crate::steps::{slot_return, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::timers::Said;
 use crate::worker::{Desk, Entry, Landed, Message};
-use crate::{CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots};
+use crate::{
+    Answer, CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots,
+};
 
 /// Decisions of one command at most, each after a mismatch of versions.
 const ATTEMPTS_MAX: u8 = 5;
@@ -104,7 +106,8 @@ impl Desk<'_> {
         let writes = decided
             .as_ref()
             .map_or_else(Rejection::recorded, |events| !events.is_empty());
-        if self.shared.others_write() && !writes && !std::mem::replace(&mut job.own_read, true) {
+        let found_out = writes && job.hand == Hand::Does;
+        if self.shared.others_write() && !found_out && !std::mem::replace(&mut job.own_read, true) {
             let (stream, position) = (job.stream.clone(), aggregate.position);
             self.read_again(entry, job, stream, None, position);
             return true;
@@ -112,6 +115,16 @@ impl Desk<'_> {
         match decided {
             Ok(events) if events.is_empty() => {
                 self.unchanged(entry, job, decided_on);
+                false
+            }
+            Ok(_) if job.hand == Hand::Looks => {
+                let would = Outcome {
+                    position: Position::START,
+                    kind: Kind::Done,
+                    repeated: false,
+                    answer: Answer::Nothing,
+                };
+                self.conclude(job, Ok(would), decided_on);
                 false
             }
             Ok(events) => self.append(entry, job, events, at, &facts, decided_on),
@@ -416,7 +429,9 @@ impl Desk<'_> {
             self.resume(parent, result, position);
             return;
         }
-        self.shared.counters.outcome(&job.task, &result);
+        if job.hand == Hand::Does {
+            self.shared.counters.outcome(&job.task, &result);
+        }
         if let (Some(claim), Ok(outcome)) = (job.claim.take(), &result)
             && outcome.kind == Kind::Unchanged
             && claim.id_given

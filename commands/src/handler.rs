@@ -152,6 +152,8 @@ impl CommandHandler {
             ]);
         } else {
             // A run that was killed may have left a report without its case.
+            let log = |error: CommandError| StartError::Log(error.to_string());
+            handler.inner.shared.leading.claim().await.map_err(log)?;
             handler
                 .drain_reactors()
                 .await
@@ -281,7 +283,7 @@ impl CommandHandler {
     /// Gives back the slots of the daily limit that were taken a minute ago or earlier and opened no request. In service
     /// this happens by itself; an import repeats its commands instead.
     pub async fn give_back_slots(&self) -> Result<(), CommandError> {
-        slots::give_back(&self.inner.shared).await
+        slots::give_back(&self.inner.shared, slots::GRACE_MS).await
     }
 
     /// How the reactors are.
@@ -330,6 +332,7 @@ impl CommandHandler {
             // A task that panicked has ended, which is all that is asked of it here.
             let _ = task.await;
         }
+        self.inner.shared.leading.leave().await;
         self.inner.shared.in_flight.none().await;
         for lane in &self.inner.shared.lanes {
             let _ = lane.messages.send(Message::Stop);

@@ -95,6 +95,15 @@ pub(crate) enum Named {
     Put,
 }
 
+/// What is done with a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hand {
+    /// It is carried out.
+    Does,
+    /// It is looked whether it was: nothing is written, and what would be is told as done at [`Position::START`].
+    Looks,
+}
+
 /// A task with everything around it.
 pub(crate) struct Job {
     /// Whose aggregate decides.
@@ -123,6 +132,8 @@ pub(crate) struct Job {
     pub(crate) own_read: bool,
     /// Whether it was counted among its actor's refusals.
     pub(crate) counted: bool,
+    /// What is done with it.
+    pub(crate) hand: Hand,
     /// Its place among those that wait; held until it is decided.
     #[expect(dead_code, reason = "held for its drop")]
     place: Place,
@@ -333,8 +344,14 @@ impl Job {
             facts_read: false,
             own_read: false,
             counted: false,
+            hand: Hand::Does,
             place,
         }
+    }
+
+    /// The same, by another hand.
+    pub(crate) fn by(self, hand: Hand) -> Self {
+        Self { hand, ..self }
     }
 
     /// How a refusal of this is recorded; none for what no client asked.

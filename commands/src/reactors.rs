@@ -25,11 +25,12 @@ use tokio::time::Instant;
 use crate::aggregate::{Aggregate, State, stream_name};
 use crate::effects::{effect_of, follows_from};
 use crate::filing::filing;
-use crate::job::{At, Job, Origin};
+use crate::hands::Hands;
+use crate::job::{At, Hand, Job, Origin};
 use crate::parked::{Cause, Firsts, Parked, Reached};
 use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
-use crate::{CommandError, Mode, Outcome, ReactorStatus, Refusal, StartError, index, upheld};
+use crate::{CommandError, Kind, Mode, Outcome, ReactorStatus, Refusal, StartError, index, upheld};
 
 /// The reactor's name.
 pub(crate) const CASES: &str = "cases";
@@ -45,6 +46,8 @@ const CAUSES_MAX: usize = 256;
 pub(crate) const VIEW_WITHIN: Duration = Duration::from_secs(30);
 /// After a failure that may pass, and between two tries of what is parked.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Between two looks at what another node is to do and has not done yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Different reporters counted at most: beyond it a priority does not rise.
 const REPORTERS_MAX: usize = case::PriorityInputs::REPORTERS_MAX as usize;
 /// Upheld cases counted at most: beyond it a priority does not rise.
@@ -62,14 +65,25 @@ pub(crate) struct Cases {
     pub(crate) parked: Firsts,
 }
 
-struct Progress {
+pub(crate) struct Progress {
     /// The last cause taken up.
     taken: Position,
     /// The time of the last checkpoint.
-    checkpoint_at: Timestamp,
+    pub(crate) checkpoint_at: Timestamp,
     parked: Parked,
     /// The last event decided on or written.
-    effects: Position,
+    pub(crate) effects: Position,
+    /// Who does it.
+    pub(crate) hands: Hands,
+}
+
+/// How far a look at the causes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// Nothing is left to be taken up.
+    ToTheEnd,
+    /// The next one is another node's to do, and is not done yet.
+    ToAnothers,
 }
 
 /// A cause that was not handled.
@@ -80,6 +94,8 @@ pub(crate) enum Trouble {
     Refused(Box<Refusal>),
     /// The target does not know what it is about.
     NotFound,
+    /// It is to be done by another node, and is not yet.
+    Undone,
     /// It is not, as it stands.
     Lasting(String),
 }
@@ -109,12 +125,15 @@ impl Trouble {
     fn of_its_own(self, mode: Mode) -> Result<String, CommandError> {
         match self {
             Trouble::Passing(
-                error @ (CommandError::StorageFull | CommandError::OutcomeUnknown),
+                error @ (CommandError::StorageFull
+                | CommandError::OutcomeUnknown
+                | CommandError::StoreUnavailable(_)),
             ) => Err(error),
             Trouble::Passing(error) if mode == Mode::Import => Err(error),
             Trouble::Passing(error) => Ok(error.to_string()),
             Trouble::Lasting(what) => Ok(what),
             Trouble::NotFound => Ok(CommandError::NotFound.to_string()),
+            Trouble::Undone => Ok("it is another node's to do".to_owned()),
             Trouble::Refused(refusal) => Ok(CommandError::Refused(refusal).to_string()),
         }
     }
@@ -163,6 +182,7 @@ impl Cases {
                 checkpoint_at: aggregate.at,
                 parked: Parked::told_to(parked.clone()),
                 effects,
+                hands: Hands::default(),
             }),
             parked,
             status: Mutex::new(ReactorStatus {
@@ -198,18 +218,18 @@ impl Cases {
             if due {
                 next_retry = Instant::now() + RETRY_AFTER;
             }
-            let retry = match self.advance(due).await {
-                Ok(()) => self.status().parked > 0,
+            let again_at = match self.advance(due).await {
+                Ok(Came::ToTheEnd) => (self.status().parked > 0).then_some(next_retry),
+                Ok(Came::ToAnothers) => Some(Instant::now() + LOOK_AGAIN),
                 Err(error) => {
                     tracing::warn!(reactor = CASES, %error, "the reactor tries again");
-                    true
+                    Some(next_retry)
                 }
             };
             let again = async {
-                if retry {
-                    tokio::time::sleep_until(next_retry).await;
-                } else {
-                    std::future::pending::<()>().await;
+                match again_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending::<()>().await,
                 }
             };
             tokio::select! {
@@ -224,7 +244,10 @@ impl Cases {
     pub(crate) async fn drain(&self) -> Result<(), CommandError> {
         let durable = self.shared.store.durable_position();
         self.wait_for_view(durable).await?;
-        self.advance(true).await
+        while self.advance(true).await? == Came::ToAnothers {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
     /// Waits until what was done so far is durable.
@@ -234,7 +257,7 @@ impl Cases {
     }
 
     /// Handles the causes that the view has, after those that are parked where these are to be tried.
-    async fn advance(&self, retry_parked: bool) -> Result<(), CommandError> {
+    async fn advance(&self, retry_parked: bool) -> Result<Came, CommandError> {
         let told = *self.causes.borrow();
         self.wait_for_view(told).await?;
         let mut state = self.state.lock().await;
@@ -251,11 +274,14 @@ impl Cases {
                 .map_err(|error| CommandError::Unreadable(error.to_string()))?;
             if found.is_empty() {
                 self.report(reader.checkpoint().position);
-                return Ok(());
+                return Ok(Came::ToTheEnd);
             }
             for (position, stream, version) in found {
                 let cause = Cause { position, version };
-                self.take(&mut state, &stream, cause).await?;
+                if self.take(&mut state, &stream, cause).await? == Came::ToAnothers {
+                    self.report(state.taken);
+                    return Ok(Came::ToAnothers);
+                }
                 state.taken = position;
                 self.publish(&state);
             }
@@ -288,25 +314,28 @@ impl Cases {
         state: &mut Progress,
         stream: &StreamName,
         cause: Cause,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Came, CommandError> {
         if state.parked.holds(stream) {
-            return state.parked.push(stream, cause);
+            state.parked.push(stream, cause)?;
+            return Ok(Came::ToTheEnd);
         }
-        match self.tried(state, stream, cause).await {
-            Ok(Some(record)) => self.checkpoint(state, &record).await,
-            Ok(None) => Ok(()),
+        match self.tried(state, stream, cause).await? {
+            Ok(Some(record)) => self.checkpoint(state, &record).await?,
+            Ok(None) => {}
+            Err(Trouble::Undone) => return Ok(Came::ToAnothers),
             Err(trouble) => {
                 let what = trouble.of_its_own(self.shared.options.mode)?;
                 tracing::error!(reactor = CASES, %stream, version = cause.version, what, "parked");
-                state.parked.push(stream, cause)
+                state.parked.push(stream, cause)?;
             }
         }
+        Ok(Came::ToTheEnd)
     }
 
     async fn retry_parked(&self, state: &mut Progress) -> Result<(), CommandError> {
         for stream in state.parked.names() {
             while let Some(cause) = state.parked.first(&stream) {
-                match self.tried(state, &stream, cause).await {
+                match self.tried(state, &stream, cause).await? {
                     Ok(_) => {
                         // Whoever finds it parked no more finds what it did.
                         self.publish(state);
@@ -324,24 +353,12 @@ impl Cases {
         Ok(())
     }
 
-    /// Handles a cause, and gives it; none where it is not there.
-    async fn tried(
+    /// Does what follows from a cause, and says up to where it was done; or looks up to where it was.
+    pub(crate) async fn handle(
         &self,
-        state: &mut Progress,
-        stream: &StreamName,
-        cause: Cause,
-    ) -> Result<Option<RecordedEvent>, Trouble> {
-        let read = self.shared.store.read_one(stream, cause.version).await;
-        let Some(record) = read.map_err(|error| Trouble::Passing(error.into()))? else {
-            return Ok(None);
-        };
-        let reached = self.handle(&record).await?;
-        state.effects = state.effects.max(reached);
-        Ok(Some(record))
-    }
-
-    /// Does what follows from a cause, and says up to where it was done.
-    async fn handle(&self, record: &RecordedEvent) -> Result<Position, Trouble> {
+        hand: Hand,
+        record: &RecordedEvent,
+    ) -> Result<Position, Trouble> {
         let lasting = |error: &dyn std::fmt::Display| Trouble::Lasting(error.to_string());
         let stream = StreamName::new(record.stream()).map_err(|error| lasting(&error))?;
         let event =
@@ -371,29 +388,31 @@ impl Cases {
                     None => return Ok(record.position()),
                 }
             } else if let Event::Act(act::Event::CasesDecided(decided)) = event {
-                return self.decide_cases(record, &decided).await;
+                return self.decide_cases(hand, record, &decided).await;
             } else if let Event::Act(act::Event::CasesReversed(reversed)) = event {
-                return self.reverse_cases(record, &reversed).await;
+                return self.reverse_cases(hand, record, &reversed).await;
             } else {
                 return Err(Trouble::Lasting("nothing follows from it".to_owned()));
             };
-        self.effect(record, stream, task).await
+        self.effect(hand, record, stream, task).await
     }
 
     /// Does on a stream what follows from a cause, and says up to where it was done.
     pub(crate) async fn effect(
         &self,
+        hand: Hand,
         record: &RecordedEvent,
         stream: String,
         task: Task,
     ) -> Result<Position, Trouble> {
-        let (_, position) = self.outcome(record, stream, task).await?;
+        let (_, position) = self.outcome(hand, record, stream, task).await?;
         Ok(position)
     }
 
     /// The same, and what came of it.
     pub(crate) async fn outcome(
         &self,
+        hand: Hand,
         record: &RecordedEvent,
         stream: String,
         task: Task,
@@ -402,9 +421,14 @@ impl Cases {
         let at = At::NotBefore(Timestamp(record.at_ms()));
         let decided = self
             .shared
-            .decide(|reply, place| Job::new(stream_name(stream), task, origin, at, reply, place))
+            .decide(|reply, place| {
+                Job::new(stream_name(stream), task, origin, at, reply, place).by(hand)
+            })
             .await;
         match decided.result {
+            Ok(outcome) if hand == Hand::Looks && outcome.kind == Kind::Done => {
+                Err(Trouble::Undone)
+            }
             Ok(outcome) => Ok((outcome, decided.position)),
             Err(error) => Err(Trouble::of(error)),
         }
@@ -458,7 +482,10 @@ impl Cases {
         record: &RecordedEvent,
     ) -> Result<(), CommandError> {
         let at = Timestamp(record.at_ms());
-        if !state.parked.is_empty() || at.since_ms(state.checkpoint_at) < CHECKPOINT_EVERY_MS {
+        if !state.hands.led
+            || !state.parked.is_empty()
+            || at.since_ms(state.checkpoint_at) < CHECKPOINT_EVERY_MS
+        {
             return Ok(());
         }
         let command = reactor::Command::Checkpoint(reactor::ReactorCheckpoint {

@@ -18,6 +18,7 @@ use crate::idempotency::{Recent, Seen};
 use crate::index;
 use crate::job::{Decided, InFlight, Job, Place, Reply};
 use crate::kept::Kept;
+use crate::leading::Leading;
 use crate::loading::Loading;
 use crate::messages::LookUpError;
 use crate::timers::Timers;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) counters: Counters,
+    pub(crate) leading: Leading,
 }
 
 impl Shared {

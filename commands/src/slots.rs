@@ -27,7 +27,9 @@ use crate::{CommandError, index};
 const SLOTS_ACTOR: &str = "reactor/slots";
 const SLOTS: &str = "slots";
 /// A slot is left to its own command, and to its retries, for so long.
-const GRACE_MS: i64 = 60_000;
+pub(crate) const GRACE_MS: i64 = 60_000;
+/// And for so long to the node that leads.
+const OTHERS_GRACE_MS: i64 = 3 * GRACE_MS;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(30);
 /// Slots looked at in one go.
@@ -38,7 +40,13 @@ const VIEW_WITHIN: Duration = Duration::from_secs(30);
 /// Gives slots back until told to stop.
 pub(crate) async fn run(shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = give_back(shared).await {
+        let given = match shared.leading.leads().await {
+            Ok(true) => give_back(shared, GRACE_MS).await,
+            // By whoever leads, and else a little later by anybody: it is given back once.
+            Ok(false) => give_back(shared, OTHERS_GRACE_MS).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = given {
             tracing::warn!(%error, "slots could not be given back, and are tried again");
         }
         tokio::select! {
@@ -49,7 +57,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Gives back every slot that opened nothing, is old enough to be forgotten, and still counts. The first failure, if any.
-pub(crate) async fn give_back(shared: &Arc<Shared>) -> Result<(), CommandError> {
+pub(crate) async fn give_back(shared: &Arc<Shared>, grace_ms: i64) -> Result<(), CommandError> {
     let durable = shared.store.durable_position();
     let view = &shared.view;
     let unreadable = |error: &dyn std::fmt::Display| CommandError::Unreadable(error.to_string());
@@ -58,7 +66,7 @@ pub(crate) async fn give_back(shared: &Arc<Shared>) -> Result<(), CommandError> 
         .map_err(|error| unreadable(&error))?;
     let reader = view.reader().map_err(|error| unreadable(&error))?;
     let now = shared.options.clock.now();
-    let (after, until) = (now.plus_ms(-DAY_MS), now.plus_ms(-GRACE_MS));
+    let (after, until) = (now.plus_ms(-DAY_MS), now.plus_ms(-grace_ms));
     let slots =
         index::slots(&reader, after, until, SLOTS_MAX).map_err(|error| unreadable(&error))?;
     drop(reader);

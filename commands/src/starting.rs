@@ -23,6 +23,7 @@ use crate::ids::{self, WINDOW_DAYS};
 use crate::index::{self, VIEW, WriteSide, WriteSideCodec};
 use crate::job::{InFlight, Origin};
 use crate::kept::Kept;
+use crate::leading::Leading;
 use crate::loading::Loading;
 use crate::reactors::Cases;
 use crate::shared::{Lane, Shared};
@@ -118,6 +119,7 @@ pub(crate) async fn start(
         lanes,
         in_flight: Arc::new(InFlight::default()),
         counters: Counters::new(),
+        leading: Leading::of(&*store),
         store,
         options,
     });

@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use domain::{case, member};
 use rustc_hash::FxHashSet;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::aggregate::stream_name;
 use crate::job::{At, Job, Origin};
@@ -19,8 +20,10 @@ use crate::task::Task;
 use crate::timers::{Due, Ending};
 use crate::{CommandError, Kind, Mode};
 
-/// The longest that a timer sleeps while one is set: clocks are stepped.
+/// The longest that a timer sleeps while one is set: clocks are stepped; and between two looks at what another node is to end.
 const TIMER_SLEEP_MS_MAX: i64 = 1_000;
+/// The shortest while another node is to end what is over.
+const LOOK_AGAIN_MS: i64 = 100;
 
 /// The timer of a kind of ends, and who acts in its events; no member's id, by its `/`.
 const fn timer(of: &Ending) -> (&'static str, &'static str) {
@@ -35,13 +38,23 @@ const fn timer(of: &Ending) -> (&'static str, &'static str) {
 
 /// Fires timers as the clock says, until told to stop.
 pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
+    let mut failed = FxHashSet::default();
+    let mut undone: Option<(Ending, Instant)> = None;
     loop {
         let now = shared.options.clock.now();
-        let sleep_ms = match run_timers(shared, now).await {
-            Ok(()) => shared
-                .timers
-                .next()
-                .map(|due| due.since_ms(now).clamp(1, TIMER_SLEEP_MS_MAX)),
+        let ours = match leads(shared, now, &failed, &mut undone).await {
+            Ok(true) => end_all(shared, now, &mut failed).await.map(|()| true),
+            Ok(false) => Ok(false),
+            Err(error) => {
+                tracing::warn!(%error, "what is over is ended later");
+                Err(error)
+            }
+        };
+        let sleep_ms = match ours {
+            Ok(ours) => shared.timers.next().map(|due| {
+                let least = if ours { 1 } else { LOOK_AGAIN_MS };
+                due.since_ms(now).clamp(least, TIMER_SLEEP_MS_MAX)
+            }),
             Err(_) => Some(TIMER_SLEEP_MS_MAX),
         };
         let due = async {
@@ -58,11 +71,44 @@ pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) 
     }
 }
 
+/// Whether this node ends what is over. What another leaves undone is taken over, but for what this node could not end itself.
+async fn leads(
+    shared: &Shared,
+    now: Timestamp,
+    failed: &FxHashSet<Ending>,
+    undone: &mut Option<(Ending, Instant)>,
+) -> Result<bool, CommandError> {
+    let leading = &shared.leading;
+    if leading.leads().await? {
+        return Ok(true);
+    }
+    // What was ended elsewhere comes with the view.
+    let first = shared.timers.first_due(now, failed).map(|(of, _)| of);
+    let since = match (first, undone.take()) {
+        (None, _) => return Ok(false),
+        (Some(first), Some((of, since))) if of == first => undone.insert((of, since)).1,
+        (Some(first), _) => undone.insert((first, Instant::now())).1,
+    };
+    if shared.view.applied() < shared.store.durable_position() {
+        return Ok(false);
+    }
+    leading.overdue(since).await
+}
+
 /// Ends everything whose end is `until` or before, in the order of the ends. The first failure, if any.
 pub(crate) async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), CommandError> {
+    end_all(shared, until, &mut FxHashSet::default()).await
+}
+
+/// The same, and tells what could not be ended.
+async fn end_all(
+    shared: &Shared,
+    until: Timestamp,
+    passed_over: &mut FxHashSet<Ending>,
+) -> Result<(), CommandError> {
     let mut failed = Ok(());
-    let mut passed_over = FxHashSet::default();
-    while let Some((of, due)) = shared.timers.first_due(until, &passed_over) {
+    passed_over.clear();
+    while let Some((of, due)) = shared.timers.first_due(until, passed_over) {
         if let Err(error) = end(shared, &of, due).await {
             shared.counters.timer_failed();
             if shared.options.mode == Mode::Import {

@@ -21,6 +21,7 @@ mod footer;
 mod identity;
 mod keeper;
 mod kept;
+mod lease;
 mod levels;
 mod lock;
 mod mark;
@@ -51,6 +52,7 @@ pub use embedded::{
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
+pub use lease::{Held, Lease};
 pub use raising::{Raised, raise_level, raise_level_with};
 pub use record::{RecordError, RecordedEvent};
 pub use recovery::{Recovery, TornTail};

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    Append, AppendError, Direction, LogId, OutcomeUnknown, Position, ReadError, RecordedEvent,
-    StreamFrom, StreamHead, StreamName,
+    Append, AppendError, Direction, Lease, LogId, OutcomeUnknown, Position, ReadError,
+    RecordedEvent, StreamFrom, StreamHead, StreamName,
 };
 
 /// How much of a decision a store checks when it appends.
@@ -144,6 +144,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// History after a position, then what comes, without a gap.
     async fn subscribe(&self, after: Position) -> Result<Subscription, ReadError>;
+
+    /// The lease of what one of the log's nodes does for all; none where this program is the only node.
+    fn lease(&self) -> Option<Arc<dyn Lease>> {
+        None
+    }
 }
 
 /// A future that ends when a ticket's events are durable.

@@ -63,6 +63,7 @@ mod commands_facts;
 mod commands_follow_ups;
 mod commands_ids;
 mod commands_kept;
+mod commands_leading;
 mod commands_limits;
 mod commands_loading;
 mod commands_reporters;

@@ -157,6 +157,20 @@ pub async fn open(connection: &str) -> Result<KurrentStore, OpenError> {
     KurrentStore::open(connection, Client::default()).await
 }
 
+/// The same for a node of the service, which knows the newest schema level.
+pub async fn open_as_node(connection: &str) -> Arc<dyn EventStore> {
+    let connection = Connection::parse(connection).expect("a connection string");
+    let options = Client {
+        schema_level: domain::codec::LEVEL,
+        ..Client::default()
+    };
+    Arc::new(
+        KurrentStore::open(connection, options)
+            .await
+            .expect("it answers"),
+    )
+}
+
 /// A way to a node that can stop carrying anything, without closing.
 pub struct Way {
     address: SocketAddr,

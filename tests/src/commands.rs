@@ -121,6 +121,19 @@ impl Desk {
         Self::start(dir, clock, options, store_options).await
     }
 
+    /// A node on a log that others write to as well, by this clock.
+    pub async fn node(store: Arc<dyn EventStore>, clock: &Arc<StandingClock>) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let mut options = Options::new(
+            Some(dir.path().join("tables")),
+            Mode::Service,
+            Arc::new(Rules::default()),
+        );
+        options.clock = Arc::clone(clock) as Arc<dyn Clock>;
+        options.filter_bytes = 1 << 20;
+        Self::start_over(store, dir, Arc::clone(clock), options, store_options()).await
+    }
+
     async fn start(
         dir: Arc<TempDir>,
         clock: Arc<StandingClock>,
@@ -129,6 +142,16 @@ impl Desk {
     ) -> Self {
         let store: Arc<dyn EventStore> =
             Arc::new(EmbeddedStore::open(dir.path(), store_options.clone()).unwrap());
+        Self::start_over(store, dir, clock, options, store_options).await
+    }
+
+    async fn start_over(
+        store: Arc<dyn EventStore>,
+        dir: Arc<TempDir>,
+        clock: Arc<StandingClock>,
+        options: Options,
+        store_options: event_store::Options,
+    ) -> Self {
         let handler = CommandHandler::start(Arc::clone(&store), options.clone())
             .await
             .unwrap();

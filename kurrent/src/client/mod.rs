@@ -28,6 +28,7 @@ mod endless;
 mod event;
 mod following;
 mod identity;
+mod lease;
 mod link;
 mod prompt;
 mod reading;

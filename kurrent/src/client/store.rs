@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use event_store::{
-    Append, AppendError, Direction, EventStore, ExpectedVersion, Grade, LogId, OutcomeUnknown,
-    Position, ReadError, RecordedEvent, StreamFrom, StreamHead, StreamName, Subscription, Ticket,
+    Append, AppendError, Direction, EventStore, ExpectedVersion, Grade, Lease, LogId,
+    OutcomeUnknown, Position, ReadError, RecordedEvent, StreamFrom, StreamHead, StreamName,
+    Subscription, Ticket,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::following;
 use super::identity::{self, Identity};
+use super::lease::ClusterLease;
 use super::link::{Failure, Link};
 use super::streams::Streams;
 use super::tail::Tail;
@@ -354,6 +356,11 @@ impl EventStore for KurrentStore {
             return Err(ReadError::Closed);
         }
         Ok(Subscription::reading(Arc::new(self.clone()), after))
+    }
+
+    fn lease(&self) -> Option<Arc<dyn Lease>> {
+        let link = Arc::clone(&self.inner.link);
+        Some(Arc::new(ClusterLease { link }))
     }
 }
 

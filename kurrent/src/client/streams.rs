@@ -5,7 +5,7 @@
 
 use eventstore::SubscriptionFilter;
 
-use super::identity;
+use super::{identity, lease};
 
 /// Which streams are the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,9 @@ impl Streams {
     /// Whether a stream is of the log.
     pub(super) fn has(self, stream: &str) -> bool {
         match self {
-            Self::All => !stream.starts_with('$') && stream != identity::STREAM,
+            Self::All => {
+                !stream.starts_with('$') && ![identity::STREAM, lease::STREAM].contains(&stream)
+            }
             Self::Categories(categories) => {
                 let category = stream
                     .split_once('-')
@@ -57,6 +59,7 @@ mod spec {
             ("$ce-case", false, false),
             ("$$case-1", false, false),
             (identity::STREAM, false, false),
+            (lease::STREAM, false, false),
         ] {
             assert_eq!((Streams::All.has(stream), some.has(stream)), (all, named));
         }
