@@ -51,6 +51,7 @@ pub use embedded::{
     SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
+pub use lock::{HeldFolder, hold_folder};
 pub use raising::{Raised, raise_level, raise_level_with};
 pub use record::{RecordError, RecordedEvent};
 pub use recovery::{Recovery, TornTail};

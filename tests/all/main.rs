@@ -94,6 +94,7 @@ mod program_audit;
 mod program_backup;
 mod program_care;
 mod program_cluster;
+mod program_cluster_care;
 mod program_cluster_places;
 mod program_damage;
 mod program_errors;

@@ -30,11 +30,13 @@ mod following;
 mod identity;
 mod link;
 mod prompt;
+mod raising;
 mod reading;
 mod store;
 mod streams;
 mod tail;
 
 pub use connection::{Connection, InvalidConnection};
+pub use raising::raise_level;
 pub use store::{KurrentStore, OpenError, Options};
 pub use streams::Streams;
