@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use commands::{CommandError, CommandHandler, Outcome};
 use domain::evidence::Cause;
 use domain::time::Timestamp;
-use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
+use event_store::{Direction, EventStore, Grade, Position, ReadError, StreamFrom, StreamName};
 use projections::{Bounds, ReadSide, ViewName, WaitError};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -280,6 +280,34 @@ impl Shared {
         f64::from(waited_ms) / 1_000.0
     }
 
+    /// Whether the log reaches up to a position. One that others write as well is waited for a little: they may have
+    /// acknowledged what this node has not seen yet.
+    pub(crate) async fn comes_to(&self, position: Position) -> bool {
+        if position <= self.store.durable_position() {
+            return true;
+        }
+        match self.store.grade() {
+            Grade::Serializable => false,
+            Grade::WrittenStreamOnly => {
+                let seen = self.store.wait_durable(position);
+                let seen = tokio::time::timeout(self.options.view_wait, seen).await;
+                matches!(seen, Ok(Ok(())))
+            }
+        }
+    }
+
+    /// Whether reading may begin after a position: an event is there, or it is the beginning, or lies beyond the end. Where
+    /// positions have no gaps there is nothing to ask.
+    pub(crate) async fn is_place(&self, position: Position) -> Result<bool, ReadError> {
+        let everywhere = match self.store.grade() {
+            Grade::Serializable => true,
+            Grade::WrittenStreamOnly => {
+                position == Position::START || position > self.store.durable_position()
+            }
+        };
+        Ok(everywhere || self.store.read_at(position).await?.is_some())
+    }
+
     /// Waits until the view has come to `min_position`, if one was asked for.
     pub(crate) async fn reached<A>(
         &self,
@@ -319,7 +347,7 @@ impl Shared {
                 REFUSALS_BEFORE_REGISTRATION_MAX,
             )
             .await
-            .map_err(|error| ApiError::with_detail(Code::Internal, error.to_string()))?;
+            .map_err(|error| ApiError::from(CommandError::from(error)))?;
         let registered = events
             .iter()
             .any(|event| event.event_type().starts_with("member-registered."));

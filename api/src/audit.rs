@@ -142,7 +142,7 @@ impl Shared {
 
 impl Question<'_> {
     /// The moment that `as_of` names, and whether it is the present one.
-    pub(crate) async fn moment(&self, as_of: Option<&str>) -> Result<(Moment, bool), ApiError> {
+    pub(crate) async fn moment(&mut self, as_of: Option<&str>) -> Result<(Moment, bool), ApiError> {
         let when = match as_of {
             Some(text) => when("as_of", text)?,
             None => When::Now,
@@ -152,7 +152,7 @@ impl Question<'_> {
 
     /// The moment that a parameter of another name has to give.
     pub(crate) async fn moment_of(
-        &self,
+        &mut self,
         field: &'static str,
         text: Option<&str>,
     ) -> Result<Moment, ApiError> {
@@ -167,8 +167,19 @@ impl Question<'_> {
         self.at(field, when(field, text)?).await
     }
 
-    async fn at(&self, field: &'static str, when: When) -> Result<Moment, ApiError> {
-        match self.past.moment(when, now()).await {
+    async fn at(&mut self, field: &'static str, when: When) -> Result<Moment, ApiError> {
+        let mut moment = self.past.moment(when, now()).await;
+        if let (Err(projections::PastError::BeyondEnd { .. }), When::At(position)) = (&moment, when)
+            && self.shared.comes_to(position).await
+        {
+            // It came after the question did.
+            let Options {
+                view_wait, past, ..
+            } = self.shared.options;
+            self.past = self.shared.reads.past_within(view_wait, past).await?;
+            moment = self.past.moment(when, now()).await;
+        }
+        match moment {
             Err(projections::PastError::BeyondEnd { end }) => Err(ApiError::at_field(
                 Code::AsOfBeyondEnd,
                 field,
@@ -183,7 +194,7 @@ impl Question<'_> {
 
     /// The page of a list that is asked for: the first at the moment named, the next ones at that of their cursor.
     pub(crate) async fn page(
-        &self,
+        &mut self,
         caller: &Caller<AsAuditor>,
         subject: &Subject,
         asked: Asked<'_>,

@@ -106,7 +106,8 @@ pub(crate) enum Command {
     /// Raises the schema level of a log to the newest that this program knows.
     ///
     /// From then on it is written in the newest types and versions, and programs that know less refuse it: do it when none
-    /// of them will read the log again. There is no way back. No service may run over the data folder meanwhile.
+    /// of them will read the log again. There is no way back. No service may run over the data folder meanwhile; those over
+    /// a cluster's log may, and take the level up.
     RaiseLevel(RaiseLevel),
     /// Tells how the read views are; proves one, makes it anew, or goes back to the one before.
     ///
@@ -135,7 +136,7 @@ pub(crate) struct Folder {
 /// The store and its bounds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
-    /// The event store: `embedded`, the data folder's own, or for `serve` a KurrentDB cluster by its connection string
+    /// The event store: `embedded`, the data folder's own, or a KurrentDB cluster by its connection string
     /// (`esdb://user:password@host:2113`).
     #[arg(long, value_name = "URL", default_value = "embedded")]
     pub(crate) store: String,
@@ -361,6 +362,10 @@ pub(crate) struct Restore {
 pub(crate) struct RaiseLevel {
     #[command(flatten)]
     pub(crate) folder: Folder,
+    /// The event store: `embedded`, the data folder's own, or a KurrentDB cluster by its connection string
+    /// (`esdb://user:password@host:2113`).
+    #[arg(long, value_name = "URL", default_value = "embedded")]
+    pub(crate) store: String,
 }
 
 /// `views`.

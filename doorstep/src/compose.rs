@@ -19,7 +19,6 @@ use projections::ReadSide;
 
 use crate::cli::{self, KeyArgs, StoreArgs};
 use crate::failure::Failure;
-use crate::log::EMBEDDED;
 
 /// The log of a data folder.
 pub(crate) type Store = Arc<EmbeddedStore>;
@@ -70,7 +69,7 @@ impl DataFolder {
             Ok(metadata) if metadata.is_dir() => Ok(self),
             Ok(_) => anyhow::bail!("{} is not a folder", log.display()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => anyhow::bail!(
-                "{} holds no log; --data names the folder of a service or an import",
+                "{} holds no log; --data names the folder of a service or an import, and a log on a cluster is asked by --url of a service that runs over it",
                 self.path.display()
             ),
             Err(error) => {
@@ -89,6 +88,11 @@ impl DataFolder {
         self.path.join("log").is_dir()
     }
 
+    /// Whether a process has held it.
+    pub(crate) fn was_held(&self) -> bool {
+        self.path.join("lock").is_file()
+    }
+
     /// Makes the folder where there is none.
     pub(crate) fn create(&self) -> anyhow::Result<&Self> {
         std::fs::create_dir_all(&self.path)
@@ -99,7 +103,7 @@ impl DataFolder {
 
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
-    own_log(args)?;
+    not_anothers(folder)?;
     room_to_begin(folder, args.reserve_bytes)?;
     folder.create()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
@@ -107,14 +111,16 @@ pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store,
     Ok(Arc::new(open_embedded(folder, options)?))
 }
 
-/// What works on the data folder's own log says so where another is named.
-fn own_log(args: &StoreArgs) -> Result<(), Failure> {
-    if args.store == EMBEDDED {
+/// A log is not begun beside what was made from another one: whoever leaves out --store is not to find a service without
+/// its messages.
+fn not_anothers(folder: &DataFolder) -> Result<(), Failure> {
+    if folder.has_log() || !folder.views().is_dir() {
         return Ok(());
     }
-    Err(Failure::usage(
-        "--store names a cluster, and this works on the log of a data folder; `serve` takes a cluster's log",
-    ))
+    Err(Failure::usage(format!(
+        "{0} holds views and no log: name the cluster of its log with --store, or bring {0}/log back; a new log needs an empty folder",
+        folder.path().display()
+    )))
 }
 
 /// A log is not begun where the disk has less free than is kept free: its first command would be refused.
@@ -151,7 +157,6 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
 
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
-    own_log(args)?;
     folder.existing()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.schema_level = LEVEL;

@@ -72,7 +72,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Verify(args) => block_on(maintenance::verify(args)),
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),
-        Command::RaiseLevel(args) => maintenance::raise_level(args),
+        Command::RaiseLevel(args) => block_on(maintenance::raise_level(args)),
         Command::Views(args) => block_on(views::run(args)),
         Command::Config(_) => print_lines(&settings.lines()),
         Command::Bench(args) => bench::run(args),

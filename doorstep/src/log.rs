@@ -1,7 +1,7 @@
 //! The log of a service: its data folder's own, or one on a KurrentDB cluster.
 //!
 //! Promise: whichever it is, the rest of the program sees the same trait. On a cluster the data folder still holds what is
-//! made from the log, and the keys; checks and backups of the log are the cluster's own.
+//! made from the log, and the keys, and is one process's; checks and backups of the log are the cluster's own.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use anyhow::bail;
 use api::{BackupPart, StoreCare, StoreState};
 use async_trait::async_trait;
 use domain::codec::LEVEL;
-use event_store::EventStore;
-use kurrent::client::{Connection, KurrentStore, Options, Streams};
+use event_store::{EventStore, HeldFolder, hold_folder};
+use kurrent::client::{Connection, KurrentStore, OpenError, Options, Streams};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::care::Care;
 use crate::cli::StoreArgs;
-use crate::compose::{self, DataFolder, Store};
+use crate::compose::{self, Asking, DataFolder, Store};
 use crate::failure::Failure;
 
 /// What `--store` says for the data folder's own log.
@@ -30,7 +30,11 @@ pub(crate) enum Log {
     /// In the data folder.
     Embedded(Store),
     /// On a cluster.
-    Cluster(KurrentStore),
+    Cluster {
+        store: KurrentStore,
+        /// The data folder, which has what is made from it.
+        _held: HeldFolder,
+    },
 }
 
 impl Log {
@@ -39,27 +43,47 @@ impl Log {
         if args.store == EMBEDDED {
             return compose::open_store(folder, args).map(Self::Embedded);
         }
+        Self::open_cluster(folder, args).await
+    }
+
+    /// Opens what `--store` names to follow it with the views; its events stay as they are.
+    pub(crate) async fn open_to_care(
+        folder: &DataFolder,
+        args: &StoreArgs,
+    ) -> Result<Self, Failure> {
+        if args.store == EMBEDDED {
+            return compose::open_to_care(folder, args).map(Self::Embedded);
+        }
+        Self::open_cluster(folder, args).await
+    }
+
+    async fn open_cluster(folder: &DataFolder, args: &StoreArgs) -> Result<Self, Failure> {
+        let connection = connection(&args.store)?;
         folder.create()?;
+        let held = hold_folder(folder.path())
+            .map_err(|error| compose::open_failed(folder, &error, Asking::ToWrite))?;
         if folder.has_log() {
             return Err(Failure::usage(format!(
                 "{} holds a log of its own; --store names a cluster, whose log needs a data folder without one",
                 folder.path().display()
             )));
         }
-        let connection = Connection::parse(&args.store).map_err(anyhow::Error::from)?;
         let options = Options {
             streams: Streams::Categories(CATEGORIES),
             schema_level: LEVEL,
         };
         let store = KurrentStore::open(connection, options).await;
-        Ok(Self::Cluster(store.map_err(anyhow::Error::from)?))
+        Ok(Self::Cluster {
+            store: store.map_err(open_failed)?,
+            _held: held,
+        })
     }
 
     /// As the store that it is.
     pub(crate) fn store(&self) -> Arc<dyn EventStore> {
         match self {
             Self::Embedded(store) => Arc::clone(store) as Arc<dyn EventStore>,
-            Self::Cluster(store) => Arc::new(store.clone()),
+            Self::Cluster { store, .. } => Arc::new(store.clone()),
         }
     }
 
@@ -67,7 +91,7 @@ impl Log {
     pub(crate) fn care(&self, reserve_bytes: u64) -> Arc<dyn StoreCare> {
         match self {
             Self::Embedded(store) => Arc::new(Care::new(Arc::clone(store), reserve_bytes)),
-            Self::Cluster(store) => Arc::new(Elsewhere(store.clone())),
+            Self::Cluster { store, .. } => Arc::new(Elsewhere(store.clone())),
         }
     }
 
@@ -75,8 +99,28 @@ impl Log {
     pub(crate) fn close(&self) {
         match self {
             Self::Embedded(store) => store.close(),
-            Self::Cluster(store) => store.close(),
+            Self::Cluster { store, .. } => store.close(),
         }
+    }
+}
+
+/// Raises the schema level of the log that `--store` names on a cluster.
+pub(crate) async fn raise_level(store: &str) -> Result<event_store::Raised, Failure> {
+    let raised = kurrent::client::raise_level(connection(store)?, LEVEL).await;
+    Ok(raised.map_err(open_failed)?)
+}
+
+fn connection(store: &str) -> Result<Connection, Failure> {
+    Ok(Connection::parse(store).map_err(anyhow::Error::from)?)
+}
+
+/// Why a cluster's log did not open, and what can be done.
+fn open_failed(error: OpenError) -> anyhow::Error {
+    match &error {
+        OpenError::SchemaLevel { .. } => {
+            anyhow::anyhow!("{error}; a newer doorstep wrote it, and has to be used")
+        }
+        OpenError::Unavailable { .. } | OpenError::NotOurs { .. } => error.into(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::care;
 use crate::cli;
 use crate::compose::{self, Asking, DataFolder};
 use crate::failure::{Done, Failure};
+use crate::log::{self, EMBEDDED};
 use crate::out;
 use crate::remote::Service;
 
@@ -76,11 +77,15 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
 }
 
 /// Raises the log's schema level to the newest that this program knows.
-pub(crate) fn raise_level(args: &cli::RaiseLevel) -> Done {
-    let folder = DataFolder::at(&args.folder.data);
-    folder.existing()?;
-    let raised = event_store::raise_level(folder.path(), LEVEL)
-        .map_err(|error| compose::open_failed(&folder, &error, Asking::ToWrite))?;
+pub(crate) async fn raise_level(args: &cli::RaiseLevel) -> Done {
+    let raised = if args.store == EMBEDDED {
+        let folder = DataFolder::at(&args.folder.data);
+        folder.existing()?;
+        event_store::raise_level(folder.path(), LEVEL)
+            .map_err(|error| compose::open_failed(&folder, &error, Asking::ToWrite))?
+    } else {
+        log::raise_level(&args.store).await?
+    };
     println!(
         "{}",
         json!({

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
+use crate::log::Log;
 use crate::remote::Service;
 
 mod letters;
@@ -64,15 +65,15 @@ pub(crate) async fn run(args: &cli::Views) -> Done {
     if let Some((_, name)) = asked {
         known(name, projections::names().into_iter())?;
     }
-    let store = compose::open_to_care(&folder, &args.store)?;
-    let reads = compose::start_reads(&folder, &store, args.cache.cache_bytes).await?;
+    let log = Log::open_to_care(&folder, &args.store).await?;
+    let reads = compose::start_reads(&folder, &log.store(), args.cache.cache_bytes).await?;
     let done = match asked {
         None => list_at_rest(&reads).await,
         Some((Act::Letters(what), name)) => letters::at_rest(&reads, what, name, args).await,
         Some((act, name)) => at_rest(&reads, act, name, args.progress).await,
     };
     let stopped = reads.stop().await;
-    store.close();
+    log.close();
     let outcome = done?;
     stopped.context("the views' checkpoints")?;
     match asked {

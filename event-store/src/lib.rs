@@ -53,6 +53,7 @@ pub use embedded::{
 };
 pub use error::{AppendError, OpenError, OutcomeUnknown, ReadError};
 pub use lease::{Held, Lease};
+pub use lock::{HeldFolder, hold_folder};
 pub use raising::{Raised, raise_level, raise_level_with};
 pub use record::{RecordError, RecordedEvent};
 pub use recovery::{Recovery, TornTail};

@@ -7,6 +7,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
+use crate::backend::RealBackend;
+use crate::error::OpenError;
+use crate::{copied, embedded};
+
 /// What stands in place of a process id where the lock is shared by processes that read.
 pub(crate) const READERS: &str = "readers";
 
@@ -19,6 +23,24 @@ impl Drop for Held {
         let _ = self.0.set_len(0);
         let _ = self.0.unlock();
     }
+}
+
+/// A data folder that is this process's until this is dropped.
+pub struct HeldFolder {
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// Holds a data folder whose log is elsewhere, as an opened log holds its own: refused where another process does, and
+/// where it is a backup.
+pub fn hold_folder(data_dir: impl AsRef<Path>) -> Result<HeldFolder, OpenError> {
+    let data_dir = data_dir.as_ref();
+    if copied::is_backup(&RealBackend, data_dir) {
+        return Err(OpenError::Backup {
+            dir: data_dir.to_owned(),
+        });
+    }
+    let lock = embedded::lock(&RealBackend, data_dir)?;
+    Ok(HeldFolder { _lock: lock })
 }
 
 /// Takes the lock, or gives `WouldBlock` with the holder's process id as text.

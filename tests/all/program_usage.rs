@@ -53,7 +53,7 @@ fn wrong_usage_ends_with_status_2() {
         "--url",
     );
     refused(
-        &program::run(["import", "-", "--store", "esdb://127.0.0.1:2113"]),
+        &program::run(["verify", "--store", "esdb://127.0.0.1:2113"]),
         "--store",
     );
     refused(

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use event_store::{EmbeddedStore, EventStore};
@@ -53,7 +54,7 @@ impl Log {
         let mut node = Node {
             store,
             options,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: address(),
             running: None,
         };
         node.start();
@@ -65,6 +66,29 @@ impl Default for Log {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Ports that the system gives to nobody who does not name them, so that one is free again for whom it was before.
+const PORTS: std::ops::Range<u16> = 10_240..30_240;
+
+/// An address of this machine at which nobody listens, for who goes away and comes back.
+///
+/// # Panics
+/// When there is none.
+pub fn address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let ports = u32::from(PORTS.end - PORTS.start);
+    // Test runs beside each other begin at different ones.
+    let first = std::process::id().wrapping_mul(389) % ports;
+    for _ in 0..ports {
+        let nth = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from((first + nth) % ports).expect("a port") + PORTS.start;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("every port is taken");
 }
 
 /// How a server is that takes appends of everyone, its positions with gaps.

@@ -162,7 +162,7 @@ codes! {
     Damaged, "damaged", INTERNAL_SERVER_ERROR, "The log is damaged",
         "Events that cannot be read because the log does not check there; to who reads events or runs the service `detail` says where. Nothing of them is told. The service is not ready until it is started again.";
     OutcomeUnknown, "outcome_unknown", SERVICE_UNAVAILABLE, "Whether it was carried out is not known",
-        "The log could not be made durable. Repeat with the same `Idempotency-Key`: it takes effect once.";
+        "The log could not be made durable, or a store elsewhere did not answer. Repeat with the same `Idempotency-Key`: it takes effect once.";
     Busy, "busy", SERVICE_UNAVAILABLE, "The service is busy",
         "A bounded queue is full, or the service is stopping. Nothing was changed; repeat with the same `Idempotency-Key` after the seconds of `Retry-After`.";
     ViewBehind, "view_behind", SERVICE_UNAVAILABLE, "The view has not come that far",

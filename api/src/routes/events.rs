@@ -49,7 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Events after this position; from the beginning when absent.
+    /// Events after this position, one that was told; from the beginning when absent.
     after: Option<String>,
     /// `next_cursor` of the page before, instead of `after`.
     cursor: Option<String>,
@@ -185,7 +185,12 @@ async fn events(
             after,
             limit,
         };
-        return follow(&shared, &caller, &headers, cut, field, wanted);
+        begins(&shared, field, after).await?;
+        return follow(&shared, &caller, &headers, cut, field, wanted).await;
+    }
+    // What a cursor holds was read from the log.
+    if asked.after.is_some() {
+        begins(&shared, "after", after).await?;
     }
     let lines = wants == Wants::Lines;
     let end = shared.store.durable_position();
@@ -229,8 +234,24 @@ async fn events(
     Ok(response)
 }
 
+/// Refuses to begin after what is no place of the log: a number between two of a cluster's positions.
+async fn begins(shared: &State, field: &'static str, after: Position) -> Result<(), ApiError> {
+    match shared.is_place(after).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::field(
+            Code::InvalidQuery,
+            field,
+            format!("No event has position {after}; give back a position as it was told."),
+        )),
+        Err(error) => {
+            let (store, found) = (&*shared.store, &shared.damage);
+            Err(Broken::of(&error, store, found, after).await.into())
+        }
+    }
+}
+
 /// A stream that goes on.
-fn follow(
+async fn follow(
     shared: &State,
     caller: &Caller<AsReader>,
     headers: &HeaderMap,
@@ -239,8 +260,9 @@ fn follow(
     wanted: Wanted,
 ) -> Result<Response, ApiError> {
     let place = shared.following.follow(cut.map(|cut| cut.0))?;
+    let there = shared.comes_to(wanted.after).await;
     let end = shared.store.durable_position();
-    if wanted.after > end {
+    if !there {
         // Who waited for it would not notice that it is another log's.
         let detail = format!("The log ends at position {end}; nobody was given a later one.");
         return Err(ApiError::field(Code::InvalidQuery, field, detail));

@@ -54,11 +54,15 @@ async fn feed(
         Some((field, text)) => Some((field, shared.position_given(&caller, field, text)?)),
         None => None,
     };
+    let there = match after {
+        Some((_, after)) => shared.comes_to(after).await,
+        None => true,
+    };
     let FeedPlace { place, concerned } =
         shared.following.feed(caller.sub(), cut.map(|cut| cut.0))?;
     // What happens after this wakes the feed; what happened before is looked for.
     let end = shared.store.durable_position();
-    if let Some((field, _)) = after.filter(|(_, after)| *after > end) {
+    if let Some((field, _)) = after.filter(|_| !there) {
         let detail = "It lies beyond the end of the log.";
         return Err(ApiError::field(Code::InvalidQuery, field, detail));
     }

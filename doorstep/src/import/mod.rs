@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use commands::{CommandError, CommandHandler, Kind, Mode, Outcome, Pending};
-use event_store::{EventStore as _, Position};
+use event_store::Position;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -36,6 +36,7 @@ use crate::cli;
 use crate::compose::{self, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::line::Line;
+use crate::log::Log;
 use crate::out;
 
 /// Commands that are decided but not yet known to be durable, at most.
@@ -104,7 +105,8 @@ pub(crate) async fn run(args: &cli::Import) -> Done {
     let input = Input::open(&args.file)?;
     let told = Refusals::open(args.refusals.as_ref(), &args.file)?;
     let folder = DataFolder::at(&args.folder.data);
-    let store = compose::open_store(&folder, &args.store)?;
+    let log = Log::open(&folder, &args.store).await?;
+    let store = log.store();
     // Before the write side begins a new log with its first policy.
     let began = store.durable_position();
     let handler = compose::start_commands(&folder, &store, Mode::Import).await?;
@@ -113,7 +115,7 @@ pub(crate) async fn run(args: &cli::Import) -> Done {
     let refusals = Refusals::new(told, progress.clone());
     let result = carry_out(&handler, &mut source, progress, refusals).await;
     handler.stop().await;
-    store.close();
+    log.close();
     let summary = result?;
     out::line(serde_json::to_string(&summary)?)?;
     if summary.invalid > 0 {

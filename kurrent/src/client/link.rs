@@ -8,13 +8,13 @@
 //! that is never freed while it lives. So each client has a small runtime of its own ([`Generation`]), and giving the
 //! client up is ending that runtime: with it end its connection and whatever hangs on it. Whether a client is still good is
 //! asked of the store itself, regularly and whenever a call has failed or took too long: a connection that hangs without
-//! closing is found out by that.
+//! closing is found out by that. It says which log it holds with that; what holds another one is away ([`Held`]).
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use eventstore::{Client, Error, ReadStreamOptions};
+use eventstore::{Client, Error, ReadStreamOptions, StreamPosition};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 use super::diagnosis;
-use super::identity;
+use super::identity::{self, Held, Said};
 use super::prompt;
 
 /// How long a call may take, with all that is tried for it.
@@ -131,13 +131,26 @@ struct Shared {
     calls: Semaphore,
     /// A call has failed: the supervisor is to look.
     suspicion: Notify,
+    /// What the store has to hold, once that is known.
+    held: OnceLock<Held>,
+}
+
+impl Shared {
+    /// Whether what the store says is what it has to hold.
+    fn holds(&self, said: &Said) -> Result<(), Failure> {
+        let Some(held) = self.held.get() else {
+            return Ok(());
+        };
+        let away = |why| Failure::Away { why, begun: false };
+        held.take_up(said).map_err(away)
+    }
 }
 
 impl Link {
     /// Opens the way; gives why where the store does not answer now.
     pub(super) async fn open(connection: Connection) -> Result<Self, Failure> {
         let first = match begin(1, &connection).await {
-            Ok(first) => first,
+            Ok((first, _)) => first,
             Err(failure) => return Err(diagnosed(failure, &connection).await),
         };
         let (standing, _) = watch::channel(Standing {
@@ -150,9 +163,21 @@ impl Link {
             standing,
             calls: Semaphore::new(CALLS_MAX),
             suspicion: Notify::new(),
+            held: OnceLock::new(),
         });
         let supervisor = tokio::spawn(supervise(Arc::clone(&shared)));
         Ok(Self { shared, supervisor })
+    }
+
+    /// From now on the store has to hold this log.
+    pub(super) fn hold_to(&self, held: Held) {
+        // It is said once.
+        let _ = self.shared.held.set(held);
+    }
+
+    /// The level at which the log is written; 0 before it is known which it is.
+    pub(super) fn level(&self) -> u32 {
+        self.shared.held.get().map_or(0, Held::level)
     }
 
     /// Carries a call out, again where no answer came.
@@ -276,7 +301,9 @@ async fn supervise(shared: Arc<Shared>) {
         let current = shared.standing.borrow().current.clone();
         if let Ok(generation) = current {
             let _ = timeout(PROBE_EVERY, shared.suspicion.notified()).await;
-            let well = probe(&generation.client).await;
+            let well = probe(&generation.client)
+                .await
+                .and_then(|said| shared.holds(&said));
             let Err(why) = well else {
                 shared.standing.send_modify(|standing| standing.looks += 1);
                 let looks = shared.standing.borrow().looks;
@@ -297,7 +324,8 @@ async fn supervise(shared: Arc<Shared>) {
             Err(failure) if shared.standing.borrow().current.is_ok() => {
                 Err(diagnosed(failure, &shared.connection).await)
             }
-            begun => begun,
+            Err(failure) => Err(failure),
+            Ok((generation, said)) => shared.holds(&said).map(|()| generation),
         };
         shared.standing.send_modify(|standing| {
             standing.looks += 1;
@@ -318,36 +346,50 @@ async fn supervise(shared: Arc<Shared>) {
     }
 }
 
-/// Makes a client that is known to be well.
-async fn begin(number: u64, connection: &Connection) -> Result<Generation, Failure> {
+/// Makes a client that is known to be well; gives what the store said.
+async fn begin(number: u64, connection: &Connection) -> Result<(Generation, Said), Failure> {
     let away = |why: String| Failure::Away { why, begun: false };
     let own = connection.clone();
     let made = tokio::task::spawn_blocking(move || Generation::new(number, &own)).await;
     let generation = made
         .map_err(|_| away("no client can be made of the certificates".to_owned()))?
         .map_err(away)?;
-    probe(&generation.client).await?;
+    let said = probe(&generation.client).await?;
     prompt::now(connection);
-    Ok(generation)
+    Ok((generation, said))
 }
 
-/// Asks the store whether it is well: whether its leader lets this caller read the stream that tells which log it is.
-async fn probe(client: &Client) -> Result<(), Failure> {
-    let asked = async {
-        let options = ReadStreamOptions::default()
-            .max_count(1)
-            .requires_leader(true);
-        let mut reading = client.read_stream(identity::STREAM, &options).await?;
-        reading.next().await
-    };
+/// Asks the store whether it is well: whether its leader lets this caller read which log it is.
+async fn probe(client: &Client) -> Result<Said, Failure> {
     let away = |why: String| Failure::Away { why, begun: false };
-    match timeout(PROBE, asked).await {
-        Ok(Ok(_) | Err(Error::ResourceNotFound)) => Ok(()),
+    match timeout(PROBE, said(client)).await {
+        Ok(Ok(said)) => Ok(said),
         Ok(Err(error)) if matches!(no_answer(&error), NoAnswer::Refusal) => {
             Err(Failure::Refused(error))
         }
         Ok(Err(error)) => Err(away(told(&error))),
         Err(_) => Err(away("it does not answer in time".to_owned())),
+    }
+}
+
+/// What the store's leader says which log it holds.
+pub(super) async fn said(client: &Client) -> Result<Said, Error> {
+    let options = ReadStreamOptions::default()
+        .position(StreamPosition::End)
+        .max_count(1)
+        .backwards()
+        .requires_leader(true);
+    let last = async {
+        let mut reading = client.read_stream(identity::STREAM, &options).await?;
+        reading.next().await
+    };
+    match last.await {
+        Ok(last) => Ok(Said::by(
+            last.as_ref()
+                .map(eventstore::ResolvedEvent::get_original_event),
+        )),
+        Err(Error::ResourceNotFound) => Ok(Said::Nothing),
+        Err(error) => Err(error),
     }
 }
 

@@ -31,11 +31,13 @@ mod identity;
 mod lease;
 mod link;
 mod prompt;
+mod raising;
 mod reading;
 mod store;
 mod streams;
 mod tail;
 
 pub use connection::{Connection, InvalidConnection};
+pub use raising::raise_level;
 pub use store::{KurrentStore, OpenError, Options};
 pub use streams::Streams;

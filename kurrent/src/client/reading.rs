@@ -21,6 +21,16 @@ const LOG_PAGE_EVENTS: usize = 4_096;
 /// Between two tries at a node that lags.
 const LAG_PAUSE: Duration = Duration::from_millis(10);
 
+/// The code of gRPC by which KurrentDB refuses to read at a position that nothing was told to be at: `INVALID_ARGUMENT`.
+const NO_PLACE: i32 = 3;
+
+/// Why a page was not read.
+enum NoPage {
+    /// Nothing is at the position.
+    NoPlace,
+    Read(ReadError),
+}
+
 /// What one call on the whole log gave.
 struct Page {
     events: Vec<RecordedEvent>,
@@ -182,7 +192,8 @@ impl Inner {
             };
             let page = self
                 .log_page(at, Direction::Forward, wanted + more, max_bytes)
-                .await?;
+                .await
+                .map_err(|error| error.at(from))?;
             let mut events = page.events;
             events.retain(|event| event.position() > after);
             events.truncate(wanted);
@@ -223,9 +234,15 @@ impl Inner {
         };
         loop {
             let wanted = (max - events.len()).min(LOG_PAGE_EVENTS);
-            let page = self
-                .log_page(at, Direction::Backward, wanted, usize::MAX)
-                .await?;
+            let page = self.log_page(at, Direction::Backward, wanted, usize::MAX);
+            let page = match page.await {
+                // Between two events: those beyond it are read over.
+                Err(NoPage::NoPlace) if at == there(before) => {
+                    at = StreamPosition::End;
+                    continue;
+                }
+                page => page.map_err(|error| error.at(before))?,
+            };
             if let Some(error) = page.foreign {
                 return Err(error);
             }
@@ -266,9 +283,17 @@ impl Inner {
         if position == Position::START || position > self.tail.durable() {
             return Ok(None);
         }
+        if let Some(event) = self.tail.at(position).filter(|_| !self.tail.has_ended()) {
+            return Ok(Some(event));
+        }
         let page = self
             .log_page(there(position), Direction::Forward, 1, usize::MAX)
-            .await?;
+            .await;
+        let page = match page {
+            Err(NoPage::NoPlace) => return Ok(None),
+            Err(NoPage::Read(error)) => return Err(error),
+            Ok(page) => page,
+        };
         if let Some(error) = page.foreign {
             return Err(error);
         }
@@ -282,7 +307,7 @@ impl Inner {
         direction: Direction,
         wanted: usize,
         max_bytes: usize,
-    ) -> Result<Page, ReadError> {
+    ) -> Result<Page, NoPage> {
         let options = ReadAllOptions::default()
             .position(at)
             .filter(self.streams.filter())
@@ -309,7 +334,14 @@ impl Inner {
                 Ok((told, full))
             }
         });
-        let (told, full) = asked.await.map_err(|failure| Self::unread(&failure))?;
+        let (told, full) = asked.await.map_err(|failure| match failure {
+            Failure::Refused(Error::Grpc { code, .. }) if i32::from(code) == NO_PLACE => {
+                NoPage::NoPlace
+            }
+            failure @ (Failure::Refused(_) | Failure::Away { .. } | Failure::Closed) => {
+                NoPage::Read(Self::unread(&failure))
+            }
+        })?;
         let mut page = Page {
             events: Vec::with_capacity(told.len()),
             last: told.last().map(event::position),
@@ -353,6 +385,19 @@ impl Inner {
             Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
             Failure::Refused(_) => ReadError::Unavailable {
                 why: failure.to_string(),
+            },
+        }
+    }
+}
+
+impl NoPage {
+    /// Of a reading that began at this position.
+    fn at(self, position: Position) -> ReadError {
+        match self {
+            Self::Read(error) => error,
+            Self::NoPlace => ReadError::Foreign {
+                place: format!("position {position}"),
+                what: "no event of the log is there; positions are given back as they were told, and have gaps".to_owned(),
             },
         }
     }

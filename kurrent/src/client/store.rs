@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::following;
-use super::identity::{self, Identity};
+use super::identity::{self, Held, Identity, Said};
 use super::lease::ClusterLease;
-use super::link::{Failure, Link};
+use super::link::{self, Failure, Link};
 use super::streams::Streams;
 use super::tail::Tail;
 
@@ -97,16 +97,9 @@ impl KurrentStore {
         };
         let link = Link::open(connection).await;
         let link = Arc::new(link.map_err(|failure| unavailable(failure.to_string()))?);
-        let identity =
-            identify(&link, options.schema_level)
-                .await
-                .map_err(|error| match error {
-                    Unidentified::Away(why) => unavailable(why),
-                    Unidentified::Foreign(what) => OpenError::NotOurs {
-                        store: store.clone(),
-                        what,
-                    },
-                })?;
+        let identity = identify(&link, options.schema_level)
+            .await
+            .map_err(|error| error.of(&store))?;
         if identity.schema_level > options.schema_level {
             return Err(OpenError::SchemaLevel {
                 store,
@@ -114,6 +107,7 @@ impl KurrentStore {
                 known: options.schema_level,
             });
         }
+        link.hold_to(Held::new(identity, options.schema_level));
         let streams = options.streams;
         // A tail that begins at the start knows of nothing, so this asks the cluster's leader alone.
         let unfollowed = Inner {
@@ -179,14 +173,25 @@ impl Drop for Inner {
     }
 }
 
-enum Unidentified {
+pub(super) enum Unidentified {
     Away(String),
     Foreign(String),
 }
 
+impl Unidentified {
+    /// At the store that is named so.
+    pub(super) fn of(self, store: &str) -> OpenError {
+        let store = store.to_owned();
+        match self {
+            Self::Away(why) => OpenError::Unavailable { store, why },
+            Self::Foreign(what) => OpenError::NotOurs { store, what },
+        }
+    }
+}
+
 /// Which log the cluster holds; the first who asks says so.
 async fn identify(link: &Link, schema_level: u32) -> Result<Identity, Unidentified> {
-    if let Some(identity) = identity_of(link).await? {
+    if let Some((identity, _)) = identity_of(link).await? {
         return Ok(identity);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -212,42 +217,23 @@ async fn identify(link: &Link, schema_level: u32) -> Result<Identity, Unidentifi
         Ok(_) | Err(Failure::Refused(eventstore::Error::WrongExpectedVersion { .. })) => {}
         Err(failure) => return Err(Unidentified::Away(failure.to_string())),
     }
-    let identity = identity_of(link).await?;
-    identity.ok_or_else(|| {
-        Unidentified::Away("what answers lags behind what was just written".to_owned())
-    })
+    match identity_of(link).await? {
+        Some((identity, _)) => Ok(identity),
+        None => Err(Unidentified::Away(
+            "what answers lags behind what was just written".to_owned(),
+        )),
+    }
 }
 
-/// What the cluster says which log it holds.
-async fn identity_of(link: &Link) -> Result<Option<Identity>, Unidentified> {
-    let options = eventstore::ReadStreamOptions::default()
-        .position(eventstore::StreamPosition::End)
-        .max_count(1)
-        .requires_leader(true);
-    let asked = link.call(|client| {
-        let options = options.clone();
-        async move {
-            let mut reading = client.read_stream(identity::STREAM, &options).await?;
-            reading.next().await
-        }
-    });
-    let told = match asked.await {
-        Ok(told) => told,
-        Err(Failure::Refused(eventstore::Error::ResourceNotFound)) => None,
-        Err(failure) => return Err(Unidentified::Away(failure.to_string())),
-    };
-    let Some(told) = told else { return Ok(None) };
-    let told = told.get_original_event();
-    let known = (told.event_type == identity::TYPE)
-        .then(|| Identity::parse(&told.data))
-        .flatten();
-    known.map(Some).ok_or_else(|| {
-        Unidentified::Foreign(format!(
-            "its stream {} has a last event of type {} that does not say which log it is; it was written by a newer Doorstep, or by something else",
-            identity::STREAM,
-            told.event_type
-        ))
-    })
+/// What the cluster says which log it holds, and by the event of which version.
+pub(super) async fn identity_of(link: &Link) -> Result<Option<(Identity, u64)>, Unidentified> {
+    let said = link.call(|client| async move { link::said(&client).await });
+    match said.await {
+        Ok(Said::Log(identity, version)) => Ok(Some((identity, version))),
+        Ok(Said::Nothing) => Ok(None),
+        Ok(Said::Strange(event_type)) => Err(Unidentified::Foreign(identity::strange(&event_type))),
+        Err(failure) => Err(Unidentified::Away(failure.to_string())),
+    }
 }
 
 #[async_trait]
@@ -257,7 +243,7 @@ impl EventStore for KurrentStore {
     }
 
     fn schema_level(&self) -> u32 {
-        self.inner.identity.schema_level
+        self.inner.link.level()
     }
 
     fn grade(&self) -> Grade {

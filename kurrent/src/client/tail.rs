@@ -171,6 +171,15 @@ impl Tail {
         (!events.is_empty()).then_some(events)
     }
 
+    /// The kept event at a position.
+    pub(super) fn at(&self, position: Position) -> Option<RecordedEvent> {
+        let kept = self.kept.lock();
+        let at = kept
+            .events
+            .binary_search_by_key(&position, RecordedEvent::position);
+        kept.events.get(at.ok()?).cloned()
+    }
+
     /// How many events are between two positions: counted where they are kept, and else by how far apart the kept ones are.
     pub(super) fn between(&self, from: Position, to: Position) -> u64 {
         if from >= to {

@@ -32,6 +32,15 @@ impl Numbering {
         }
     }
 
+    /// Where a reading begins that has the event told as this for its first: at that event, or after another one. Only
+    /// positions of the log's own may be asked for below: those told as they are may have gaps.
+    pub(super) fn at(self, told: u64) -> (Option<Position>, Position) {
+        match self {
+            Self::Same => (Some(Position(told)), Position(told)),
+            Self::Gaps { .. } => (None, self.below(told)),
+        }
+    }
+
     /// The last position that is told as less than this.
     pub fn below(self, told: u64) -> Position {
         match self {

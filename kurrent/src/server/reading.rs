@@ -33,6 +33,8 @@ pub(super) struct Reading {
 pub(super) enum At {
     /// In the whole log, after a position.
     Forward {
+        /// The event here is told first.
+        at: Option<Position>,
         after: Position,
         filter: Option<Filter>,
     },
@@ -82,10 +84,13 @@ impl Reading {
     }
 
     async fn forward(&mut self) -> Result<(), Status> {
-        let At::Forward { after, filter } = &mut self.at else {
+        let At::Forward { at, after, filter } = &mut self.at else {
             return Ok(());
         };
-        let block = self.store.read_all(*after, BLOCK_EVENTS, BLOCK_BYTES).await;
+        let block = match at.take() {
+            Some(at) => self.store.read_at(at).await.map(Vec::from_iter),
+            None => self.store.read_all(*after, BLOCK_EVENTS, BLOCK_BYTES).await,
+        };
         let block = block.map_err(|error| unread(&error))?;
         let mut told = Vec::new();
         let mut over = block.is_empty();

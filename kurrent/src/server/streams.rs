@@ -156,6 +156,7 @@ impl Served {
         };
         if follows {
             let place = self.subscriptions.take()?;
+            self.is_place(&asked).await?;
             let subscription = self.subscription(asked, ids).await?;
             let told = futures::stream::try_unfold(subscription, async |mut subscription| {
                 let next = subscription.next().await?;
@@ -165,6 +166,7 @@ impl Served {
             return Ok(session::within(Box::pin(told), place, bounds));
         }
         let place = self.readings.take()?;
+        self.is_place(&asked).await?;
         let reading = self.reading(asked, count, ids, leader)?;
         let told = futures::stream::try_unfold(reading, async |mut reading| {
             let next = reading.next().await?;
@@ -172,6 +174,31 @@ impl Served {
         });
         let bounds = self.bounds(entered, None);
         Ok(session::within(Box::pin(told), place, bounds))
+    }
+
+    /// Whether the position that is asked for, if one is, was ever told: KurrentDB answers no other, but one that it has
+    /// not come to.
+    async fn is_place(&self, asked: &Asked) -> Result<(), Status> {
+        let Some(StreamOption::All(all)) = &asked.stream_option else {
+            return Ok(());
+        };
+        let Some(AllOption::Position(at)) = &all.all_option else {
+            return Ok(());
+        };
+        let (told, durable) = (at.commit_position, self.store.durable_position());
+        let position = self.numbering.below(told.saturating_add(1));
+        if told == 0 || told > self.numbering.told(durable) {
+            return Ok(());
+        }
+        if self.numbering.told(position) == told {
+            let event = self.store.read_at(position).await;
+            if event.map_err(|error| unread(&error))?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Status::invalid_argument(
+            "no event is at this position; give back positions as they were told",
+        ))
     }
 
     fn reading(&self, asked: Asked, count: u64, ids: Ids, leader: bool) -> Result<Reading, Status> {
@@ -183,14 +210,14 @@ impl Served {
         let until = stale.map_or(durable, |stale| stale.min(durable));
         let at = match stream_option(asked.stream_option)? {
             StreamOption::All(all) => match direction {
-                Direction::Forward => At::Forward {
-                    after: match all_option(all)? {
-                        AllOption::Start(()) => Position::START,
-                        AllOption::Position(at) => self.numbering.below(at.commit_position),
-                        AllOption::End(()) => until,
-                    },
-                    filter,
-                },
+                Direction::Forward => {
+                    let (at, after) = match all_option(all)? {
+                        AllOption::Start(()) => (None, Position::START),
+                        AllOption::Position(at) => self.numbering.at(at.commit_position),
+                        AllOption::End(()) => (None, until),
+                    };
+                    At::Forward { at, after, filter }
+                }
                 Direction::Backward => At::Backward {
                     before: match all_option(all)? {
                         AllOption::Start(()) => Position::START,

@@ -32,7 +32,7 @@ async fn case(
 ) -> Result<Answered<ShownCase>, ApiError> {
     const WHAT: &str = "The case";
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let (moment, present) = question.moment(asked.as_of.as_deref()).await?;
     let case = query::case(&id);
     let views = [ViewName::ModerationQueue, ViewName::Conversation];

@@ -74,7 +74,7 @@ async fn messages(
         let message = format!("It has to be {}.", fields::MEMBER_ID);
         ApiError::field(Code::InvalidQuery, "member", message)
     })?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let id = query::conversation(&cid);
     // The conversation's own members have it from its first event on: before any moment is known they name its cursors.
     let two = question.past.members_of(id, question.past.end()).await?;
@@ -119,7 +119,7 @@ async fn relationship(
     Query(asked): Query<OneAsOf>,
 ) -> Result<Answered<Pair>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let at = question.moment(asked.as_of.as_deref()).await?;
     let id = query::conversation(&cid);
     let two = members(&question, id, at.0).await?;
@@ -176,7 +176,7 @@ async fn explain(
             ));
         }
     };
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let at = question.moment(asked.as_of.as_deref()).await?;
     let id = query::conversation(&cid);
     let two = members(&question, id, at.0).await?;
@@ -197,8 +197,8 @@ async fn diff(
     Query(span): Query<Span>,
 ) -> Result<Answered<Changes>, ApiError> {
     let purpose = audit::purpose(span.purpose.as_deref())?;
-    let question = shared.question().await?;
-    let [from, to] = span.moments(&question).await?;
+    let mut question = shared.question().await?;
+    let [from, to] = span.moments(&mut question).await?;
     let id = query::conversation(&cid);
     let two = members(&question, id, to).await?;
     let whom = projections::Subject::Conversation(id);

@@ -128,7 +128,7 @@ pub(crate) async fn read<T>(
     item: impl FnMut(DisclosureItem) -> T,
 ) -> Result<Answered<Listed<T>>, ApiError> {
     let purpose = audit::purpose(purpose)?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let subject = Subject::of(Looked::Disclosures, member);
     let at = question.page(&caller, &subject, asked).await?;
     for view in [ViewName::Members, ViewName::Disclosures] {

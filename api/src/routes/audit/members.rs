@@ -58,7 +58,7 @@ async fn inbox(
     Query(asked): Query<ListAsOf>,
 ) -> Result<Answered<Listed<InboxEntry>>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let subject = Subject::of(Looked::Inbox, &member);
     let at = question.page(&caller, &subject, asked.asked()).await?;
     let rows = as_of(&question, &member, ViewName::Inbox, at.moment).await?;
@@ -85,7 +85,7 @@ async fn requests(
     Query(asked): Query<ListAsOf>,
 ) -> Result<Answered<Listed<Request>>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let subject = Subject::of(Looked::Requests, &member);
     let at = question.page(&caller, &subject, asked.asked()).await?;
     let rows = as_of(&question, &member, ViewName::Requests, at.moment).await?;
@@ -105,7 +105,7 @@ async fn unread(
     Query(asked): Query<OneAsOf>,
 ) -> Result<Answered<Unread>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let at = question.moment(asked.as_of.as_deref()).await?;
     let rows = as_of(&question, &member, ViewName::Unread, at.0).await?;
     let unread = rows.unread(&member).await?.value;
@@ -125,7 +125,7 @@ async fn blocks(
     Query(asked): Query<ListAsOf>,
 ) -> Result<Answered<Listed<Block>>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let subject = Subject::of(Looked::Blocks, &member);
     let at = question.page(&caller, &subject, asked.asked()).await?;
     let rows = as_of(&question, &member, ViewName::Blocked, at.moment).await?;
@@ -145,7 +145,7 @@ async fn dm_setting(
     Query(asked): Query<OneAsOf>,
 ) -> Result<Answered<DmSetting>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let at = question.moment(asked.as_of.as_deref()).await?;
     let rows = as_of(&question, &member, ViewName::Members, at.0).await?;
     let setting = rows.member(&member).await?.value.dm_setting;
@@ -164,7 +164,7 @@ async fn timeline(
     Query(asked): Query<ListAsOf>,
 ) -> Result<Answered<Listed<Happened>>, ApiError> {
     let purpose = audit::purpose(asked.purpose.as_deref())?;
-    let question = shared.question().await?;
+    let mut question = shared.question().await?;
     let subject = Subject::of(Looked::Timeline, &member);
     let at = question.page(&caller, &subject, asked.asked()).await?;
     let page = TimelinePage {
@@ -191,8 +191,8 @@ async fn diff(
     Query(span): Query<Span>,
 ) -> Result<Answered<Changes>, ApiError> {
     let purpose = audit::purpose(span.purpose.as_deref())?;
-    let question = shared.question().await?;
-    let [from, to] = span.moments(&question).await?;
+    let mut question = shared.question().await?;
+    let [from, to] = span.moments(&mut question).await?;
     as_of(&question, &member, ViewName::Members, to).await?;
     let whom = projections::Subject::Member(member.clone());
     let diff = question.past.diff(&whom, from, to).await?;

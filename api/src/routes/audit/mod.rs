@@ -82,7 +82,7 @@ impl Span {
     /// The two moments, in their order.
     async fn moments(
         &self,
-        question: &audit::Question<'_>,
+        question: &mut audit::Question<'_>,
     ) -> Result<[projections::Moment; 2], crate::problem::ApiError> {
         use crate::problem::{ApiError, Code, FieldCode};
         let from = question.moment_of("from", self.from.as_deref()).await?;
