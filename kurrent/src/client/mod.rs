@@ -29,6 +29,7 @@ mod event;
 mod following;
 mod identity;
 mod link;
+mod others;
 mod prompt;
 mod reading;
 mod store;
