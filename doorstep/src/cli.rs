@@ -3,6 +3,7 @@
 //! Each flag here gets its environment variable `DOORSTEP_…` and its line in `doorstep.toml` from `settings`, by its
 //! name alone: adding a flag is adding a field. Flags of the same name in several subcommands mean the same thing.
 
+mod copy;
 mod kurrent;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use domain::ids::{MemberId, ReasonCode};
 use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use copy::Copy;
 pub(crate) use kurrent::{DoorArgs, Store};
 
 /// Where the service listens unless told otherwise.
@@ -103,6 +105,12 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Brings a backup back into a data folder without a log, as a log of its own.
     Restore(Restore),
+    /// Copies a log to another place, event by event: from a data folder to a KurrentDB cluster, back, or between two of a kind.
+    ///
+    /// Streams, versions, ids, types, times and data stay as they are, and so does the order of the whole log; the log's id is
+    /// new. Run again after a stop or a kill, or when the source has grown, it goes on where the copy ends. At the end both
+    /// logs are compared by a digest over all their events.
+    Copy(Copy),
     /// Raises the schema level of a log to the newest that this program knows.
     ///
     /// From then on it is written in the newest types and versions, and programs that know less refuse it: do it when none

@@ -124,7 +124,7 @@ fn not_anothers(folder: &DataFolder) -> Result<(), Failure> {
 }
 
 /// A log is not begun where the disk has less free than is kept free: its first command would be refused.
-fn room_to_begin(folder: &DataFolder, reserve_bytes: u64) -> Result<(), Failure> {
+pub(crate) fn room_to_begin(folder: &DataFolder, reserve_bytes: u64) -> Result<(), Failure> {
     if folder.has_log() {
         return Ok(());
     }
@@ -177,9 +177,18 @@ pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_sto
 /// Opens the engine, and takes away what a killed backup left; what the engine's errors need is said here.
 pub(crate) fn open_embedded(
     folder: &DataFolder,
-    mut options: event_store::Options,
+    options: event_store::Options,
 ) -> anyhow::Result<EmbeddedStore> {
-    options.schema_level = LEVEL;
+    open_at_level(folder, options, LEVEL)
+}
+
+/// The same at another schema level: that of a log that is begun, and the highest of one that is there.
+pub(crate) fn open_at_level(
+    folder: &DataFolder,
+    mut options: event_store::Options,
+    schema_level: u32,
+) -> anyhow::Result<EmbeddedStore> {
+    options.schema_level = schema_level;
     let store = EmbeddedStore::open(folder.path(), options)
         .map_err(|error| open_failed(folder, &error, Asking::ToWrite))?;
     // The folder is this process's now: nobody sends what is there.

@@ -9,6 +9,7 @@ mod bench;
 mod care;
 mod cli;
 mod compose;
+mod copy;
 mod demo;
 mod door;
 mod events;
@@ -72,6 +73,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Verify(args) => block_on(maintenance::verify(args)),
         Command::Backup(args) => block_on(maintenance::backup(args)),
         Command::Restore(args) => maintenance::restore(args),
+        Command::Copy(args) => block_on(copy::run(args)),
         Command::RaiseLevel(args) => block_on(maintenance::raise_level(args)),
         Command::Views(args) => block_on(views::run(args)),
         Command::Config(_) => print_lines(&settings.lines()),

@@ -23,7 +23,8 @@ use crate::failure::Failure;
 pub(crate) const EMBEDDED: &str = "embedded";
 
 /// The categories of the log's streams. What has other names on a cluster is somebody else's.
-const CATEGORIES: &[&str] = &["conversation", "member", "case", "act", "reactor", "policy"];
+pub(crate) const CATEGORIES: &[&str] =
+    &["conversation", "member", "case", "act", "reactor", "policy"];
 
 /// An opened log.
 pub(crate) enum Log {

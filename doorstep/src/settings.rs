@@ -16,6 +16,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use kurrent::client::Connection;
 
 use crate::cli::Cli;
+use crate::copy::Place;
 use crate::failure::Failure;
 use crate::log::EMBEDDED;
 
@@ -88,6 +89,8 @@ impl Settings {
             ("auth_key", check_auth_key),
             ("url", check_url),
             ("token", check_token),
+            ("copy_from", check_place),
+            ("copy_to", check_place),
         ] {
             let Some(value) = self.values(id).into_iter().next() else {
                 continue;
@@ -183,7 +186,24 @@ const CONFIG: &str = "config";
 
 /// A flag as it is written.
 fn flag(id: &str) -> String {
-    format!("--{}", id.replace('_', "-"))
+    let name = SHARED.iter().find(|(own, _)| *own == id);
+    let name = name.map_or(id, |(_, name)| name);
+    format!("--{}", name.replace('_', "-"))
+}
+
+/// Settings whose flag another subcommand has for something else: `config`, which takes all flags, has it under the
+/// setting's own name.
+const SHARED: [(&str, &str); 2] = [("copy_from", "from"), ("copy_to", "to")];
+
+/// A flag under its setting's own name.
+fn under_own_name(arg: Arg) -> Arg {
+    let id = arg.get_id().as_str();
+    if SHARED.iter().any(|(own, _)| *own == id) {
+        let name = id.replace('_', "-");
+        arg.long(name)
+    } else {
+        arg
+    }
 }
 
 /// A layer in words.
@@ -222,6 +242,11 @@ fn check_store(store: &str) -> Result<(), String> {
     Connection::parse(store)
         .map(|_| ())
         .map_err(|error| error.to_string())
+}
+
+/// What is copied from or to has to be a place where a log can be.
+fn check_place(place: &str) -> Result<(), String> {
+    Place::parse(place).map(|_| ())
 }
 
 /// Whether a signing key of its own can be one.
@@ -401,7 +426,7 @@ fn layered(file: Option<&FileSettings>) -> Result<Command, Failure> {
             let extra = all
                 .iter()
                 .filter(|arg| !globals.iter().any(|id| arg.get_id() == id.as_str()))
-                .map(|arg| layer(arg.clone().required(false), file));
+                .map(|arg| layer(under_own_name(arg.clone()).required(false), file));
             sub.args(extra)
         } else {
             sub.mut_args(|arg| layer(arg, file))

@@ -19,7 +19,7 @@ use crate::backend::{Backend, RealBackend, create_dirs};
 use crate::batch::{BATCH_HEADER, SEGMENT_HEADER};
 use crate::copied;
 use crate::lock::READERS;
-use crate::order::{Attempt, Batch, Head, Heads, LookedUp, Order, Phase, Placed, Room};
+use crate::order::{Attempt, Batch, Head, Heads, LookedUp, Order, Phase, Placed, Room, Times};
 use crate::paged::PageCache;
 use crate::reader::Reader;
 use crate::recovery::{self, Recovery};
@@ -358,7 +358,12 @@ impl EmbeddedStore {
     }
 
     /// Fixes the place of an append; one that comes alone is written here where the disk is quick.
-    async fn order(&self, append: Append, alone: bool) -> Result<Ticket, AppendError> {
+    async fn order(
+        &self,
+        append: Append,
+        recorded_at_ms: Option<&[i64]>,
+        alone: bool,
+    ) -> Result<Ticket, AppendError> {
         append.check_bounds()?;
         let shared = self.shared();
         let bytes: usize = append
@@ -374,7 +379,10 @@ impl EmbeddedStore {
                 limit,
             });
         }
-        let now_ms = (shared.options.clock)();
+        let times = match recorded_at_ms {
+            Some(told) => Times::Told(told),
+            None => Times::Now((shared.options.clock)()),
+        };
         let mut looked_up: Vec<LookedUp> = Vec::new();
         loop {
             // Made before the attempt: it hears of all room made from here on.
@@ -384,7 +392,7 @@ impl EmbeddedStore {
             let attempt = shared
                 .order
                 .lock()
-                .attempt(&append, bytes, now_ms, space_low, durable, &looked_up);
+                .attempt(&append, bytes, times, space_low, durable, &looked_up);
             match attempt {
                 Attempt::Placed(placed) => {
                     if placed.wakes && !(alone && writer::write_here(shared)) {
@@ -413,6 +421,10 @@ impl EmbeddedStore {
                     head,
                 } => {
                     return self.settle(&append, stream, expected, head).await;
+                }
+                Attempt::Falls => {
+                    let what = "events recorded before the last one that it has";
+                    return Err(AppendError::Unfit { what });
                 }
                 Attempt::NoRoom => {
                     shared.wake_keeper();
@@ -519,11 +531,23 @@ impl EventStore for EmbeddedStore {
     }
 
     async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
-        self.order(append, false).await
+        self.order(append, None, false).await
+    }
+
+    async fn append_recorded(
+        &self,
+        append: Append,
+        recorded_at_ms: Vec<i64>,
+    ) -> Result<Ticket, AppendError> {
+        if recorded_at_ms.len() != append.events.len() {
+            let what = "events of which some have no time";
+            return Err(AppendError::Unfit { what });
+        }
+        self.order(append, Some(&recorded_at_ms), false).await
     }
 
     async fn append_alone(&self, append: Append) -> Result<Ticket, AppendError> {
-        self.order(append, true).await
+        self.order(append, None, true).await
     }
 
     async fn read_stream(

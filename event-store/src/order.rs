@@ -155,6 +155,15 @@ pub(crate) struct Placed {
     pub(crate) wakes: bool,
 }
 
+/// When the events of an append are recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Times<'a> {
+    /// Now, or when the last event was, if that is later.
+    Now(i64),
+    /// When another log recorded each of them.
+    Told(&'a [i64]),
+}
+
 /// A head read from the log, with the generation of heads it belongs to.
 pub(crate) struct LookedUp {
     pub(crate) stream: StreamName,
@@ -173,6 +182,8 @@ pub(crate) enum Attempt {
         expected: ExpectedVersion,
         head: Head,
     },
+    /// An event was recorded before the log's last one.
+    Falls,
     /// There is no room now; there will be.
     NoRoom,
     /// There is no room, and the disk is full.
@@ -186,7 +197,7 @@ impl Order {
         &mut self,
         append: &Append,
         bytes: usize,
-        now_ms: i64,
+        times: Times<'_>,
         space_low: bool,
         durable: u64,
         looked_up: &[LookedUp],
@@ -215,6 +226,9 @@ impl Order {
                 before = head;
             }
         }
+        if self.falls(times) {
+            return Attempt::Falls;
+        }
         if space_low {
             return Attempt::Full;
         }
@@ -230,7 +244,20 @@ impl Order {
                 Attempt::NoRoom
             };
         }
-        Attempt::Placed(self.place(append, before, now_ms, durable))
+        Attempt::Placed(self.place(append, before, times, durable))
+    }
+
+    /// Whether one of these times is before what comes before it in the log.
+    fn falls(&self, times: Times<'_>) -> bool {
+        match times {
+            Times::Now(_) => false,
+            Times::Told(told) => {
+                let first = told
+                    .first()
+                    .is_some_and(|first| *first < self.recorded_at_ms);
+                first || !told.is_sorted()
+            }
+        }
     }
 
     fn head(&mut self, stream: &StreamName, durable: u64, looked_up: &[LookedUp]) -> Option<Head> {
@@ -244,19 +271,23 @@ impl Order {
         Some(known.head)
     }
 
-    fn place(&mut self, append: &Append, before: Head, now_ms: i64, durable: u64) -> Placed {
+    fn place(&mut self, append: &Append, before: Head, times: Times<'_>, durable: u64) -> Placed {
         let wakes = self.batch.count == 0;
         if wakes {
             self.batch.bytes.clear();
             self.batch.bytes.resize(BATCH_HEADER, 0);
             self.batch.first_position = self.next_position;
         }
-        self.recorded_at_ms = self.recorded_at_ms.max(now_ms);
         let first_version = append.expected.next();
         let first_position = self.next_position;
         let mut previous = before.map_or(0, |head| head.position.0);
         let mut version = first_version;
-        for event in &append.events {
+        for (number, event) in append.events.iter().enumerate() {
+            let time_ms = match times {
+                Times::Now(now_ms) => now_ms,
+                Times::Told(told) => told.get(number).copied().unwrap_or(i64::MIN),
+            };
+            self.recorded_at_ms = self.recorded_at_ms.max(time_ms);
             let place = Place {
                 position: self.next_position,
                 version,

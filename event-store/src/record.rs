@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::wire::{i64_at, len_u32, put_at, u16_at, u32_at, u64_at, uuid_at};
-use crate::{NewEvent, Position, StreamName};
+use crate::{Members, NewEvent, Position, StreamName};
 
 /// Bytes of a record's fixed header.
 pub(crate) const HEADER: usize = 120;
@@ -247,6 +247,28 @@ impl RecordedEvent {
             return Err(RecordError::Text);
         }
         Ok(event)
+    }
+
+    /// The event without its place, its `data` sharing the record's bytes.
+    pub fn to_new(&self) -> NewEvent {
+        let mut members = self.members();
+        let members = match (members.next(), members.next()) {
+            (Some(first), Some(second)) => Members::two(first, second),
+            (Some(one), None) => Members::one(one),
+            (None, _) => Members::none(),
+        };
+        NewEvent {
+            event_id: self.event_id(),
+            event_type: self.event_type().to_owned().into(),
+            at_ms: self.at_ms(),
+            command_id: self.command_id().into(),
+            correlation_id: self.correlation_id(),
+            causation_id: self.causation_id(),
+            actor: self.actor().into(),
+            members,
+            last_number: self.last_number(),
+            data: self.data_bytes(),
+        }
     }
 
     /// The record's bytes, padding included.

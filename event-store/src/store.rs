@@ -49,6 +49,18 @@ pub trait EventStore: Send + Sync + 'static {
         self.append(append).await
     }
 
+    /// The same for events that another log recorded, with the time at which it recorded each, in milliseconds: that is
+    /// their `recorded_at` here. Where it would fall below that of this log's last event, and that may not be, nothing is
+    /// written ([`AppendError::Unfit`]). The default takes no such events.
+    async fn append_recorded(
+        &self,
+        _append: Append,
+        _recorded_at_ms: Vec<i64>,
+    ) -> Result<Ticket, AppendError> {
+        let what = "events that another log recorded";
+        Err(AppendError::Unfit { what })
+    }
+
     /// At most `max` events of a stream, beginning at `from` (included). An absent stream is empty.
     async fn read_stream(
         &self,

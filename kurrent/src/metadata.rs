@@ -38,12 +38,15 @@ struct Header<'a> {
     members: Vec<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_number: Option<u64>,
+    /// Where another log recorded the event first: when, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded_at: Option<i64>,
 }
 
 /// The metadata is not one of ours.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "an event's metadata has to be JSON with `doorstep` (`at`, `command_id`, `actor`, `members`, `last_number`), `$correlationId` and `$causationId`, and nothing else, or empty: {0}"
+    "an event's metadata has to be JSON with `doorstep` (`at`, `command_id`, `actor`, `members`, `last_number`, `recorded_at`), `$correlationId` and `$causationId`, and nothing else, or empty: {0}"
 )]
 pub struct InvalidMetadata(String);
 
@@ -60,14 +63,15 @@ impl<'a> Metadata<'a> {
                 actor: event.actor().into(),
                 members: event.members().map(Cow::Borrowed).collect(),
                 last_number: event.last_number(),
+                recorded_at: None,
             },
             correlation_id: event.correlation_id(),
             causation_id: event.causation_id(),
         }
     }
 
-    /// That of an event to be appended.
-    pub fn of_new(event: &'a NewEvent) -> Self {
+    /// That of an event to be appended, with the time at which another log recorded it, if one did.
+    pub fn of_new(event: &'a NewEvent, recorded_at_ms: Option<i64>) -> Self {
         Self {
             doorstep: Header {
                 at: event.at_ms,
@@ -79,6 +83,7 @@ impl<'a> Metadata<'a> {
                     .map(|member| Cow::Borrowed(&**member))
                     .collect(),
                 last_number: event.last_number,
+                recorded_at: recorded_at_ms,
             },
             correlation_id: event.correlation_id,
             causation_id: event.causation_id,
@@ -98,6 +103,11 @@ impl<'a> Metadata<'a> {
             return Err(InvalidMetadata(format!("more than {MEMBERS_MAX} members")));
         }
         Ok(metadata)
+    }
+
+    /// When another log recorded the event, where one did.
+    pub fn recorded_at_ms(&self) -> Option<i64> {
+        self.doorstep.recorded_at
     }
 
     /// The event that it belongs to.

@@ -88,6 +88,15 @@ impl<F: Front> EventStore for Fronted<F> {
         self.behind.append_alone(append).await
     }
 
+    async fn append_recorded(
+        &self,
+        append: Append,
+        recorded_at_ms: Vec<i64>,
+    ) -> Result<Ticket, AppendError> {
+        self.front.before(&*self.behind, &append).await;
+        self.behind.append_recorded(append, recorded_at_ms).await
+    }
+
     async fn read_stream(
         &self,
         stream: &StreamName,

@@ -19,8 +19,16 @@ use super::event;
 use super::link::Failure;
 use super::store::Inner;
 
+/// The code of gRPC for what cannot be taken as it is.
+const INVALID_ARGUMENT: i32 = 3;
+
 impl Inner {
-    pub(super) async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
+    /// Appends, with the times at which another log recorded the events, if one did.
+    pub(super) async fn append(
+        &self,
+        append: Append,
+        recorded_at_ms: Option<&[i64]>,
+    ) -> Result<Ticket, AppendError> {
         append.check_bounds()?;
         if self.tail.has_ended() {
             return Err(AppendError::Closed);
@@ -29,7 +37,10 @@ impl Inner {
             let what = "the stream is none of those that the log has in this store";
             return Err(AppendError::Unfit { what });
         }
-        let proposed = append.events.iter().map(event::proposed);
+        let proposed = append.events.iter().enumerate().map(|(number, event)| {
+            let told = recorded_at_ms.and_then(|told| told.get(number)).copied();
+            event::proposed(event, told)
+        });
         let proposed = proposed.collect::<Result<Vec<EventData>, _>>()?;
         if self.known_beyond(&append.stream, append.expected) {
             return self.compared(&append, false).await;
@@ -63,6 +74,13 @@ impl Inner {
             Err(Failure::Closed) => Err(AppendError::Closed),
             Err(Failure::Away { why, begun: true }) => Err(AppendError::Unanswered { why }),
             Err(Failure::Away { why, begun: false }) => Err(AppendError::Unavailable { why }),
+            Err(Failure::Refused(eventstore::Error::Grpc { code, message }))
+                if i32::from(code) == INVALID_ARGUMENT =>
+            {
+                tracing::warn!(message, "the store refuses an append");
+                let what = "what the store refuses as it is";
+                Err(AppendError::Unfit { what })
+            }
             Err(failure @ Failure::Refused(_)) => Err(AppendError::Unavailable {
                 why: failure.to_string(),
             }),

@@ -14,8 +14,11 @@ use crate::metadata::Metadata;
 /// Ticks of 100 ns in a millisecond, the unit in which KurrentDB tells when an event was recorded.
 const TICKS_PER_MS: i64 = 10_000;
 
-/// An event on its way out.
-pub(super) fn proposed(event: &NewEvent) -> Result<EventData, AppendError> {
+/// An event on its way out, with the time at which another log recorded it, if one did.
+pub(super) fn proposed(
+    event: &NewEvent,
+    recorded_at_ms: Option<i64>,
+) -> Result<EventData, AppendError> {
     let unfit = |what| AppendError::Unfit { what };
     let json: &RawValue =
         serde_json::from_slice(&event.data).map_err(|_| unfit("data that is no JSON"))?;
@@ -24,7 +27,7 @@ pub(super) fn proposed(event: &NewEvent) -> Result<EventData, AppendError> {
     }
     let data = EventData::json(&*event.event_type, &json);
     let data = data.map_err(|_| unfit("data that is no JSON"))?;
-    let metadata = Metadata::of_new(event).to_bytes();
+    let metadata = Metadata::of_new(event, recorded_at_ms).to_bytes();
     Ok(data.id(event.event_id).metadata(metadata))
 }
 
@@ -67,6 +70,9 @@ fn of_told(told: &Told) -> Result<RecordedEvent, String> {
         .and_then(|ticks| ticks.parse::<i64>().ok());
     let ticks = ticks.ok_or("it does not say when it was recorded")?;
     let metadata = Metadata::parse(&told.custom_metadata).map_err(|error| error.to_string())?;
+    let recorded_at_ms = metadata
+        .recorded_at_ms()
+        .unwrap_or_else(|| ticks.div_euclid(TICKS_PER_MS));
     let event = metadata.into_event(told.id, told.event_type.clone(), told.data.clone());
     let append = Append {
         stream,
@@ -76,7 +82,6 @@ fn of_told(told: &Told) -> Result<RecordedEvent, String> {
     };
     append.check_bounds().map_err(|error| error.to_string())?;
     let position = Position(told.position.commit);
-    let recorded_at_ms = ticks.div_euclid(TICKS_PER_MS);
     let record = |event| {
         RecordedEvent::record(
             position,

@@ -30,6 +30,7 @@ mod following;
 mod identity;
 mod lease;
 mod link;
+mod others;
 mod prompt;
 mod raising;
 mod reading;

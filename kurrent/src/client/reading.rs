@@ -170,7 +170,7 @@ impl Inner {
                 what: "it was deleted in KurrentDB; a log of Doorstep's is whole: restore a backup"
                     .to_owned(),
             }),
-            Err(failure) => Err(Self::unread(&failure)),
+            Err(failure) => Err(unread(&failure)),
         }
     }
 
@@ -339,7 +339,7 @@ impl Inner {
                 NoPage::NoPlace
             }
             failure @ (Failure::Refused(_) | Failure::Away { .. } | Failure::Closed) => {
-                NoPage::Read(Self::unread(&failure))
+                NoPage::Read(unread(&failure))
             }
         })?;
         let mut page = Page {
@@ -378,15 +378,16 @@ impl Inner {
         sleep(LAG_PAUSE).await;
         Ok(())
     }
+}
 
-    fn unread(failure: &Failure) -> ReadError {
-        match failure {
-            Failure::Closed => ReadError::Closed,
-            Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
-            Failure::Refused(_) => ReadError::Unavailable {
-                why: failure.to_string(),
-            },
-        }
+/// Why a reading has no answer.
+pub(super) fn unread(failure: &Failure) -> ReadError {
+    match failure {
+        Failure::Closed => ReadError::Closed,
+        Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
+        Failure::Refused(_) => ReadError::Unavailable {
+            why: failure.to_string(),
+        },
     }
 }
 
@@ -403,7 +404,8 @@ impl NoPage {
     }
 }
 
-fn there(position: Position) -> StreamPosition<eventstore::Position> {
+/// A position as the protocol has it.
+pub(super) fn there(position: Position) -> StreamPosition<eventstore::Position> {
     StreamPosition::Position(eventstore::Position {
         commit: position.0,
         prepare: position.0,

@@ -87,9 +87,48 @@ pub(super) struct Inner {
     following: JoinHandle<()>,
 }
 
+/// What becomes of a cluster that holds no log.
+#[derive(Clone, Copy)]
+enum Empty {
+    /// One is begun there, as of now or of this time.
+    Begun(Option<i64>),
+    /// It stays so.
+    Left,
+}
+
 impl KurrentStore {
     /// Opens the log of a cluster, or begins one where there is none.
     pub async fn open(connection: Connection, options: Options) -> Result<Self, OpenError> {
+        Self::begin(connection, options, None).await
+    }
+
+    /// The same; a log that is begun is recorded as begun at this time, which is to be before that of its first event.
+    pub async fn begin(
+        connection: Connection,
+        options: Options,
+        recorded_at_ms: Option<i64>,
+    ) -> Result<Self, OpenError> {
+        let there = connection.to_string();
+        let opened = Self::of(connection, options, Empty::Begun(recorded_at_ms)).await?;
+        opened.ok_or_else(|| OpenError::Unavailable {
+            store: there,
+            why: BEHIND.to_owned(),
+        })
+    }
+
+    /// Opens the log of a cluster, which is left as it is; none where there is none.
+    pub async fn existing(
+        connection: Connection,
+        options: Options,
+    ) -> Result<Option<Self>, OpenError> {
+        Self::of(connection, options, Empty::Left).await
+    }
+
+    async fn of(
+        connection: Connection,
+        options: Options,
+        empty: Empty,
+    ) -> Result<Option<Self>, OpenError> {
         let store = connection.to_string();
         let unavailable = |why: String| OpenError::Unavailable {
             store: store.clone(),
@@ -97,9 +136,13 @@ impl KurrentStore {
         };
         let link = Link::open(connection).await;
         let link = Arc::new(link.map_err(|failure| unavailable(failure.to_string()))?);
-        let identity = identify(&link, options.schema_level)
+        let identity = identify(&link, options.schema_level, empty)
             .await
             .map_err(|error| error.of(&store))?;
+        let Some(identity) = identity else {
+            link.close();
+            return Ok(None);
+        };
         if identity.schema_level > options.schema_level {
             return Err(OpenError::SchemaLevel {
                 store,
@@ -142,9 +185,13 @@ impl KurrentStore {
             identity,
             following,
         };
-        Ok(Self {
+        Ok(Some(Self {
             inner: Arc::new(inner),
-        })
+        }))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// Whether the cluster answers, as far as is known.
@@ -189,18 +236,27 @@ impl Unidentified {
     }
 }
 
-/// Which log the cluster holds; the first who asks says so.
-async fn identify(link: &Link, schema_level: u32) -> Result<Identity, Unidentified> {
-    if let Some((identity, _)) = identity_of(link).await? {
-        return Ok(identity);
-    }
+/// What a cluster's answers are that do not show what it just took.
+const BEHIND: &str = "what answers lags behind what was just written";
+
+/// Which log the cluster holds; the first who may says so.
+async fn identify(
+    link: &Link,
+    schema_level: u32,
+    empty: Empty,
+) -> Result<Option<Identity>, Unidentified> {
+    let recorded_at_ms = match (identity_of(link).await?, empty) {
+        (Some((identity, _)), _) => return Ok(Some(identity)),
+        (None, Empty::Left) => return Ok(None),
+        (None, Empty::Begun(recorded_at_ms)) => recorded_at_ms,
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_ms = now.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     });
     let event = Identity::new(schema_level).to_event(now_ms);
-    let proposed =
-        super::event::proposed(&event).map_err(|error| Unidentified::Foreign(error.to_string()))?;
+    let proposed = super::event::proposed(&event, recorded_at_ms)
+        .map_err(|error| Unidentified::Foreign(error.to_string()))?;
     let options = eventstore::AppendToStreamOptions::default()
         .stream_state(eventstore::StreamState::NoStream)
         .requires_leader(true);
@@ -218,10 +274,8 @@ async fn identify(link: &Link, schema_level: u32) -> Result<Identity, Unidentifi
         Err(failure) => return Err(Unidentified::Away(failure.to_string())),
     }
     match identity_of(link).await? {
-        Some((identity, _)) => Ok(identity),
-        None => Err(Unidentified::Away(
-            "what answers lags behind what was just written".to_owned(),
-        )),
+        Some((identity, _)) => Ok(Some(identity)),
+        None => Err(Unidentified::Away(BEHIND.to_owned())),
     }
 }
 
@@ -251,7 +305,19 @@ impl EventStore for KurrentStore {
     }
 
     async fn append(&self, append: Append) -> Result<Ticket, AppendError> {
-        self.inner.append(append).await
+        self.inner.append(append, None).await
+    }
+
+    async fn append_recorded(
+        &self,
+        append: Append,
+        recorded_at_ms: Vec<i64>,
+    ) -> Result<Ticket, AppendError> {
+        if recorded_at_ms.len() != append.events.len() {
+            let what = "events of which some have no time";
+            return Err(AppendError::Unfit { what });
+        }
+        self.inner.append(append, Some(&recorded_at_ms)).await
     }
 
     async fn read_stream(

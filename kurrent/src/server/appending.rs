@@ -50,6 +50,12 @@ enum Expected {
     Exists,
 }
 
+/// An event as it came, with the time at which another log recorded it, if one did.
+pub(super) struct Arrived {
+    event: NewEvent,
+    recorded_at_ms: Option<i64>,
+}
+
 /// Where appended events are.
 struct Appended {
     last_version: u64,
@@ -173,7 +179,7 @@ pub(super) struct Batches {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) faults: Option<Arc<Faults>>,
     /// The batch that is not whole yet.
-    pub(super) begun: Option<(batch_append_req::Options, Vec<NewEvent>)>,
+    pub(super) begun: Option<(batch_append_req::Options, Vec<Arrived>)>,
 }
 
 impl Batches {
@@ -241,7 +247,7 @@ impl Batches {
     async fn answer(
         &self,
         options: &batch_append_req::Options,
-        events: Vec<NewEvent>,
+        events: Vec<Arrived>,
     ) -> BatchAppendResp {
         use batch_append_resp::ExpectedStreamPosition as Echo;
         let (expected, echo) = match options.expected_stream_position {
@@ -345,8 +351,10 @@ async fn place(
     store: &dyn EventStore,
     stream: &StreamName,
     expected: Expected,
-    events: Vec<NewEvent>,
+    arrived: Vec<Arrived>,
 ) -> Result<Appended, Refused> {
+    let recorded_at_ms = recorded(&arrived)?;
+    let events: Vec<NewEvent> = arrived.into_iter().map(|arrived| arrived.event).collect();
     let mut tries = 0;
     // Where the stream is beyond what is durable, once that was met.
     let mut met = None;
@@ -372,7 +380,11 @@ async fn place(
             events: events.clone(),
             reads: Vec::new(),
         };
-        match store.append(append).await {
+        let appended = match recorded_at_ms.clone() {
+            Some(recorded_at_ms) => store.append_recorded(append, recorded_at_ms).await,
+            None => store.append(append).await,
+        };
+        match appended {
             Ok(ticket) => {
                 let (last_version, last_position) = (ticket.last_version, ticket.last_position);
                 let durable = ticket.durable().await;
@@ -408,6 +420,23 @@ async fn place(
             }
             Err(AppendError::Read(error)) => return Err(unread(&error).into()),
         }
+    }
+}
+
+/// When another log recorded these events; that is known of all or of none.
+fn recorded(arrived: &[Arrived]) -> Result<Option<Vec<i64>>, Status> {
+    let told: Vec<i64> = arrived
+        .iter()
+        .filter_map(|arrived| arrived.recorded_at_ms)
+        .collect();
+    if told.is_empty() {
+        Ok(None)
+    } else if told.len() == arrived.len() {
+        Ok(Some(told))
+    } else {
+        Err(Status::invalid_argument(
+            "`recorded_at` is told of all events of an append, or of none",
+        ))
     }
 }
 
@@ -459,7 +488,7 @@ struct Proposed {
     data: Bytes,
 }
 
-fn event(proposed: Proposed) -> Result<NewEvent, Status> {
+fn event(proposed: Proposed) -> Result<Arrived, Status> {
     let id = messages::id(proposed.id)?;
     let invalid = |what: &str| Status::invalid_argument(what);
     let event_type = proposed
@@ -473,11 +502,18 @@ fn event(proposed: Proposed) -> Result<NewEvent, Status> {
     serde_json::from_slice::<serde::de::IgnoredAny>(&proposed.data)
         .map_err(|error| Status::invalid_argument(format!("data that is no JSON: {error}")))?;
     if proposed.custom_metadata.is_empty() {
-        return Ok(foreign(id, event_type.clone(), proposed.data));
+        return Ok(Arrived {
+            event: foreign(id, event_type.clone(), proposed.data),
+            recorded_at_ms: None,
+        });
     }
     let metadata = Metadata::parse(&proposed.custom_metadata)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    Ok(metadata.into_event(id, event_type.clone(), proposed.data))
+    let recorded_at_ms = metadata.recorded_at_ms();
+    Ok(Arrived {
+        event: metadata.into_event(id, event_type.clone(), proposed.data),
+        recorded_at_ms,
+    })
 }
 
 /// An event of a client that knows nothing of ours: it is its own command.
