@@ -108,6 +108,8 @@ impl Desk<'_> {
             .map_or_else(Rejection::recorded, |events| !events.is_empty());
         let found_out = writes && job.hand == Hand::Does;
         if self.shared.others_write() && !found_out && !std::mem::replace(&mut job.own_read, true) {
+            // The messages it names were looked up as of what is read again now.
+            job.named = Named::Wanted;
             let (stream, position) = (job.stream.clone(), aggregate.position);
             self.read_again(entry, job, stream, None, position);
             return true;
@@ -155,7 +157,7 @@ impl Desk<'_> {
             .as_ref()
             .is_none_or(|(_, by, _)| self.may_record(&mut job, by));
         let Some((name, by, other)) = recorded.filter(|_| admitted) else {
-            self.give_slot_back(&job, &[]);
+            give_slot_back(self.shared, &job, &[]);
             let error = if admitted || job.task.is_never_limited() {
                 let rejection = rejection.clone();
                 CommandError::Refused(Box::new(Refusal {
@@ -325,7 +327,7 @@ impl Desk<'_> {
         if let Some(claim) = job.claim.take() {
             claim.decided(&stream, ticket.first_version, position);
         }
-        self.give_slot_back(&job, events);
+        give_slot_back(self.shared, &job, events);
         self.conclude(job, told.outcome(position, false), decided_on.max(position));
     }
 
@@ -342,7 +344,7 @@ impl Desk<'_> {
             repeated: false,
             answer,
         };
-        self.give_slot_back(&job, &[]);
+        give_slot_back(self.shared, &job, &[]);
         match job.task.already(&aggregate.state) {
             None => self.conclude(job, Ok(outcome(Position::START)), decided_on),
             Some(version) if aggregate.version == Some(version) => {
@@ -366,33 +368,6 @@ impl Desk<'_> {
                     });
                 });
             }
-        }
-    }
-
-    /// A slot was taken, but the message opened nothing: the slot goes back.
-    fn give_slot_back(&self, job: &Job, events: &[Event<'static>]) {
-        let Task::Conversation(ConversationCommand::SendMessage(send)) = &job.task else {
-            return;
-        };
-        let opened = events.iter().any(|event| {
-            matches!(
-                event,
-                Event::Conversation(ConversationEvent::RequestOpened(_))
-            )
-        });
-        let Some(command_id) = job.origin.command_id().filter(|_| !opened) else {
-            return;
-        };
-        // It may have been taken for another recipient, by a try that a crash ended.
-        let sender = self.shared.facts.member(&send.from);
-        if send.slot != Slot::Taken
-            && sender.is_none_or(|fact| !fact.state.has_slot(command_id, None, send.at))
-        {
-            return;
-        }
-        if let Some(returned) = slot_return(&self.shared.in_flight, &send.from, &job.origin, job.at)
-        {
-            self.shared.dispatch(Box::new(returned));
         }
     }
 
@@ -578,9 +553,39 @@ impl Desk<'_> {
             let (correlation, causation) = job.origin.ids();
             let first =
                 repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
+            // Another node decided it, while a slot was taken for it here.
+            if first.as_ref().is_some_and(|first| first.opened_nothing) {
+                give_slot_back(&shared, &job, &[]);
+            }
             let result = first.map_or(Err(CommandError::OutcomeUnknown), |first| first.result);
             let _ = messages.send(Message::Concluded(job, result, Position::START));
         });
+    }
+}
+
+/// A slot was taken, but the message opened nothing: the slot goes back.
+fn give_slot_back(shared: &Arc<Shared>, job: &Job, events: &[Event<'static>]) {
+    let Task::Conversation(ConversationCommand::SendMessage(send)) = &job.task else {
+        return;
+    };
+    let opened = events.iter().any(|event| {
+        matches!(
+            event,
+            Event::Conversation(ConversationEvent::RequestOpened(_))
+        )
+    });
+    let Some(command_id) = job.origin.command_id().filter(|_| !opened) else {
+        return;
+    };
+    // It may have been taken for another recipient, by a try that a crash ended.
+    let sender = shared.facts.member(&send.from);
+    if send.slot != Slot::Taken
+        && sender.is_none_or(|fact| !fact.state.has_slot(command_id, None, send.at))
+    {
+        return;
+    }
+    if let Some(returned) = slot_return(&shared.in_flight, &send.from, &job.origin, job.at) {
+        shared.dispatch(Box::new(returned));
     }
 }
 

@@ -139,15 +139,18 @@ impl Recent {
         }
     }
 
-    /// Notes a stored command that the index may not have yet: found while a stream was folded.
-    pub(crate) fn note(&self, key: Uuid, seen: Seen) {
+    /// Notes a stored command, found while a stream was folded. One in flight asks for it before it is decided a second
+    /// time, whatever the index has applied: it may have been asked before that. Else it is remembered where the index
+    /// does not have it yet.
+    pub(crate) fn note(&self, key: Uuid, seen: Seen, applied: Position) {
         let mut part = self.shard(key).lock();
         match part.known.get_mut(&key) {
-            // One in flight asks for it before it is decided a second time. The first event counts.
+            // The first event counts.
             Some(Known::Running { noted, .. }) => {
                 noted.get_or_insert(seen);
             }
             Some(Known::Decided(_)) => {}
+            None if seen.position <= applied => {}
             None => {
                 self.len.fetch_add(1, Ordering::Relaxed);
                 part.decided.push_back((seen.position, key));
@@ -170,20 +173,22 @@ impl Recent {
         }
     }
 
+    /// What was found of the command in the log stays known, whatever became of who asked.
     fn end(&self, key: Uuid, decided: Option<Seen>) {
         let waiting = {
             let mut part = self.shard(key).lock();
-            let before = if let Some(seen) = decided {
+            let (waiting, noted) = match part.known.remove(&key) {
+                Some(Known::Running { waiting, noted }) => (waiting, noted),
+                Some(Known::Decided(seen)) => (Vec::new(), Some(seen)),
+                None => (Vec::new(), None),
+            };
+            if let Some(seen) = decided.or(noted) {
                 part.decided.push_back((seen.position, key));
-                part.known.insert(key, Known::Decided(seen))
+                part.known.insert(key, Known::Decided(seen));
             } else {
                 self.len.fetch_sub(1, Ordering::Relaxed);
-                part.known.remove(&key)
-            };
-            match before {
-                Some(Known::Running { waiting, .. }) => waiting,
-                Some(Known::Decided(_)) | None => Vec::new(),
             }
+            waiting
         };
         for waiter in waiting {
             // A waiter that went away needs no word.

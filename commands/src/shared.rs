@@ -99,19 +99,17 @@ impl Shared {
         self.store.grade() == Grade::WrittenStreamOnly
     }
 
-    /// Notes a stored event's command where the index may not have it yet.
+    /// Notes a stored event's command: one that is on its way here has to know, and the index may not have it yet.
     pub(crate) fn note(&self, stream: &StreamName, record: &RecordedEvent) {
-        if self.others_write()
-            && index::is_clients(record)
-            && record.position() > self.view.applied()
-        {
+        if self.others_write() && index::is_clients(record) {
             let seen = Seen {
                 stream: stream.clone(),
                 version: record.version(),
                 position: record.position(),
                 causation: record.causation_id(),
             };
-            self.recent.note(record.correlation_id(), seen);
+            let applied = self.view.applied();
+            self.recent.note(record.correlation_id(), seen, applied);
         }
     }
 }

@@ -28,10 +28,12 @@ const SECRETS: [&str; 1] = ["token"];
 /// What is printed in place of a secret.
 const HIDDEN: &str = "(hidden)";
 /// Variables of the project's tests, which mean nothing to the program.
-const OF_TESTS: [&str; 3] = [
+const OF_TESTS: [&str; 5] = [
     "DOORSTEP_SHARED_DATA",
     "DOORSTEP_KURRENT_URL",
     "DOORSTEP_UPDATE_DOCS",
+    "DOORSTEP_NODES_SEED",
+    "DOORSTEP_NODES_MESSAGES",
 ];
 /// What the variables of all settings begin with.
 const PREFIX: &str = "DOORSTEP_";

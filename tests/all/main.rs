@@ -109,6 +109,7 @@ mod program_import;
 mod program_import_again;
 mod program_import_told;
 mod program_letters;
+mod program_nodes;
 mod program_outage;
 mod program_service;
 mod program_tour;

@@ -25,6 +25,7 @@ pub mod killed;
 pub mod kurrent;
 pub mod languages;
 pub mod mistaken;
+pub mod nodes;
 pub mod pages;
 pub mod program;
 pub mod raised;
