@@ -85,7 +85,8 @@ impl Lease for ClusterLease {
 
     async fn give(&self, standing: Held, to: Option<Uuid>) -> Result<bool, ReadError> {
         let event = given(to);
-        let proposed = event::proposed(&event, None).map_err(|error| unavailable(error.to_string()))?;
+        let proposed =
+            event::proposed(&event, None).map_err(|error| unavailable(error.to_string()))?;
         let state = standing
             .term
             .map_or(StreamState::NoStream, StreamState::StreamRevision);

@@ -79,7 +79,7 @@ async fn say(
     };
     let mut said = raised.to_event(now_ms);
     said.event_id = Uuid::now_v7();
-    let proposed = event::proposed(&said).map_err(|error| Failure::Away {
+    let proposed = event::proposed(&said, None).map_err(|error| Failure::Away {
         why: error.to_string(),
         begun: false,
     })?;
