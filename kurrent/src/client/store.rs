@@ -145,6 +145,11 @@ impl KurrentStore {
         })
     }
 
+    /// Where the cluster is, without credentials.
+    pub fn place(&self) -> String {
+        self.inner.link.place()
+    }
+
     /// Whether the cluster answers, as far as is known.
     pub fn is_reached(&self) -> bool {
         self.inner.link.is_reached()
