@@ -51,7 +51,7 @@ pub(crate) async fn outcome(
             .await
         {
             Ok(events) => events,
-            Err(error) => return Some(First::unknown(CommandError::Unreadable(error.to_string()))),
+            Err(error) => return Some(First::unknown(error.into())),
         };
         for record in &events {
             if record.correlation_id() != correlation || record.causation_id() != causation {

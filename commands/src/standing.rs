@@ -31,7 +31,7 @@ impl CommandHandler {
             return Ok(Arc::clone(&held.state));
         }
         let read = facts.load_member(member).await;
-        let fact = read.map_err(|error| CommandError::Unreadable(error.to_string()))?;
+        let fact = read.map_err(CommandError::from)?;
         Ok(Arc::clone(&fact.state))
     }
 

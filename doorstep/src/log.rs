@@ -88,6 +88,14 @@ impl Log {
         }
     }
 
+    /// Where it is, as people are told.
+    pub(crate) fn place(&self, folder: &DataFolder) -> String {
+        match self {
+            Self::Embedded(_) => folder.path().display().to_string(),
+            Self::Cluster { store, .. } => store.place(),
+        }
+    }
+
     /// What an operator may ask of it.
     pub(crate) fn care(&self, reserve_bytes: u64) -> Arc<dyn StoreCare> {
         match self {

@@ -47,8 +47,12 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     if args.demo && !demo::fits(&store).await? {
         log.close();
         return Err(Failure::usage(format!(
-            "{} holds another log than the sample's; --demo (or `demo` in the environment or the file) needs a folder of its own",
-            folder.path().display()
+            "{} holds another log than the sample's; --demo (or `demo` in the environment or the file) needs {} of its own",
+            log.place(&folder),
+            match log {
+                Log::Embedded(_) => "a folder",
+                Log::Cluster { .. } => "a cluster",
+            }
         )));
     }
     if store.durable_position() > Position::START && compose::lacks_keys(&folder) {
@@ -106,7 +110,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
         let _ = stop_door.map(|stop_door| stop_door.send(()));
     };
     let url = format!("http://{}", listener.local_addr()?);
-    say_listening(&folder, &url, json);
+    say_listening(&log.place(&folder), &url, json);
     if args.demo {
         demo::print(&keys, &url)?;
     }
@@ -184,8 +188,8 @@ impl Listeners {
 }
 
 /// Says that the service is there, whatever the log leaves out.
-pub(crate) fn say_listening(folder: &DataFolder, url: &str, json: bool) {
-    let words = format!("{} holds the log; listening on", folder.path().display());
+pub(crate) fn say_listening(place: &str, url: &str, json: bool) {
+    let words = format!("{place} holds the log; listening on");
     say(&words, url, json);
 }
 

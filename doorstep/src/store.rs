@@ -56,7 +56,8 @@ pub(crate) async fn run(args: &cli::Store, json: bool) -> Done {
         faults,
         ..door.options(Options::appending(access))
     };
-    say_listening(&folder, &door.url(listening), json);
+    let place = folder.path().display().to_string();
+    say_listening(&place, &door.url(listening), json);
     let log = Arc::clone(&store) as Arc<dyn EventStore>;
     let served = kurrent::server::serve(listener, log, options, stop).await;
     tracing::info!("stopping");

@@ -129,6 +129,49 @@ async fn what_one_node_appends_another_finds_and_knows_again() {
 }
 
 #[tokio::test]
+async fn a_position_between_two_events_is_none_to_begin_at() {
+    let log = Log::new();
+    let node = log.serve(14);
+    let store = open(&node.at()).await.expect("it answers");
+    let mut positions = Vec::new();
+    for number in 0..6_u64 {
+        let expected = ExpectedVersion::of(number.checked_sub(1));
+        let append = conformance::append_of(&stream(1), expected, vec![event(number, 40)]);
+        let ticket = store.append(append).await.expect("a place");
+        positions.push(ticket.durable().await.expect("acknowledged"));
+    }
+    // One that remembers none of them.
+    let store = open(&node.at()).await.expect("it answers");
+    let between = Position(positions[2].0 + 1);
+    assert!(between < positions[3]);
+    assert_eq!(store.read_at(between).await.expect("it reads"), None);
+    let there = store.read_at(positions[2]).await.expect("it reads");
+    assert_eq!(there.map(|event| event.version()), Some(2));
+    let Err(ReadError::Foreign { place, .. }) = store.read_all(between, 10, 1 << 20).await else {
+        panic!("it begins nowhere");
+    };
+    assert_eq!(place, format!("position {between}"));
+    for count in [1, 2, 7] {
+        let back = store.read_all_backward(between, count).await;
+        let back = back.expect("what lies before it");
+        let back: Vec<Position> = back.iter().map(RecordedEvent::position).collect();
+        let mut before = positions[..3].to_vec();
+        before.reverse();
+        before.truncate(count);
+        assert_eq!(back, before);
+    }
+    let beyond = Position(positions[5].0 + 1);
+    assert!(
+        store
+            .read_all(beyond, 10, 1 << 20)
+            .await
+            .expect("it reads")
+            .is_empty()
+    );
+    assert_eq!(store.read_at(beyond).await.expect("it reads"), None);
+}
+
+#[tokio::test]
 async fn streams_of_others_are_left_out_and_not_written() {
     let log = Log::new();
     let node = log.serve(11);

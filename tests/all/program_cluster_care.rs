@@ -172,6 +172,11 @@ async fn lines_are_imported_into_a_cluster_and_the_sample_is_served_from_one() {
         &["serve", "--demo", "--listen", "127.0.0.1:0"],
     );
     assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("a cluster of its own"),
+        "{}",
+        refused.stderr
+    );
 
     let log = Log::new();
     let node = log.serve(65);

@@ -109,6 +109,18 @@ impl Told {
         self.sent.lock().expect("nobody panics with it").len()
     }
 
+    /// How many messages of one caller are acknowledged.
+    fn sent_by(&self, caller: u64) -> u64 {
+        let from = format!("from-{caller}-");
+        let sent = self.sent.lock().expect("nobody panics with it");
+        let own = sent.keys().filter(|key| key.starts_with(&from));
+        u64::try_from(own.count()).expect("a number")
+    }
+
+    fn refused(&self) -> BTreeMap<String, u64> {
+        self.refused.lock().expect("nobody panics with it").clone()
+    }
+
     fn away(&self) -> usize {
         self.away.lock().expect("nobody panics with it").len()
     }
@@ -212,6 +224,7 @@ async fn others_are_told(url: &str, tokens: &BTreeMap<&str, String>) {
         ("auditor", "/v1/events"),
         ("auditor", "/v1/audit/members/reader-0/requests"),
         ("operator", "/v1/views"),
+        ("service", "/v1/policy"),
     ] {
         let asked = client
             .get(format!("{url}{path}"))
@@ -222,6 +235,26 @@ async fn others_are_told(url: &str, tokens: &BTreeMap<&str, String>) {
         let of_a_view = status == StatusCode::OK;
         let told = (status.as_u16(), &answer["code"]) == (503, &json!("store_unavailable"));
         assert!(of_a_view || told, "{path}: {status} {answer}");
+    }
+}
+
+/// What was acknowledged before has its first outcome, or is told of the store; it never fails otherwise.
+async fn repeated_are_told((url, token): (&str, &str), caller: u64, messages: u64) {
+    let client = Client::new();
+    for message in 0..messages {
+        let answer = client
+            .post(format!("{url}/v1/messages"))
+            .bearer_auth(token)
+            .header("Idempotency-Key", format!("from-{caller}-{message}"))
+            .json(&json!({"to": format!("reader-{caller}"), "text": format!("{message}")}))
+            .send()
+            .await
+            .expect("an answer");
+        let status = answer.status();
+        let answer: Value = answer.json().await.expect("JSON");
+        let first = status == StatusCode::CREATED && answer["number"] == message + 1;
+        let told = (status.as_u16(), &answer["code"]) == (503, &json!("store_unavailable"));
+        assert!(first || told, "{status} {answer}");
     }
 }
 
@@ -305,7 +338,7 @@ async fn a_store_that_goes_away_under_load_costs_clear_answers_and_nothing_else(
         })
         .collect();
     // None of them was seen before: whether the member is one is looked up.
-    let roles = ["member", "auditor", "operator"];
+    let roles = ["member", "auditor", "operator", "service"];
     let others = roles.map(|role| (role, server.token("reader-0", role)));
     let others = BTreeMap::from(others);
     let each = usize::try_from(CALLERS).expect("a number") * 5;
@@ -313,11 +346,15 @@ async fn a_store_that_goes_away_under_load_costs_clear_answers_and_nothing_else(
         let written = told.sent();
         told.until(|| told.sent() >= written + each).await;
         let before_kib = resident_kib(server.id());
+        let (refused, sent) = (told.refused(), told.sent());
         outage.begins(&mut store);
         ready_says(&server.url, "unavailable").await;
         phases.send_replace(Phase::Away(nth));
         let (begun, asked) = (Instant::now(), told.away());
         others_are_told(&server.url, &others).await;
+        let first = server.token("caller-0", "member");
+        let acknowledged = told.sent_by(0);
+        repeated_are_told((&server.url, &first), 0, acknowledged.min(20)).await;
         told.until(|| begun.elapsed() >= length && told.away() >= asked + each)
             .await;
         let after_kib = resident_kib(server.id());
@@ -331,14 +368,18 @@ async fn a_store_that_goes_away_under_load_costs_clear_answers_and_nothing_else(
             after_kib <= before_kib + GROWTH_KIB_MAX,
             "{before_kib} KiB before it, {after_kib} KiB at its end"
         );
-        let mut took: Vec<Duration> = told.away.lock().expect("nobody panics with it").clone();
+        let mut took = told.away.lock().expect("nobody panics with it")[asked..].to_vec();
         took.sort_unstable();
+        let mut codes = told.refused();
+        for (code, count) in &mut codes {
+            *count -= refused.get(code).copied().unwrap_or_default();
+        }
         let share = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
         let measured = json!({
             "outage": format!("{outage:?}"),
             "seconds": length.as_secs(),
-            "acknowledged": told.sent(),
-            "refused": *told.refused.lock().expect("nobody panics with it"),
+            "acknowledged": told.sent() - sent,
+            "refused": codes,
             "refused_while_away": took.len(),
             "away_p50_ms": share(50),
             "away_p99_ms": share(99),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Extract;
-use commands::{Answer, Command};
+use commands::{Answer, Command, CommandError};
 use domain::event::Event;
 use domain::policy::{self, Rules as DomainRules};
 use event_store::{Direction, RecordedEvent, StreamFrom, StreamName};
@@ -128,7 +128,7 @@ async fn last_set(shared: &Shared) -> Result<RecordedEvent, ApiError> {
             .store
             .read_stream(&stream, from, Direction::Backward, READ_AT_ONCE)
             .await
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(CommandError::from)?;
         if let Some(set) = events
             .iter()
             .find(|event| event.event_type().starts_with("policy-set."))

@@ -169,6 +169,11 @@ impl Link {
         Ok(Self { shared, supervisor })
     }
 
+    /// Where the store is, without credentials.
+    pub(super) fn place(&self) -> String {
+        self.shared.connection.to_string()
+    }
+
     /// From now on the store has to hold this log.
     pub(super) fn hold_to(&self, held: Held) {
         // It is said once.

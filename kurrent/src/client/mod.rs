@@ -19,7 +19,8 @@
 //!
 //! What this store has less than the embedded one: streams that a decision only read are not checked with the append;
 //! `recorded_at` is the leader's clock, and may fall when another leads; a leader that was cut off and does not know it yet
-//! may answer a reading with what it last knew, while nothing it takes is ever acknowledged.
+//! may answer a reading with what it last knew, while nothing it takes is ever acknowledged; the log is read after positions
+//! that events have, and after no others: the cluster refuses those.
 
 mod appending;
 mod connection;

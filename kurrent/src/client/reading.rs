@@ -232,13 +232,15 @@ impl Inner {
         } else {
             there(before)
         };
+        let mut least = 1;
         loop {
-            let wanted = (max - events.len()).min(LOG_PAGE_EVENTS);
+            let wanted = (max - events.len()).clamp(least, LOG_PAGE_EVENTS);
             let page = self.log_page(at, Direction::Backward, wanted, usize::MAX);
             let page = match page.await {
                 // Between two events: those beyond it are read over.
                 Err(NoPage::NoPlace) if at == there(before) => {
                     at = StreamPosition::End;
+                    least = STREAM_PAGE_EVENTS;
                     continue;
                 }
                 page => page.map_err(|error| error.at(before))?,

@@ -194,6 +194,11 @@ impl KurrentStore {
         &self.inner
     }
 
+    /// Where the cluster is, without credentials.
+    pub fn place(&self) -> String {
+        self.inner.link.place()
+    }
+
     /// Whether the cluster answers, as far as is known.
     pub fn is_reached(&self) -> bool {
         self.inner.link.is_reached()
