@@ -160,7 +160,7 @@ impl Inner {
                 what: "it was deleted in KurrentDB; a log of Doorstep's is whole: restore a backup"
                     .to_owned(),
             }),
-            Err(failure) => Err(unread(&failure)),
+            Err(failure) => Err(Self::unread(&failure)),
         }
     }
 
@@ -309,7 +309,7 @@ impl Inner {
                 Ok((told, full))
             }
         });
-        let (told, full) = asked.await.map_err(|failure| unread(&failure))?;
+        let (told, full) = asked.await.map_err(|failure| Self::unread(&failure))?;
         let mut page = Page {
             events: Vec::with_capacity(told.len()),
             last: told.last().map(event::position),
@@ -346,20 +346,18 @@ impl Inner {
         sleep(LAG_PAUSE).await;
         Ok(())
     }
-}
 
-/// Why a reading has no answer.
-pub(super) fn unread(failure: &Failure) -> ReadError {
-    match failure {
-        Failure::Closed => ReadError::Closed,
-        Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
-        Failure::Refused(_) => ReadError::Unavailable {
-            why: failure.to_string(),
-        },
+    pub(super) fn unread(failure: &Failure) -> ReadError {
+        match failure {
+            Failure::Closed => ReadError::Closed,
+            Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
+            Failure::Refused(_) => ReadError::Unavailable {
+                why: failure.to_string(),
+            },
+        }
     }
 }
 
-/// A position as the protocol has it.
 pub(super) fn there(position: Position) -> StreamPosition<eventstore::Position> {
     StreamPosition::Position(eventstore::Position {
         commit: position.0,
