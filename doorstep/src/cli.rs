@@ -1,7 +1,8 @@
 //! The command line: every subcommand and flag, as `clap` reads them.
 //!
 //! Each flag here gets its environment variable `DOORSTEP_…` and its line in `doorstep.toml` from `settings`, by its
-//! name alone: adding a flag is adding a field. Flags of the same name in several subcommands mean the same thing.
+//! name alone: adding a flag is adding a field. Flags of the same name in several subcommands mean the same thing, but for
+//! `--from` and `--to` of `copy` (`copy.rs`).
 
 mod copy;
 mod kurrent;

@@ -245,6 +245,15 @@ pub struct Append {
 }
 
 impl Append {
+    /// Checks that each event has a time at which another log recorded it.
+    pub fn check_times(&self, recorded_at_ms: &[i64]) -> Result<(), AppendError> {
+        if recorded_at_ms.len() == self.events.len() {
+            return Ok(());
+        }
+        let what = "events of which some have no time of recording";
+        Err(AppendError::Unfit { what })
+    }
+
     /// Checks the bounds that are the same in every store, and gives the counted bytes.
     pub fn check_bounds(&self) -> Result<usize, AppendError> {
         let too_large = |what, limit| Err(AppendError::TooLarge { what, limit });

@@ -3,186 +3,20 @@
 //! The store is `doorstep store` as a process of its own, or the same server in this one where a test has to see how far a
 //! copy has come. A killed copy is killed as `kill -9` does.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
-use event_store::{
-    Append, EmbeddedStore, EventStore, ExpectedVersion, LogAtRest, Members, NewEvent, Options,
-    Position, RecordedEvent, StreamName,
-};
+use event_store::{EmbeddedStore, Options, Position, RecordedEvent};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tests::cluster::Log;
+use tests::copying::{
+    Copying, append, at_rest, copy, digests, fill, folder, mixed, options, reaches, store,
+};
 use tests::front::{Front, Fronted};
-use tests::program::{self, Ended, Server};
-use tests::store::all_events;
-use uuid::Uuid;
+use tests::program::{self, Server};
 
 use crate::program_care::filled;
-
-/// Longer than any of this takes on a machine that does other things as well.
-const LONG: Duration = Duration::from_mins(5);
-
-/// An event of this number, of a type that no program knows.
-fn event(number: u64, bytes: usize) -> NewEvent {
-    let filler = "ß".repeat(bytes / 2);
-    NewEvent {
-        event_id: Uuid::from_u128(u128::from(number) + 1),
-        event_type: "something-of-later.v7".into(),
-        at_ms: 1_700_000_000_000 + i64::try_from(number).expect("small"),
-        command_id: format!("command-{number}").into(),
-        correlation_id: Uuid::from_u128(7),
-        causation_id: Uuid::from_u128(8),
-        actor: "ann".into(),
-        members: match number % 3 {
-            0 => Members::none(),
-            1 => Members::one("ann"),
-            _ => Members::two("ann", "bob"),
-        },
-        last_number: (number % 2 == 0).then_some(number),
-        data: format!(r#"{{ "later" : {number},"text":"{filler}" }}"#).into(),
-    }
-}
-
-fn options() -> Options {
-    Options {
-        reserve_bytes: 0,
-        segment_bytes: 1024 * 1024,
-        ..Options::default()
-    }
-}
-
-/// Appends events to a log at rest, each to the stream that its number is of, and closes it.
-async fn fill(data: &Path, numbers: std::ops::Range<u64>, stream_of: impl Fn(u64) -> String) {
-    let store = EmbeddedStore::open(data, options()).expect("a log");
-    append(&store, numbers, stream_of).await;
-    store.close();
-}
-
-async fn append(
-    store: &dyn EventStore,
-    numbers: std::ops::Range<u64>,
-    stream_of: impl Fn(u64) -> String,
-) {
-    let mut heads: BTreeMap<StreamName, Option<u64>> = BTreeMap::new();
-    let mut last = Position::START;
-    for number in numbers {
-        let stream = StreamName::new(stream_of(number)).expect("a name");
-        if !heads.contains_key(&stream) {
-            let head = store.head(&stream).await.expect("the log reads");
-            heads.insert(stream.clone(), head.map(|head| head.version));
-        }
-        let head = heads.get_mut(&stream).expect("just put there");
-        let expected = ExpectedVersion::of(*head);
-        *head = Some(expected.next());
-        let append = Append {
-            stream,
-            expected,
-            events: vec![event(number, 60)],
-            reads: Vec::new(),
-        };
-        let ticket = store.append(append).await.expect("a place");
-        last = ticket.last_position;
-    }
-    store.wait_durable(last).await.expect("the disk");
-}
-
-/// Runs of one stream, longer than an append, and streams in turn.
-fn mixed(number: u64) -> String {
-    if number % 100 < 40 {
-        "member-ann".to_owned()
-    } else {
-        format!("conversation-{}", number % 7)
-    }
-}
-
-/// The events of a log at rest.
-async fn at_rest(data: &Path) -> Vec<RecordedEvent> {
-    let log = LogAtRest::open(data, &options()).expect("the log opens");
-    all_events(&log).await
-}
-
-fn folder(data: &Path) -> String {
-    format!("embedded:{}", data.display())
-}
-
-fn copy(from: &str, to: &str) -> Ended {
-    program::run(["copy", "--from", from, "--to", to, "--reserve-bytes", "0"])
-}
-
-/// What two logs have in common when one is a copy of the other.
-fn digests(events: &[RecordedEvent]) -> Vec<[u8; 32]> {
-    events.iter().map(RecordedEvent::canonical_digest).collect()
-}
-
-/// `doorstep store` over a folder, and how to reach it.
-fn store(data: &Path) -> (Server, String) {
-    let mut command = program::doorstep(["store", "--listen", "127.0.0.1:0", "--data"]);
-    command.arg(data);
-    let server = Server::spawn(command, data);
-    let at = server.url.clone();
-    (server, at)
-}
-
-/// A copy on its way, killed when dropped.
-struct Copying(Child);
-
-impl Copying {
-    fn begin(from: &str, to: &str, more: &[&str]) -> Self {
-        let mut command = program::doorstep(["copy", "--from", from, "--to", to]);
-        command.args(["--reserve-bytes", "0"]).args(more);
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        Self(child.expect("copy starts"))
-    }
-
-    fn kill(mut self) {
-        self.0.kill().expect("it runs");
-        let status = self.0.wait().expect("it was a child");
-        assert_eq!(status.code(), None, "killed, and not done already");
-    }
-
-    fn ended(mut self) -> Ended {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let told = self.0.stdout.take().expect("piped");
-        let words = self.0.stderr.take().expect("piped");
-        let telling = std::thread::spawn(move || {
-            let mut words = words;
-            words.read_to_string(&mut stderr).expect("UTF-8");
-            stderr
-        });
-        let mut told = told;
-        told.read_to_string(&mut stdout).expect("UTF-8");
-        let status = self.0.wait().expect("it was a child");
-        Ended {
-            status: status.code(),
-            stdout,
-            stderr: telling.join().expect("it reads"),
-        }
-    }
-}
-
-impl Drop for Copying {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until a log has come so far.
-async fn reaches(log: &Log, position: u64) {
-    let mut changes = log.store.durable_changes();
-    let there = changes.wait_for(|durable| durable.0 >= position);
-    let waited = tokio::time::timeout(LONG, there).await;
-    waited.expect("in time").expect("the log is open");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_goes_to_a_store_and_back_event_for_event() {
@@ -237,6 +71,14 @@ async fn a_log_goes_to_a_store_and_back_event_for_event() {
     assert_eq!(places(&returned), places(&own));
     let checked = program::run(["verify", "--data", &last.to_string_lossy()]).done();
     assert_eq!(checked.json()["events"], 230);
+
+    // The folder behind the store has what says which log it is, too; that is no event of the log.
+    let fourth = dir.path().join("fourth");
+    let behind = copy(&folder(&behind), &folder(&fourth)).done().json();
+    assert_eq!(
+        (&behind["to"]["sha256"], &behind["left_out"]),
+        (&there["from"]["sha256"], &json!(1))
+    );
 
     let third = dir.path().join("third");
     let between = copy(&folder(&last), &folder(&third)).done().json();
@@ -301,9 +143,8 @@ async fn a_copy_into_a_folder_goes_on_after_a_kill_at_any_moment() {
     let (data, target) = (dir.path().join("data"), dir.path().join("target"));
     fill(&data, 0..1_000, mixed).await;
     for file in ["log", "log/identity", "log/mark"] {
-        let copying = Copying::begin(&folder(&data), &folder(&target), &[]);
-        let mut copying = copying;
-        while !target.join(file).exists() && copying.0.try_wait().expect("a child").is_none() {
+        let mut copying = Copying::begin(&folder(&data), &folder(&target), &[]);
+        while !target.join(file).exists() && !copying.has_ended() {
             std::thread::yield_now();
         }
         drop(copying);
@@ -408,6 +249,33 @@ async fn a_target_that_holds_something_else_is_refused_and_left_as_it_is() {
     assert_eq!(refused.status, Some(1));
     assert!(refused.stderr.contains("holds something else"));
     assert_eq!(log.store.durable_position(), position);
+
+    // A store whose log has later events already cannot keep the times of these.
+    let later = Log::new();
+    let node = later.serve(23);
+    append(&*later.store, 0..1, |_| "orders-1".to_owned()).await;
+    let refused = copy(&folder(&data), &node.at());
+    assert_eq!(refused.status, Some(1));
+    assert!(
+        refused.stderr.contains("recorded before the last"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(later.store.durable_position(), Position(1));
+
+    let newer = dir.path().join("newer");
+    let level = Options {
+        schema_level: 2,
+        ..options()
+    };
+    EmbeddedStore::open(&newer, level).expect("a log").close();
+    let refused = copy(&folder(&data), &folder(&newer));
+    assert_eq!(refused.status, Some(1));
+    assert!(
+        refused.stderr.contains("schema level"),
+        "{}",
+        refused.stderr
+    );
 
     let backup = dir.path().join("backup");
     let (from, to) = (data.to_string_lossy(), backup.to_string_lossy());

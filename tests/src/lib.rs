@@ -15,6 +15,7 @@ pub mod buggy;
 pub mod cluster;
 pub mod college;
 pub mod commands;
+pub mod copying;
 pub mod counted;
 pub mod desk;
 pub mod eventful;

@@ -12,7 +12,7 @@ mod progress;
 mod walk;
 
 use anyhow::{anyhow, bail};
-use event_store::{Position, RecordedEvent};
+use event_store::{LogId, Position, RecordedEvent};
 use serde_json::{Value, json};
 
 use laying::Laying;
@@ -68,6 +68,7 @@ async fn copied(
     let store = source.store();
     let end = store.durable_position();
     let exactly = matches!(source, Opened::AtRest(_));
+    let beside = source.beside(BESIDE_MAX).await?;
     let all = store.events_between(Position::START, end);
     let mut progress = Progress::new(all, exactly, args.progress);
     let mut reading = Walk::over(
@@ -154,7 +155,6 @@ async fn copied(
     target.close();
     result?;
 
-    let beside = source.beside(BESIDE_MAX).await?;
     let left_out = reading.left_out() + beside;
     if left_out > 0 {
         let more = if usize::try_from(beside).is_ok_and(|beside| beside >= BESIDE_MAX) {
@@ -168,8 +168,8 @@ async fn copied(
     }
     let equal = reading.digest() == written.digest() && reading.events() == written.events();
     Ok(json!({
-        "from": side(&reading, store.log_id().0.to_string()),
-        "to": side(&written, id.0.to_string()),
+        "from": side(&reading, store.log_id()),
+        "to": side(&written, id),
         "equal": equal,
         "copied": reading.events() - stood,
         "left_out": left_out,
@@ -179,9 +179,9 @@ async fn copied(
 }
 
 /// One end as it is told.
-fn side(walk: &Walk, log_id: String) -> Value {
+fn side(walk: &Walk, log_id: LogId) -> Value {
     json!({
-        "log_id": log_id,
+        "log_id": log_id.0.to_string(),
         "events": walk.events(),
         "position": walk.position(),
         "sha256": walk.digest(),

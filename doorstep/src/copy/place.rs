@@ -25,7 +25,7 @@ pub(crate) enum Place {
     /// In a data folder.
     Folder(DataFolder),
     /// On a cluster.
-    Cluster(Connection),
+    Cluster(Box<Connection>),
 }
 
 impl Place {
@@ -44,7 +44,7 @@ impl Place {
             ));
         }
         Connection::parse(text)
-            .map(Self::Cluster)
+            .map(|connection| Self::Cluster(Box::new(connection)))
             .map_err(|error| error.to_string())
     }
 
@@ -79,7 +79,7 @@ impl Place {
                 Ok(Some(Opened::AtRest(log)))
             }
             Self::Cluster(connection) => {
-                let found = KurrentStore::existing(connection.clone(), options(LEVEL)).await;
+                let found = KurrentStore::existing((**connection).clone(), options(LEVEL)).await;
                 let found = found.map_err(anyhow::Error::from)?;
                 Ok(found.map(Opened::Cluster))
             }
@@ -99,7 +99,7 @@ impl Place {
             }
             Self::Cluster(connection) => {
                 let store = KurrentStore::begin(
-                    connection.clone(),
+                    (**connection).clone(),
                     options(begin.schema_level),
                     begin.recorded_at_ms,
                 );

@@ -69,8 +69,16 @@ async fn subscription(client: Client, tail: Arc<Tail>, streams: Streams) -> Resu
         .filter(streams.filter().max(CHECKPOINT_EVENTS))
         .requires_leader(true);
     let mut subscription = client.subscribe_to_all(&options).await;
+    // Once the store has ended, what breaks off is nothing that the client should tell of as an error.
+    let mut changes = tail.changes();
+    let mut ended = std::pin::pin!(async move { while changes.changed().await.is_ok() {} });
     loop {
-        match subscription.next_subscription_event().await? {
+        let told = tokio::select! {
+            biased;
+            () = &mut ended => return Ok(()),
+            told = subscription.next_subscription_event() => told?,
+        };
+        match told {
             SubscriptionEvent::EventAppeared(told) => {
                 let position = event::position(&told);
                 if !streams.has(event::stream(&told)) {

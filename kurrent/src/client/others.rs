@@ -8,8 +8,8 @@ use eventstore::{ReadAllOptions, StreamPosition, SubscriptionFilter};
 
 use super::event;
 use super::identity;
-use super::reading::{there, unread};
-use super::store::KurrentStore;
+use super::reading::there;
+use super::store::{Inner, KurrentStore};
 use super::streams::Streams;
 
 /// Events read by one call at most.
@@ -48,7 +48,7 @@ impl KurrentStore {
                     Ok(told)
                 }
             });
-            let told = page.await.map_err(|failure| unread(&failure))?;
+            let told = page.await.map_err(|failure| Inner::unread(&failure))?;
             counted += told.iter().filter(|position| **position > from).count();
             match told.last() {
                 Some(last) if told.len() >= PAGE_EVENTS && counted < max && *last > from => {

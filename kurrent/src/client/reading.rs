@@ -170,7 +170,7 @@ impl Inner {
                 what: "it was deleted in KurrentDB; a log of Doorstep's is whole: restore a backup"
                     .to_owned(),
             }),
-            Err(failure) => Err(unread(&failure)),
+            Err(failure) => Err(Self::unread(&failure)),
         }
     }
 
@@ -341,7 +341,7 @@ impl Inner {
                 NoPage::NoPlace
             }
             failure @ (Failure::Refused(_) | Failure::Away { .. } | Failure::Closed) => {
-                NoPage::Read(unread(&failure))
+                NoPage::Read(Self::unread(&failure))
             }
         })?;
         let mut page = Page {
@@ -380,16 +380,15 @@ impl Inner {
         sleep(LAG_PAUSE).await;
         Ok(())
     }
-}
 
-/// Why a reading has no answer.
-pub(super) fn unread(failure: &Failure) -> ReadError {
-    match failure {
-        Failure::Closed => ReadError::Closed,
-        Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
-        Failure::Refused(_) => ReadError::Unavailable {
-            why: failure.to_string(),
-        },
+    pub(super) fn unread(failure: &Failure) -> ReadError {
+        match failure {
+            Failure::Closed => ReadError::Closed,
+            Failure::Away { why, .. } => ReadError::Unavailable { why: why.clone() },
+            Failure::Refused(_) => ReadError::Unavailable {
+                why: failure.to_string(),
+            },
+        }
     }
 }
 

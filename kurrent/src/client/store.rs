@@ -318,10 +318,7 @@ impl EventStore for KurrentStore {
         append: Append,
         recorded_at_ms: Vec<i64>,
     ) -> Result<Ticket, AppendError> {
-        if recorded_at_ms.len() != append.events.len() {
-            let what = "events of which some have no time";
-            return Err(AppendError::Unfit { what });
-        }
+        append.check_times(&recorded_at_ms)?;
         self.inner.append(append, Some(&recorded_at_ms)).await
     }
 
