@@ -65,6 +65,7 @@ mod commands_ids;
 mod commands_kept;
 mod commands_limits;
 mod commands_loading;
+mod commands_nodes;
 mod commands_reporters;
 mod commands_rules;
 mod commands_suspensions;
