@@ -239,19 +239,16 @@ async fn what_one_refuses_the_other_has_not_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_sent_by_one_is_reported_at_the_other_at_once() {
     let two = Two::open(&["ann", "bob"]).await;
-    two.one
-        .ask("bob", "m1", message("ann", "hi"))
-        .await
-        .expect("sent");
-    // The other has the conversation in memory from here on.
-    let first = two.other.ask("ann", "r1", report("bob", vec![1])).await;
-    assert_eq!(code(&first), "ok");
-    two.one
-        .ask("bob", "m2", message("ann", "buy"))
-        .await
-        .expect("sent");
-    let second = two.other.ask("ann", "r2", report("bob", vec![2])).await;
-    assert_eq!(code(&second), "ok");
+    // The other has the conversation in memory from here on, as it was before the first message.
+    let early = two.other.ask("ann", "r0", report("bob", vec![1])).await;
+    assert_eq!(early, Err(CommandError::NotFound));
+    for number in 1..=2 {
+        let (id, sent) = (format!("r{number}"), format!("m{number}"));
+        let sent = two.one.ask("bob", &sent, message("ann", "buy")).await;
+        sent.expect("sent");
+        let reported = two.other.ask("ann", &id, report("bob", vec![number])).await;
+        assert_eq!(code(&reported), "ok", "{number}");
+    }
     two.stop().await;
 }
 
