@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use domain::conversation::{Command as ConversationCommand, Event as ConversationEvent, Slot};
 use domain::event::Event;
 use domain::ids::{ConversationId, MemberId};
 use domain::rejection::{Code, Rejection};
@@ -22,7 +21,7 @@ use crate::idempotency::Claim;
 use crate::job::{Hand, Job, Named, Origin, Reply};
 use crate::outcomes::Told;
 use crate::shared::{Shared, answer};
-use crate::steps::{slot_return, step_of, step_on};
+use crate::steps::{give_slot_back, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::timers::Said;
 use crate::worker::{Desk, Entry, Landed, Message};
@@ -111,7 +110,7 @@ impl Desk<'_> {
             // The messages it names were looked up as of what is read again now.
             job.named = Named::Wanted;
             let (stream, position) = (job.stream.clone(), aggregate.position);
-            self.read_again(entry, job, stream, None, position);
+            self.read_again(entry, job, stream, None, position, false);
             return true;
         }
         match decided {
@@ -264,6 +263,15 @@ impl Desk<'_> {
             decided_on,
         } = appending;
         let error = match result {
+            // Events of these ids stand there: of another node, which may have decided the command otherwise, or of a
+            // try whose answer was lost. What they say is read, and found in the state.
+            Ok(ticket) if ticket.repeated && self.shared.others_write() => {
+                job.attempts += 1;
+                job.named = Named::Wanted;
+                let stream = job.stream.clone();
+                self.read_again(entry, job, stream, None, ticket.last_position, true);
+                return true;
+            }
             Ok(ticket) => {
                 self.take_place(entry, job, &events, at, first_id, decided_on, &ticket);
                 return false;
@@ -278,7 +286,7 @@ impl Desk<'_> {
                 job.attempts += 1;
                 if job.attempts <= ATTEMPTS_MAX {
                     job.named = Named::Wanted;
-                    self.read_again(entry, job, stream, actual, position);
+                    self.read_again(entry, job, stream, actual, position, false);
                     return true;
                 }
                 CommandError::Busy
@@ -510,7 +518,8 @@ impl Desk<'_> {
         });
     }
 
-    /// Reads again what an append found to be elsewhere, once that is durable.
+    /// Reads again what an append found to be elsewhere, once that is durable. Where something of the command is there,
+    /// and cannot be read, the outcome is unknown.
     fn read_again(
         &self,
         entry: &Entry,
@@ -518,6 +527,7 @@ impl Desk<'_> {
         stream: StreamName,
         actual: Option<u64>,
         position: Position,
+        is_there: bool,
     ) {
         let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
         let own = (stream == job.stream).then(|| entry.aggregate.clone());
@@ -538,7 +548,15 @@ impl Desk<'_> {
                         let result = aggregate
                             .catch_up(&*shared.store, &stream, None, note)
                             .await
-                            .map_err(CommandError::from);
+                            .map_err(|error| {
+                                let error = CommandError::from(error);
+                                let away = matches!(error, CommandError::StoreUnavailable(_));
+                                if away && is_there {
+                                    CommandError::OutcomeUnknown
+                                } else {
+                                    error
+                                }
+                            });
                         Message::Ready(job, result.is_ok().then(|| Box::new(aggregate)), result)
                     }
                 };
@@ -560,32 +578,6 @@ impl Desk<'_> {
             let result = first.map_or(Err(CommandError::OutcomeUnknown), |first| first.result);
             let _ = messages.send(Message::Concluded(job, result, Position::START));
         });
-    }
-}
-
-/// A slot was taken, but the message opened nothing: the slot goes back.
-fn give_slot_back(shared: &Arc<Shared>, job: &Job, events: &[Event<'static>]) {
-    let Task::Conversation(ConversationCommand::SendMessage(send)) = &job.task else {
-        return;
-    };
-    let opened = events.iter().any(|event| {
-        matches!(
-            event,
-            Event::Conversation(ConversationEvent::RequestOpened(_))
-        )
-    });
-    let Some(command_id) = job.origin.command_id().filter(|_| !opened) else {
-        return;
-    };
-    // It may have been taken for another recipient, by a try that a crash ended.
-    let sender = shared.facts.member(&send.from);
-    if send.slot != Slot::Taken
-        && sender.is_none_or(|fact| !fact.state.has_slot(command_id, None, send.at))
-    {
-        return;
-    }
-    if let Some(returned) = slot_return(&shared.in_flight, &send.from, &job.origin, job.at) {
-        shared.dispatch(Box::new(returned));
     }
 }
 

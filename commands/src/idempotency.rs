@@ -253,3 +253,56 @@ impl Drop for Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod spec {
+    use super::*;
+
+    fn seen(version: u64, position: u64) -> Seen {
+        Seen {
+            stream: StreamName::new("conversation-1").unwrap(),
+            version,
+            position: Position(position),
+            causation: Uuid::nil(),
+        }
+    }
+
+    fn claimed(recent: &Arc<Recent>, key: Uuid, applied: u64) -> Claim {
+        match recent.begin(key, Uuid::nil(), Position(applied)) {
+            Begun::Claimed(claim) => claim,
+            Begun::Running(_) | Begun::Decided(_) | Begun::Unchanged(..) => panic!("it is known"),
+        }
+    }
+
+    #[test]
+    fn who_is_about_to_decide_learns_what_was_found_whatever_the_index_has_applied() {
+        let (recent, key) = (Recent::new(), Uuid::from_u128(7));
+        let claim = claimed(&recent, key, 100);
+        recent.note(key, seen(3, 110), Position(120));
+        recent.note(key, seen(4, 111), Position(120));
+        assert_eq!(claim.noted(), Some(seen(3, 110)));
+    }
+
+    #[test]
+    fn what_was_found_stays_known_until_the_index_has_it_whoever_asked_is_gone() {
+        let (recent, key) = (Recent::new(), Uuid::from_u128(7));
+        let claim = claimed(&recent, key, 100);
+        recent.note(key, seen(3, 110), Position(100));
+        drop(claim);
+        assert_eq!(recent.len(), 1);
+        let again = recent.begin(key, Uuid::nil(), Position(109));
+        assert!(matches!(again, Begun::Decided(found) if found == seen(3, 110)));
+        // From there on the index says it.
+        drop(claimed(&recent, key, 110));
+        assert_eq!(recent.len(), 0);
+    }
+
+    #[test]
+    fn what_the_index_has_is_not_remembered_a_second_time() {
+        let (recent, key) = (Recent::new(), Uuid::from_u128(7));
+        recent.note(key, seen(3, 110), Position(110));
+        assert_eq!(recent.len(), 0);
+        recent.note(key, seen(3, 110), Position(109));
+        assert_eq!(recent.len(), 1);
+    }
+}

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use domain::conversation::Command as ConversationCommand;
+use domain::Event;
+use domain::conversation::{Command as ConversationCommand, Event as ConversationEvent, Slot};
 use domain::ids::MemberId;
 use domain::member;
 use domain::time::Timestamp;
@@ -13,6 +14,7 @@ use event_store::StreamName;
 
 use crate::aggregate::stream_name;
 use crate::job::{At, InFlight, Job, Origin, Place, Reply};
+use crate::shared::Shared;
 use crate::task::{Task, conversation_of};
 
 /// A step on the way of a command, on another stream, for which nobody waits.
@@ -55,6 +57,32 @@ pub(crate) fn slot_return(
     };
     let stream = stream_name(member::stream(member));
     Some(step_on(in_flight, stream, command, origin, at))
+}
+
+/// A slot was taken, but the message opened nothing: the slot goes back.
+pub(crate) fn give_slot_back(shared: &Arc<Shared>, job: &Job, events: &[Event<'static>]) {
+    let Task::Conversation(ConversationCommand::SendMessage(send)) = &job.task else {
+        return;
+    };
+    let opened = events.iter().any(|event| {
+        matches!(
+            event,
+            Event::Conversation(ConversationEvent::RequestOpened(_))
+        )
+    });
+    let Some(command_id) = job.origin.command_id().filter(|_| !opened) else {
+        return;
+    };
+    // It may have been taken for another recipient, by a try that a crash ended.
+    let sender = shared.facts.member(&send.from);
+    if send.slot != Slot::Taken
+        && sender.is_none_or(|fact| !fact.state.has_slot(command_id, None, send.at))
+    {
+        return;
+    }
+    if let Some(returned) = slot_return(&shared.in_flight, &send.from, &job.origin, job.at) {
+        shared.dispatch(Box::new(returned));
+    }
 }
 
 /// The step that this command needs on its actor's stream.

@@ -177,7 +177,8 @@ pub struct Ticket {
     pub first_position: Position,
     /// The position of the last event.
     pub last_position: Position,
-    /// The same events were already there; nothing was written.
+    /// Events of the same ids were already there, and nothing was written. Where others append to the log, they may be
+    /// another's, who decided the same command otherwise, or it is not known whose they are: read what they say.
     pub repeated: bool,
     durable: Durable,
 }

@@ -66,6 +66,7 @@ mod commands_kept;
 mod commands_leading;
 mod commands_limits;
 mod commands_loading;
+mod commands_nodes;
 mod commands_reporters;
 mod commands_rules;
 mod commands_suspensions;

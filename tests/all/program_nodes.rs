@@ -172,31 +172,25 @@ impl Order {
         };
         let counts = |member: &domain::MemberId| format!("member-{member}");
         let known = |member: &domain::MemberId| format!("known-{member}");
-        let (writes, reads) = match &line.command {
-            LineCommand::RegisterMember { member, .. }
-            | LineCommand::ChangeDmSetting { member, .. } => {
-                (vec![counts(member), known(member)], Vec::new())
+        let (writes, reads) = if let LineCommand::RegisterMember { member, .. }
+        | LineCommand::ChangeDmSetting { member, .. } = &line.command
+        {
+            (vec![counts(member), known(member)], Vec::new())
+        } else if let LineCommand::SendMessage { member, to, .. } = &line.command {
+            let pair = pair(member, to);
+            is_first = !self.begun.contains(&pair);
+            if done {
+                self.begun.insert(pair.clone());
             }
-            LineCommand::SendMessage { member, to, .. } => {
-                let pair = pair(member, to);
-                let mut writes = vec![pair.clone()];
-                is_first = !self.begun.contains(&pair);
-                if is_first {
-                    writes.push(counts(member));
-                }
-                if done {
-                    self.begun.insert(pair);
-                }
-                (writes, vec![known(member), known(to)])
-            }
-            LineCommand::ReportMessage { member, with, .. } => {
-                let reported = format!("reported-{with}");
-                (
-                    vec![pair(member, with), counts(member), reported],
-                    Vec::new(),
-                )
-            }
-            other => panic!("no line of the college: {other:?}"),
+            let count = is_first.then(|| counts(member));
+            let writes = std::iter::once(pair).chain(count).collect();
+            (writes, vec![known(member), known(to)])
+        } else if let LineCommand::ReportMessage { member, with, .. } = &line.command {
+            let reported = format!("reported-{with}");
+            let writes = vec![pair(member, with), counts(member), reported];
+            (writes, Vec::new())
+        } else {
+            panic!("no line of the college: {line:?}");
         };
         let earlier = writes.iter().chain(&reads);
         let mut after: Vec<usize> = earlier

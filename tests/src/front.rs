@@ -17,6 +17,9 @@ pub trait Front: Send + Sync + 'static {
     /// Before an append is handed on.
     async fn before(&self, _behind: &dyn EventStore, _append: &Append) {}
 
+    /// Before a stream is read.
+    async fn reading(&self, _stream: &StreamName) {}
+
     /// An event as it is shown.
     fn shows(&self, event: RecordedEvent) -> RecordedEvent {
         event
@@ -104,6 +107,7 @@ impl<F: Front> EventStore for Fronted<F> {
         direction: Direction,
         max: usize,
     ) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.front.reading(stream).await;
         let read = self.behind.read_stream(stream, from, direction, max);
         self.told(read.await)
     }

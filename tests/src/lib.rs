@@ -25,6 +25,7 @@ pub mod json_schema;
 pub mod killed;
 pub mod kurrent;
 pub mod languages;
+pub mod meanwhile;
 pub mod mistaken;
 pub mod nodes;
 pub mod pages;

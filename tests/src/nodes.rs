@@ -4,6 +4,7 @@
 //! A node is killed as `kill -9` does and started again in its folder. Whoever asks one that is down, or is told to come
 //! again, goes on to the next with the same key, as a client behind a balancer does. Nothing here waits for a time to pass.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use domain::ids::ConversationId;
 use doorstep::line::{At, Line, LineCommand};
 use kurrent::client::{Connection, KurrentStore};
 use reqwest::{Client, Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -70,7 +71,7 @@ struct Node {
 pub struct Nodes {
     /// The log's connection string.
     log: String,
-    nodes: Vec<Node>,
+    all: Vec<Node>,
     keys: KeySet,
     key_file: PathBuf,
     client: Client,
@@ -91,7 +92,7 @@ impl Nodes {
         command.arg(&log).args(store);
         let store = spawn_blocking(move || Server::spawn(command, &log));
         let store = store.await.expect("the log is served");
-        let nodes = (0..count).map(|number| Node {
+        let all = (0..count).map(|number| Node {
             data: dir.path().join(format!("node-{number}")),
             url: Mutex::default(),
             server: Mutex::default(),
@@ -99,7 +100,7 @@ impl Nodes {
         let client = Client::builder().timeout(ANSWER_WITHIN);
         let nodes = Arc::new(Self {
             log: store.url.clone(),
-            nodes: nodes.collect(),
+            all: all.collect(),
             keys,
             key_file,
             client: client.build().expect("a client"),
@@ -114,7 +115,7 @@ impl Nodes {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.nodes.len()
+        self.all.len()
     }
 
     /// The log, by an adapter of one's own.
@@ -135,14 +136,14 @@ impl Nodes {
 
     /// The folder of a node.
     pub fn data(&self, number: usize) -> &Path {
-        &self.nodes[number].data
+        &self.all[number].data
     }
 
     /// Starts one in its folder.
     pub async fn start_one(self: &Arc<Self>, number: usize) {
         let this = Arc::clone(self);
         let started = spawn_blocking(move || {
-            let node = &this.nodes[number];
+            let node = &this.all[number];
             let key = this.key_file.to_string_lossy();
             let server = Server::start(&node.data, &["--store", &this.log, "--auth-key", &key]);
             node.url.lock().expect("whole").clone_from(&server.url);
@@ -155,7 +156,7 @@ impl Nodes {
     pub async fn kill_one(self: &Arc<Self>, number: usize) {
         let this = Arc::clone(self);
         let killed = spawn_blocking(move || {
-            let server = this.nodes[number].server.lock().expect("whole").take();
+            let server = this.all[number].server.lock().expect("whole").take();
             server.expect("it runs").kill();
         });
         killed.await.expect("it is killed");
@@ -166,7 +167,7 @@ impl Nodes {
         for number in 0..self.count() {
             let this = Arc::clone(self);
             let stopped = spawn_blocking(move || {
-                let server = this.nodes[number].server.lock().expect("whole").take();
+                let server = this.all[number].server.lock().expect("whole").take();
                 server.expect("it runs").stop()
             });
             assert!(stopped.await.expect("it stops").success());
@@ -176,13 +177,13 @@ impl Nodes {
     /// What the processes said on standard error, for a test that failed.
     pub fn words(&self) -> String {
         let mut words = String::new();
-        for (number, node) in self.nodes.iter().enumerate() {
+        for (number, node) in self.all.iter().enumerate() {
             let server = node.server.lock().expect("whole");
             let said = server.as_ref().map(Server::words).unwrap_or_default();
-            words.push_str(&format!("--- node {number}\n{said}"));
+            let _ = write!(words, "--- node {number}\n{said}");
         }
         let store = self.store.as_ref().map(Server::words).unwrap_or_default();
-        words.push_str(&format!("--- store\n{store}"));
+        let _ = write!(words, "--- store\n{store}");
         words
     }
 
@@ -205,15 +206,15 @@ impl Nodes {
             }
             unreachable!("it is asked for ever")
         });
-        match asked.await {
-            Ok(answered) => answered,
-            Err(_) => panic!("no answer to {line:?}\n{}", self.words()),
-        }
+        let Ok(answered) = asked.await else {
+            panic!("no answer to {line:?}\n{}", self.words());
+        };
+        answered
     }
 
     /// What one node answers; none where it is down, or says to come again.
     async fn ask_one(&self, line: &Line, number: usize) -> Option<Answered> {
-        let url = self.nodes[number].url.lock().expect("whole").clone();
+        let url = self.all[number].url.lock().expect("whole").clone();
         let answer = self.request(&url, line).send().await.ok()?;
         let status = answer.status();
         let position = answer.headers().get("Doorstep-Position").cloned();
@@ -250,40 +251,26 @@ impl Nodes {
     }
 }
 
-/// The route of a line of the college workload.
+/// The route of a line of the college workload. The fields of a line are those of its route.
 fn route(command: &LineCommand) -> (Method, String, Value) {
-    match command {
-        LineCommand::RegisterMember {
-            member,
-            age_band,
-            registered_at,
-        } => {
-            let body = json!({"age_band": age_band, "registered_at": registered_at});
-            (Method::PUT, format!("/v1/members/{member}"), body)
+    let mut body = serde_json::to_value(command).expect("a line");
+    let fields = body.as_object_mut().expect("an object");
+    let name = fields.remove("command").expect("a name");
+    let member = fields.remove("member").expect("who acts");
+    let member = member.as_str().expect("an id");
+    let (method, path) = match name.as_str().expect("a name") {
+        "RegisterMember" => (Method::PUT, format!("/v1/members/{member}")),
+        "ChangeDmSetting" => (Method::PUT, "/v1/me/dm-setting".to_owned()),
+        "SendMessage" => (Method::POST, "/v1/messages".to_owned()),
+        "ReportMessage" => {
+            let with = fields.remove("with").expect("a member");
+            let of = |id: &str| domain::MemberId::new(id).expect("an id");
+            let conversation = ConversationId::of(&of(member), &of(with.as_str().expect("an id")));
+            let conversation = conversation.to_string();
+            fields.insert("conversation_id".to_owned(), conversation.into());
+            (Method::POST, "/v1/reports".to_owned())
         }
-        LineCommand::ChangeDmSetting { audience, .. } => (
-            Method::PUT,
-            "/v1/me/dm-setting".to_owned(),
-            json!({"audience": audience}),
-        ),
-        LineCommand::SendMessage { to, text, .. } => (
-            Method::POST,
-            "/v1/messages".to_owned(),
-            json!({"to": to, "text": text}),
-        ),
-        LineCommand::ReportMessage {
-            member,
-            with,
-            messages,
-            category,
-            comment,
-            also,
-        } => {
-            let conversation = ConversationId::of(member, with).to_string();
-            let body = json!({"conversation_id": conversation, "messages": messages,
-                "category": category, "comment": comment, "also": also});
-            (Method::POST, "/v1/reports".to_owned(), body)
-        }
-        other => panic!("no line of the college: {other:?}"),
-    }
+        other => panic!("{other} is none of the college's"),
+    };
+    (method, path, body)
 }

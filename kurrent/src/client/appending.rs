@@ -2,8 +2,8 @@
 //!
 //! Promise: a given ticket names what the cluster has acknowledged; a repetition of the same events at the same version
 //! gives what the first one gave; what has another outcome says whether it is known. Nothing here depends on the cluster
-//! recognising a repetition: where it answers that the stream is elsewhere, the events that stand there are read and their
-//! ids compared.
+//! recognising a repetition, nor on its not doing so: where it answers that the stream is elsewhere, the events that stand
+//! there are read and their ids compared, and where it acknowledges, what stands there is compared in full.
 //!
 //! The versions of streams that were only read are not checked: the cluster checks the written one alone.
 
@@ -14,10 +14,11 @@ use event_store::{
     StreamFrom, Ticket,
 };
 use eventstore::{AppendToStreamOptions, EventData, StreamState, WriteResult};
+use tokio::time::timeout;
 
 use super::event;
 use super::link::Failure;
-use super::store::Inner;
+use super::store::{Inner, TOLD_SOON};
 
 /// The code of gRPC for what cannot be taken as it is.
 const INVALID_ARGUMENT: i32 = 3;
@@ -87,7 +88,8 @@ impl Inner {
         }
     }
 
-    /// Where acknowledged events are.
+    /// Where acknowledged events are. What is acknowledged is that events of these ids stand there: the cluster may have
+    /// recognised them, and have those of somebody else who decided the same otherwise.
     async fn placed(
         &self,
         append: &Append,
@@ -97,28 +99,51 @@ impl Inner {
         let first = append.expected.next();
         let versions = (first, last_of(append));
         self.tail.note(&append.stream, versions.1);
-        if let ([_], true, true) = (
-            &append.events[..],
-            once,
-            written.next_expected_version == versions.1 && written.position.commit > 0,
-        ) {
-            let position = Position(written.position.commit);
-            self.tail.raise(position);
-            return Ok(ticket(versions, (position, position), false));
-        }
-        // One answer names one position.
         let unanswered = |why: String| AppendError::Unanswered { why };
-        let stored = self.standing(append).await;
-        let stored = stored.map_err(|error| unanswered(error.to_string()))?;
+        // One answer names one position.
+        let alone = matches!(append.events[..], [_])
+            && once
+            && written.next_expected_version == versions.1
+            && written.position.commit > 0;
+        let position = Position(written.position.commit);
+        let told = if alone {
+            self.told_at(position).await
+        } else {
+            None
+        };
+        let stored = if let Some(event) = told {
+            vec![event]
+        } else {
+            match self.standing(append).await {
+                Ok(stored) => stored,
+                // It is there, and whose it is can be read later.
+                Err(_) if alone => {
+                    self.tail.raise(position);
+                    return Ok(ticket(versions, (position, position), true));
+                }
+                Err(error) => return Err(unanswered(error.to_string())),
+            }
+        };
         match places(append, &stored) {
             Some(positions) => {
                 self.tail.raise(positions.1);
-                Ok(ticket(versions, positions, false))
+                let others = !says_the_same(append, &stored);
+                Ok(ticket(versions, positions, others))
             }
             None => Err(unanswered(
                 "it acknowledged events that it does not have".to_owned(),
             )),
         }
+    }
+
+    /// The event at a position that was just acknowledged, as the subscription tells it; none where that takes too long.
+    async fn told_at(&self, position: Position) -> Option<RecordedEvent> {
+        let before = Position(position.0.checked_sub(1)?);
+        let told = timeout(TOLD_SOON, self.tail.comes_after(before)).await;
+        told.ok()?;
+        let events = self.tail.read(before, 1, usize::MAX)?;
+        let event = events.into_iter().next();
+        event.filter(|event| event.position() == position)
     }
 
     /// The stream is beyond what was expected: the same events stand there, or others. Where this very call may have brought
@@ -169,6 +194,16 @@ fn places(append: &Append, stored: &[RecordedEvent]) -> Option<(Position, Positi
     let same = stored.iter().map(RecordedEvent::event_id).eq(ids);
     let (first, last) = (stored.first()?, stored.last()?);
     same.then(|| (first.position(), last.position()))
+}
+
+/// Whether the events that stand there are these, and not only have their ids.
+fn says_the_same(append: &Append, stored: &[RecordedEvent]) -> bool {
+    let proposed = append.events.iter();
+    proposed.zip(stored).all(|(proposed, stored)| {
+        stored.event_type() == proposed.event_type
+            && stored.at_ms() == proposed.at_ms
+            && stored.data() == &proposed.data[..]
+    })
 }
 
 /// A ticket of what is durable already.

@@ -22,7 +22,7 @@ use super::streams::Streams;
 use super::tail::Tail;
 
 /// How long a reading waits for the subscription to tell what is known to be there, before it asks the cluster itself.
-const TOLD_SOON: Duration = Duration::from_millis(20);
+pub(super) const TOLD_SOON: Duration = Duration::from_millis(20);
 
 /// What the adapter needs to know beside where the store is.
 #[derive(Clone, Copy, Debug)]
