@@ -54,6 +54,7 @@ mod browser_hostile;
 mod browser_many;
 mod browser_story;
 mod browser_try;
+mod cluster_keys;
 mod college_queue;
 mod college_replay;
 mod commands_acts;
