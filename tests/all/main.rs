@@ -111,6 +111,7 @@ mod program_usage;
 mod program_view_kills;
 mod program_views;
 mod schema_level;
+mod simulated_nodes;
 mod store_backup;
 mod store_concurrency;
 mod store_conformance;
