@@ -443,6 +443,10 @@ pub(crate) struct Simulate {
     /// What chance begins with.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = number, allow_negative_numbers = true)]
     pub(crate) seed: u64,
+    /// So many nodes, in place of 1 to 64.
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = |text: &str| within::<usize>(text, 1, 128),
+          allow_negative_numbers = true)]
+    pub(crate) nodes: Vec<usize>,
     /// Prints the figures and what is assumed as JSON.
     #[arg(long)]
     pub(crate) json: bool,

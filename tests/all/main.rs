@@ -90,6 +90,7 @@ mod kurrent_program;
 mod kurrent_reading;
 mod kurrent_store;
 mod kurrent_store_faults;
+mod pages_links;
 mod program_at_rest;
 mod program_audit;
 mod program_backup;

@@ -1,5 +1,7 @@
 //! The simulation of many nodes over one cluster: the same seed gives the same figures, and they say what the page says.
 
+use std::path::Path;
+
 use serde_json::Value;
 use tests::program::run;
 
@@ -57,4 +59,22 @@ fn the_table_has_a_line_for_each_row() {
     let rows = rows("1");
     assert_eq!(lines.len(), 2 + rows.as_array().expect("rows").len());
     assert!(lines.iter().all(|line| line.starts_with('|')), "{told}");
+}
+
+#[test]
+fn the_page_shows_the_table_that_is_printed() {
+    let told = run(["simulate", "--nodes", "1,2,4"]).done().stdout;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/beyond.md");
+    let page = std::fs::read_to_string(page).expect("docs/beyond.md");
+    let shown: Vec<&str> = page.lines().collect();
+    // The page has the other ways for the highest numbers of nodes alone.
+    let plain = |line: &&str| !line.contains("sticky") && !line.contains("caught up first");
+    let lines: Vec<&str> = told.lines().filter(plain).collect();
+    assert_eq!(lines.len(), 2 + 3 * 3, "{told}");
+    for line in lines {
+        assert!(
+            shown.contains(&line),
+            "docs/beyond.md is renewed by `doorstep simulate`; it does not have\n{line}"
+        );
+    }
 }

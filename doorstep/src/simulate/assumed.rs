@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::Micros;
+use super::chance::ZIPF_EXPONENT;
 
 /// What is taken for granted.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -76,7 +77,7 @@ impl Assumed {
             commands_per_node: 100,
             commands_hot: 100,
             conversations_per_node: 250,
-            zipf_exponent: 0.8,
+            zipf_exponent: ZIPF_EXPONENT,
             reads_percent: 20,
             warm_up_s: 5,
             counted_s: 20,

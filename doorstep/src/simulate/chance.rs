@@ -1,6 +1,7 @@
 //! Chance from a seed: the same seed, the same numbers.
 //!
-//! Nothing here has to be hard to guess. What is drawn are times and choices of the simulation; each part has a source of
+//! Drawn by sums, products and comparisons of numbers alone, whose results are laid down to the last bit, so that no machine's
+//! logarithm makes another table. Nothing here has to be hard to guess. What is drawn are times and choices of the simulation; each part has a source of
 //! its own, so that one that draws more often moves no other.
 
 /// Mixes a number so that neighbours have nothing in common.
@@ -36,7 +37,9 @@ impl Chance {
         self.next() % bound.max(1)
     }
 
-    /// Time until something that happens so often on average, in the unit of `mean`.
+    /// Time until something that happens so often on average, in the unit of `mean`: of runs of falling numbers the first
+    /// of odd length says by its first number where in its round it is, and how many were even says which round (von
+    /// Neumann's way to an exponential distribution).
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -44,24 +47,58 @@ impl Chance {
         reason = "microseconds of a simulation of seconds"
     )]
     pub(super) fn waiting(&mut self, mean: u64) -> u64 {
-        (-(1.0 - self.part()).ln() * mean as f64) as u64
+        let mut rounds = 0.0;
+        loop {
+            let first = self.part();
+            let (mut last, mut length) = (first, 1_u32);
+            loop {
+                let next = self.part();
+                if next >= last {
+                    break;
+                }
+                (last, length) = (next, length + 1);
+            }
+            if length % 2 == 1 {
+                return ((rounds + first) * mean as f64) as u64;
+            }
+            rounds += 1.0;
+        }
     }
 
-    /// A rank from 0 below `count`, the n-th drawn as often as its rank to the power of minus `exponent`, which is not 1.
+    /// A rank from 0 below `count`, the n-th drawn as often as n to the power of minus 0.8, which is [`ZIPF_EXPONENT`].
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
         reason = "ranks are far below 2^53"
     )]
-    pub(super) fn rank(&mut self, count: u64, exponent: f64) -> u64 {
-        let power = 1.0 - exponent;
-        let top = (count as f64 + 1.0).powf(power) - 1.0;
-        let drawn = (self.part() * top + 1.0).powf(1.0 / power);
-        (drawn as u64)
-            .saturating_sub(1)
-            .min(count.saturating_sub(1))
+    pub(super) fn rank(&mut self, count: u64) -> u64 {
+        let drawn = self.part() * (fifth_root(count as f64 + 1.0) - 1.0) + 1.0;
+        let rank = fifth_power(drawn) as u64;
+        rank.saturating_sub(1).min(count.saturating_sub(1))
     }
+}
+
+/// How ranks are drawn; what is summed up over ranks grows with the power of 1 - 0.8 then, the fifth root.
+pub(super) const ZIPF_EXPONENT: f64 = 0.8;
+
+fn fifth_power(x: f64) -> f64 {
+    let square = x * x;
+    square * square * x
+}
+
+/// By halving the way to it.
+fn fifth_root(x: f64) -> f64 {
+    let (mut low, mut high) = (0.0, x.max(1.0));
+    for _ in 0..64 {
+        let middle = f64::midpoint(low, high);
+        if fifth_power(middle) < x {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
 }
 
 #[cfg(test)]
@@ -85,7 +122,7 @@ mod spec {
         assert!((950..1_050).contains(&(sum / 20_000)), "{sum}");
         let mut counts = [0_u32; 100];
         for _ in 0..50_000 {
-            counts[usize::try_from(chance.rank(100, 0.8)).unwrap()] += 1;
+            counts[usize::try_from(chance.rank(100)).unwrap()] += 1;
         }
         assert!(counts[0] > 2 * counts[3] && counts[3] > 2 * counts[30]);
         assert!(counts[99] > 0);

@@ -163,7 +163,7 @@ impl Simulation {
         let count = self.case.conversations(&self.assumed);
         let conversation = match self.case.conversations {
             Conversations::Uniform => self.comings.below(count),
-            Conversations::Zipf => self.comings.rank(count, self.assumed.zipf_exponent),
+            Conversations::Zipf => self.comings.rank(count),
             Conversations::One => 0,
         };
         let nodes = u64::try_from(self.case.nodes)?;
