@@ -158,6 +158,11 @@ impl KeySet {
         read(path, Some(&[0; SECRET_BYTES_MIN]), 0).map(drop)
     }
 
+    /// Whether the set has a secret of its own, which positions and cursors are sealed with; else it is the one beside it.
+    pub fn has_secret(&self) -> bool {
+        self.keys().signer.is_some()
+    }
+
     /// Writes a new random secret to `path` unless a file is there, readable by its owner alone. It gets its name once it
     /// is whole and durable: who reads beside this finds all of it or none, and a failure leaves nothing.
     pub fn create_if_missing(path: &Path) -> Result<(), KeyError> {

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Decisions of one command at most, each after a mismatch of versions.
-const ATTEMPTS_MAX: u8 = 5;
+pub const ATTEMPTS_MAX: u8 = 5;
 /// Steps on other streams that one command takes at most: one, and one more where it lost a race.
 const STEPS_MAX: u8 = 4;
 

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Readings at once: enough to keep a disk busy, few beside the threads of the process.
-const READINGS_MAX: usize = 32;
+pub const READINGS_MAX: usize = 32;
 
 /// The bound of readings.
 pub(crate) struct Loading {

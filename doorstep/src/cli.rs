@@ -130,6 +130,11 @@ pub(crate) enum Command {
     Config(Config),
     /// Measures this build on this machine, each figure beside its baseline.
     Bench(Bench),
+    /// Simulates many nodes over one cluster: conflicts, lag and hot conversations, from 1 to 64 nodes.
+    ///
+    /// Nothing is measured: the decisions are the program's own, the times of network and cluster are assumed, and the same
+    /// seed gives the same figures.
+    Simulate(Simulate),
     /// Prints the commands of the college workload, for `import`.
     Workload(Workload),
 }
@@ -444,6 +449,24 @@ pub(crate) struct Bench {
     /// The folder to measure in; a fresh one beside the data folder, removed at the end.
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+}
+
+/// `simulate`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Simulate {
+    /// What chance begins with.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number, allow_negative_numbers = true)]
+    pub(crate) seed: u64,
+    /// So many nodes, in place of 1 to 64.
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = |text: &str| within::<usize>(text, 1, 128),
+          allow_negative_numbers = true)]
+    pub(crate) nodes: Vec<usize>,
+    /// Prints the figures and what is assumed as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A short run with few nodes, that shows only that it works.
+    #[arg(long)]
+    pub(crate) smoke: bool,
 }
 
 /// `workload`.

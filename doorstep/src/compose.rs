@@ -312,6 +312,39 @@ pub(crate) fn lacks_keys(folder: &DataFolder) -> bool {
     matches!(folder.keys().try_exists(), Ok(false))
 }
 
+/// Says whose keys a log's tokens, positions and cursors are signed and sealed with, where that may surprise. `made` says
+/// that the folder had no keys and got some, and whether the log had events before.
+pub(crate) fn tell_of_keys(
+    folder: &DataFolder,
+    args: &cli::Serve,
+    keys: &KeySet,
+    made: Option<bool>,
+) {
+    let Some(begun) = made else { return };
+    let own = folder.keys();
+    let given = args.key.auth_key.is_some();
+    if given && keys.has_secret() {
+        // What lies in the folder signs and seals nothing.
+        return;
+    }
+    if args.store.store != EMBEDDED && given {
+        tracing::warn!(
+            keys = %own.display(),
+            "--auth-key holds public keys alone, so positions and cursors are sealed with new keys of this folder: no other node of this log takes them, unless `keys` is the same in every node's folder"
+        );
+    } else if args.store.store != EMBEDDED {
+        tracing::warn!(
+            keys = %own.display(),
+            "this folder gets new keys: no other node of this log takes the tokens, positions and cursors that are made with them; give every node the same --auth-key"
+        );
+    } else if begun {
+        tracing::warn!(
+            keys = %own.display(),
+            "the log has no keys beside it and gets new ones: tokens, positions and cursors that were signed before are void"
+        );
+    }
+}
+
 /// The keys in force: the named file, or the data folder's own, which is made where there is none.
 pub(crate) fn open_keys(folder: &DataFolder, args: &KeyArgs) -> anyhow::Result<KeySet> {
     folder.create()?;

@@ -22,6 +22,7 @@ mod out;
 mod remote;
 mod serve;
 mod settings;
+mod simulate;
 mod store;
 mod token;
 mod views;
@@ -78,6 +79,7 @@ fn dispatch(settings: &Settings) -> Done {
         Command::Views(args) => block_on(views::run(args)),
         Command::Config(_) => print_lines(&settings.lines()),
         Command::Bench(args) => bench::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Workload(args) => {
             let (Some(messages), Some(texts)) = (&args.messages, &args.texts) else {
                 return Err(Failure::usage("workload needs --messages and --texts"));

@@ -55,12 +55,6 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
             }
         )));
     }
-    if store.durable_position() > Position::START && compose::lacks_keys(&folder) {
-        tracing::warn!(
-            keys = %folder.keys().display(),
-            "the log has no keys beside it and gets new ones: tokens, positions and cursors that were signed before are void"
-        );
-    }
     if store.schema_level() < LEVEL {
         tracing::info!(
             schema_level = store.schema_level(),
@@ -68,7 +62,10 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
             "the log is written as older programs read it; `doorstep raise-level` ends that, when none reads it any more"
         );
     }
+    let lacked = compose::lacks_keys(&folder);
     let keys = Arc::new(compose::open_keys(&folder, &args.key)?);
+    let begun = store.durable_position() > Position::START;
+    compose::tell_of_keys(&folder, args, &keys, lacked.then_some(begun));
     if args.demo {
         demo::load(&folder, &store).await?;
     }

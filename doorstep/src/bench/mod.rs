@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::json;
 
+pub(crate) use self::figures::number;
+
 use self::figures::Row;
 use self::log::Filled;
 use crate::cli;

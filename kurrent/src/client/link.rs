@@ -42,7 +42,7 @@ const PROMPT_EVERY: u64 = 16;
 const RETRY: Duration = Duration::from_millis(250);
 /// Calls on their way at once at most, those that wait for the supervisor among them; the protocol's servers take about
 /// as many of one connection.
-const CALLS_MAX: usize = 200;
+pub const CALLS_MAX: usize = 200;
 
 /// Codes of gRPC that say that a call was looked at and not taken: `INVALID_ARGUMENT`, `FAILED_PRECONDITION`, `OUT_OF_RANGE`.
 const REFUSALS: [i32; 3] = [3, 9, 11];

@@ -40,6 +40,8 @@ mod streams;
 mod tail;
 
 pub use connection::{Connection, InvalidConnection};
+pub use link::CALLS_MAX;
 pub use raising::raise_level;
+pub use reading::LAG_PAUSE;
 pub use store::{KurrentStore, OpenError, Options};
 pub use streams::Streams;

@@ -19,7 +19,7 @@ const STREAM_PAGE_EVENTS: usize = 512;
 /// Events of the log read by one call at most.
 const LOG_PAGE_EVENTS: usize = 4_096;
 /// Between two tries at a node that lags.
-const LAG_PAUSE: Duration = Duration::from_millis(10);
+pub const LAG_PAUSE: Duration = Duration::from_millis(10);
 
 /// The code of gRPC by which KurrentDB refuses to read at a position that nothing was told to be at: `INVALID_ARGUMENT`.
 const NO_PLACE: i32 = 3;
