@@ -42,7 +42,7 @@ impl CommandHandler {
     pub async fn joined(&self, case: CaseId) -> Result<Joined, CommandError> {
         let (shared, cases) = (&self.inner.shared, &self.inner.cases);
         let mut progress = cases.reached.subscribe();
-        let durable = shared.store.durable_position();
+        let durable = end(shared).await?;
         loop {
             // What the reactor did may not be durable yet, and nothing wakes who looks before it is.
             let effects = progress.borrow_and_update().effects;
@@ -112,9 +112,24 @@ impl CommandHandler {
         if let Some(case) = look()? {
             return Ok(Some(case));
         }
-        seen(shared, shared.store.durable_position()).await?;
+        seen(shared, end(shared).await?).await?;
         look()
     }
+}
+
+/// Where the log ends; what other nodes appended, and this one has not heard of, is before that.
+async fn end(shared: &Shared) -> Result<Position, CommandError> {
+    let known = shared.store.durable_position();
+    if !shared.others_write() {
+        return Ok(known);
+    }
+    let last = shared
+        .store
+        .read_all_backward(Position(u64::MAX), 1)
+        .await?;
+    Ok(last
+        .first()
+        .map_or(known, |last| last.position().max(known)))
 }
 
 /// Waits until the write side's view has come so far.

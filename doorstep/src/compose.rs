@@ -19,6 +19,7 @@ use projections::ReadSide;
 
 use crate::cli::{self, KeyArgs, StoreArgs};
 use crate::failure::Failure;
+use crate::log::EMBEDDED;
 
 /// The log of a data folder.
 pub(crate) type Store = Arc<EmbeddedStore>;
