@@ -37,7 +37,7 @@ impl Damaged {
         let server = Server::start(&data, &[]);
         let client = Client::new();
         // The views have read all of the log before it is damaged.
-        let until = Instant::now() + Duration::from_mins(1);
+        let until = Instant::now() + Duration::from_mins(5);
         let url = format!("{}/readyz", server.url);
         while client.get(&url).send().await.expect("an answer").status() != 200 {
             assert!(Instant::now() < until, "the service becomes ready");
