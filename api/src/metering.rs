@@ -117,9 +117,9 @@ catalogue! {
         "Refusals beyond their member's daily limit, of which nothing was written.";
     "doorstep_commands_waiting_count", Kind::Gauge, [WORKER],
         "Messages that wait for a worker of the write side.";
-    "doorstep_reactors_leading_count", Kind::Gauge, [],
+    "doorstep_reactor_leading_count", Kind::Gauge, [],
         "1 where this node does what follows from events and from time for all nodes of the log, else 0.";
-    "doorstep_reactors_led_total", Kind::Counter, [],
+    "doorstep_reactor_led_total", Kind::Counter, [],
         "Times that this node took that over.";
     "doorstep_timers_failed_total", Kind::Counter, [],
         "Times that a timer could not do what was due; it is tried again.";

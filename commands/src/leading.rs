@@ -47,7 +47,7 @@ impl Leading {
     /// Of a store.
     pub(crate) fn of(store: &dyn EventStore) -> Self {
         let lease = store.lease();
-        let leads = gauge!("doorstep_reactors_leading_count");
+        let leads = gauge!("doorstep_reactor_leading_count");
         leads.set(if lease.is_none() { 1.0 } else { 0.0 });
         Self {
             lease,
@@ -58,7 +58,7 @@ impl Leading {
                 since: Instant::now(),
             }),
             leads,
-            led: counter!("doorstep_reactors_led_total"),
+            led: counter!("doorstep_reactor_led_total"),
         }
     }
 
