@@ -54,7 +54,7 @@ const KIND: (&str, &str) = ("kind", "`command`, `query`, `other`");
 const COMMAND: (&str, &str) = ("command", "the commands' names, `Other`");
 const OUTCOME: (&str, &str) = (
     "outcome",
-    "`done`, `unchanged`, `refused`, `not_found`, `command_id_reused`, `invalid_time`, `rate_limited`, `busy`, `storage_full`, `outcome_unknown`, `failed`",
+    "`done`, `unchanged`, `refused`, `not_found`, `command_id_reused`, `invalid_time`, `rate_limited`, `busy`, `storage_full`, `outcome_unknown`, `store_unavailable`, `failed`",
 );
 const WORKER: (&str, &str) = ("worker", "a number from 0, one for each worker");
 const REACTOR: (&str, &str) = ("reactor", "`cases`");

@@ -67,6 +67,18 @@ impl Cases {
                 }),
             }
         }
+        // Another node that thinks that it leads may have decided one that had moved on when it was looked at here.
+        if self.shared.leading.is_shared() {
+            let mut still = Vec::with_capacity(passed_over.len());
+            for passed in passed_over {
+                if self.decided_because(record, passed.case).await? {
+                    done += 1;
+                } else {
+                    still.push(passed);
+                }
+            }
+            passed_over = still;
+        }
         if done > 0
             && let Some(restrict) = restriction_of(decided)
         {
@@ -82,6 +94,33 @@ impl Cases {
             passed_over,
         };
         Ok(position.max(self.tell(hand, record, told).await?))
+    }
+
+    /// Whether a case has an event because of this act's.
+    async fn decided_because(&self, act: &RecordedEvent, case: CaseId) -> Result<bool, Trouble> {
+        let stream = stream_name(case::stream(case));
+        let mut from = StreamFrom::End;
+        loop {
+            let read =
+                self.shared
+                    .store
+                    .read_stream(&stream, from, Direction::Backward, PAGE_EVENTS);
+            let page = read
+                .await
+                .map_err(|error| Trouble::Passing(CommandError::from(error)))?;
+            for event in &page {
+                if event.causation_id() == act.event_id() {
+                    return Ok(true);
+                }
+                if event.position() < act.position() {
+                    return Ok(false);
+                }
+            }
+            match page.last().map(RecordedEvent::version) {
+                Some(version) if version > 0 => from = StreamFrom::Version(version - 1),
+                Some(_) | None => return Ok(false),
+            }
+        }
     }
 
     /// Reverses the decisions of an act, and takes back what it did to its member.

@@ -11,7 +11,7 @@ use crate::task::Task;
 use crate::{CommandError, Kind, Outcome};
 
 /// The classes of outcomes, as labels.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "done",
     "unchanged",
     "refused",
@@ -22,6 +22,7 @@ const OUTCOMES: [&str; 11] = [
     "busy",
     "storage_full",
     "outcome_unknown",
+    "store_unavailable",
     "failed",
 ];
 
@@ -161,12 +162,10 @@ fn class_of(result: &Result<Outcome, CommandError>) -> usize {
         Err(CommandError::Busy) => 7,
         Err(CommandError::StorageFull) => 8,
         Err(CommandError::OutcomeUnknown) => 9,
-        Err(
-            CommandError::TooLarge
-            | CommandError::AboveLevel(_)
-            | CommandError::StoreUnavailable(_)
-            | CommandError::Unreadable(_),
-        ) => 10,
+        Err(CommandError::StoreUnavailable(_)) => 10,
+        Err(CommandError::TooLarge | CommandError::AboveLevel(_) | CommandError::Unreadable(_)) => {
+            11
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use domain::event::Event;
-use domain::ids::{ConversationId, MemberId};
+use domain::ids::MemberId;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
 use event_store::{Append, AppendError, Position, StreamName, Ticket};
@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use crate::acks::Ack;
 use crate::aggregate::State;
-use crate::facts::MemberFact;
 use crate::idempotency::Claim;
 use crate::job::{Hand, Job, Named, Origin, Reply};
 use crate::outcomes::Told;
@@ -25,9 +24,7 @@ use crate::steps::{give_slot_back, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::timers::Said;
 use crate::worker::{Desk, Entry, Landed, Message};
-use crate::{
-    Answer, CommandError, Kind, Mode, Outcome, Refusal, WrongTime, messages, repeat, snapshots,
-};
+use crate::{Answer, CommandError, Kind, Mode, Outcome, Refusal, WrongTime};
 
 /// Decisions of one command at most, each after a mismatch of versions.
 pub const ATTEMPTS_MAX: u8 = 5;
@@ -106,11 +103,8 @@ impl Desk<'_> {
             .as_ref()
             .map_or_else(Rejection::recorded, |events| !events.is_empty());
         let found_out = writes && job.hand == Hand::Does;
-        if self.shared.others_write() && !found_out && !std::mem::replace(&mut job.own_read, true) {
-            // The messages it names were looked up as of what is read again now.
-            job.named = Named::Wanted;
-            let (stream, position) = (job.stream.clone(), aggregate.position);
-            self.read_again(entry, job, stream, None, position, false);
+        if !found_out && self.is_to_read_own(&mut job) {
+            self.read_own(entry, job);
             return true;
         }
         match decided {
@@ -156,6 +150,14 @@ impl Desk<'_> {
             .as_ref()
             .is_none_or(|(_, by, _)| self.may_record(&mut job, by));
         let Some((name, by, other)) = recorded.filter(|_| admitted) else {
+            // Nothing is appended that would find out whether it was decided on the newest.
+            if self.is_to_read_own(&mut job) {
+                self.read_own(entry, job);
+                return true;
+            }
+            if !admitted {
+                self.shared.counters.refusal_not_recorded();
+            }
             give_slot_back(self.shared, &job, &[]);
             let error = if admitted || job.task.is_never_limited() {
                 let rejection = rejection.clone();
@@ -184,7 +186,6 @@ impl Desk<'_> {
     fn may_record(&self, job: &mut Job, by: &MemberId) -> bool {
         let now = self.shared.options.clock.now();
         if !job.counted && !self.shared.refusals.admit(by.as_arc(), now) {
-            self.shared.counters.refusal_not_recorded();
             return false;
         }
         job.counted = true;
@@ -267,10 +268,13 @@ impl Desk<'_> {
             // try whose answer was lost. What they say is read, and found in the state.
             Ok(ticket) if ticket.repeated && self.shared.others_write() => {
                 job.attempts += 1;
-                job.named = Named::Wanted;
-                let stream = job.stream.clone();
-                self.read_again(entry, job, stream, None, ticket.last_position, true);
-                return true;
+                if job.attempts <= ATTEMPTS_MAX {
+                    job.named = Named::Wanted;
+                    let stream = job.stream.clone();
+                    self.read_again(entry, job, stream, None, ticket.last_position, true);
+                    return true;
+                }
+                CommandError::OutcomeUnknown
             }
             Ok(ticket) => {
                 self.take_place(entry, job, &events, at, first_id, decided_on, &ticket);
@@ -428,6 +432,13 @@ impl Desk<'_> {
             }
             claim.unchanged(position, outcome);
         }
+        // What the store could not say waits for nothing.
+        let position = match &result {
+            Err(CommandError::StoreUnavailable(_) | CommandError::OutcomeUnknown) => {
+                Position::START
+            }
+            Ok(_) | Err(_) => position,
+        };
         match job.reply {
             Reply::Durable(caller) if position <= self.shared.store.durable_position() => {
                 // A caller that went away needs no answer.
@@ -452,132 +463,12 @@ impl Desk<'_> {
         position: Position,
     ) {
         parent.floor = parent.floor.max(position);
+        parent.own_read = false;
         match result {
             // A refused slot is seen in the facts: the rule that refuses is the conversation's.
             Ok(_) | Err(CommandError::Refused(_)) => self.shared.dispatch(parent),
             Err(error) => self.conclude(parent, Err(error), position),
         }
-    }
-
-    fn facts(&self, needed: &[Option<MemberId>; 2], policy: bool) -> Option<FactsInHand> {
-        let [by, other] = needed;
-        let member = |member: &Option<MemberId>| -> Option<Option<Arc<MemberFact>>> {
-            match member {
-                None => Some(None),
-                Some(member) => self.shared.facts.member(member).map(Some),
-            }
-        };
-        Some(FactsInHand {
-            by: member(by)?,
-            other: member(other)?,
-            policy: policy.then(|| self.shared.facts.policy()),
-        })
-    }
-
-    fn fetch_facts(&self, mut job: Box<Job>, needed: [Option<MemberId>; 2]) {
-        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        self.shared.loading.aside(async move {
-            let mut result = Ok(());
-            let refresh = shared.others_write();
-            for member in needed.iter().flatten() {
-                if result.is_ok() && (refresh || shared.facts.member(member).is_none()) {
-                    result = snapshots::load_member(&shared, member).await.map(drop);
-                }
-            }
-            if result.is_ok() && refresh && job.task.needs_policy() {
-                result = shared.facts.load_policy().await;
-            }
-            job.facts_read = true;
-            let _ = messages.send(Message::Ready(
-                job,
-                None,
-                result.map_err(CommandError::from),
-            ));
-        });
-    }
-
-    fn look_up_messages(
-        &self,
-        mut job: Box<Job>,
-        head: Option<u64>,
-        position: Position,
-        of_case: Option<ConversationId>,
-    ) {
-        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        tokio::spawn(async move {
-            if let Err(error) = shared.store.wait_durable(position).await {
-                let _ = messages.send(Message::Ready(job, None, Err(error.into())));
-                return;
-            }
-            let by = Arc::clone(&shared);
-            by.loading.aside(async move {
-                let result = messages::put_into(&shared, &mut job, head, of_case).await;
-                job.named = Named::Put;
-                let _ = messages.send(Message::Ready(job, None, result));
-            });
-        });
-    }
-
-    /// Reads again what an append found to be elsewhere, once that is durable. Where something of the command is there,
-    /// and cannot be read, the outcome is unknown.
-    fn read_again(
-        &self,
-        entry: &Entry,
-        job: Box<Job>,
-        stream: StreamName,
-        actual: Option<u64>,
-        position: Position,
-        is_there: bool,
-    ) {
-        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        let own = (stream == job.stream).then(|| entry.aggregate.clone());
-        tokio::spawn(async move {
-            if let Err(error) = shared.store.wait_durable(position).await {
-                let _ = messages.send(Message::Ready(job, None, Err(error.into())));
-                return;
-            }
-            let by = Arc::clone(&shared);
-            by.loading.aside(async move {
-                let message = match own {
-                    None => {
-                        let result = shared.facts.refresh(&stream, actual).await;
-                        Message::Ready(job, None, result.map_err(CommandError::from))
-                    }
-                    Some(mut aggregate) => {
-                        let note = |record: &_| shared.note(&stream, record);
-                        let result = aggregate
-                            .catch_up(&*shared.store, &stream, None, note)
-                            .await
-                            .map_err(|error| {
-                                let error = CommandError::from(error);
-                                let away = matches!(error, CommandError::StoreUnavailable(_));
-                                if away && is_there {
-                                    CommandError::OutcomeUnknown
-                                } else {
-                                    error
-                                }
-                            });
-                        Message::Ready(job, result.is_ok().then(|| Box::new(aggregate)), result)
-                    }
-                };
-                let _ = messages.send(message);
-            });
-        });
-    }
-
-    fn answer_repeated(&self, job: Box<Job>, stream: StreamName, version: u64) {
-        let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-        self.shared.loading.aside(async move {
-            let (correlation, causation) = job.origin.ids();
-            let first =
-                repeat::outcome(&*shared.store, &stream, version, correlation, causation).await;
-            // Another node decided it, while a slot was taken for it here.
-            if first.as_ref().is_some_and(|first| first.opened_nothing) {
-                give_slot_back(&shared, &job, &[]);
-            }
-            let result = first.map_or(Err(CommandError::OutcomeUnknown), |first| first.result);
-            let _ = messages.send(Message::Concluded(job, result, Position::START));
-        });
     }
 }
 

@@ -37,7 +37,14 @@ impl Cases {
     ) -> Result<Result<Option<RecordedEvent>, Trouble>, CommandError> {
         let leading = &self.shared.leading;
         loop {
-            let hand = self.hand(state).await?;
+            let hand = match self.hand(state).await {
+                Ok(hand) => hand,
+                Err(error) => {
+                    // Nobody could do it meanwhile.
+                    state.hands.undone.clear();
+                    return Err(error);
+                }
+            };
             let tried = self.tried_by(hand, state, stream, cause).await;
             if !leading.is_shared() {
                 return Ok(tried);
@@ -49,6 +56,10 @@ impl Cases {
                     if leading.overdue(since).await? {
                         continue;
                     }
+                }
+                // It may be done the next time, by whoever leads then.
+                (Err(Trouble::Passing(_)), _) => {
+                    state.hands.undone.remove(&cause.position);
                 }
                 (Err(_), Hand::Does) => {
                     state.hands.failed.insert(cause.position);

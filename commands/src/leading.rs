@@ -2,7 +2,7 @@
 //!
 //! Promise: where the store has no lease this program is the only node, and leads. Else one node does at a time, but for
 //! moments: a leader learns within [`BELIEVED_FOR`] that it is none any more. Nobody renews anything. The others look at
-//! what is due and not done, and the first that has seen it so for [`PATIENCE`] takes the lease; where nobody has it, at
+//! what is due and not done, and the first that has seen it so for [`Options::lease_patience`] takes the lease; where nobody has it, at
 //! once. So work moves when its leader dies, stands still or cannot be heard, and an idle log stays as it is. What two
 //! leaders do at once has its effect once, by what the targets themselves decide.
 
@@ -16,17 +16,19 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::CommandError;
+#[cfg(doc)]
+use crate::Options;
 
 /// How long a leader acts before it asks again whether it leads.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
-/// How long work is left to a leader that does not do it.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// Between two looks at who leads, of one who does not.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Whether this node leads.
 pub(crate) struct Leading {
     lease: Option<Arc<dyn Lease>>,
+    /// How long work is left to a leader that does not do it.
+    patience: Duration,
     /// This node, from its start to its end.
     node: Uuid,
     known: Mutex<Known>,
@@ -45,12 +47,13 @@ struct Known {
 
 impl Leading {
     /// Of a store.
-    pub(crate) fn of(store: &dyn EventStore) -> Self {
+    pub(crate) fn of(store: &dyn EventStore, patience: Duration) -> Self {
         let lease = store.lease();
         let leads = gauge!("doorstep_reactor_leading_count");
         leads.set(if lease.is_none() { 1.0 } else { 0.0 });
         Self {
             lease,
+            patience,
             node: Uuid::now_v7(),
             known: Mutex::new(Known {
                 held: Held::default(),
@@ -91,7 +94,7 @@ impl Leading {
             return Ok(true);
         }
         // Who has just taken it gets its time.
-        let left = known.since.max(since).elapsed() < PATIENCE;
+        let left = known.since.max(since).elapsed() < self.patience;
         if known.held.holder.is_some() && left {
             return Ok(false);
         }

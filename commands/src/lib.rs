@@ -38,6 +38,7 @@ mod outcomes;
 mod parked;
 mod pending;
 mod reactors;
+mod reading;
 mod repeat;
 mod routing;
 mod shared;

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::policy::Rules;
 use domain::time::Timestamp;
@@ -65,6 +65,9 @@ pub struct Options {
     pub unchanged_kept_per_day_max: u32,
     /// Outcomes that wrote nothing and are kept in all, at about 300 bytes each; beyond it the oldest go.
     pub unchanged_kept_max: u64,
+    /// How long what follows from events and time is left to the node that does it, before another takes it over. It
+    /// decides how soon that moves from a node that died, and how slow a node may be that is well.
+    pub lease_patience: Duration,
     /// Memory for knowing that a command id is new without asking the disk.
     pub filter_bytes: usize,
     /// Cache of the write side's own tables.
@@ -86,6 +89,7 @@ impl Options {
             recorded_refusals_per_day_max: 100,
             unchanged_kept_per_day_max: 1_000,
             unchanged_kept_max: 1_000_000,
+            lease_patience: Duration::from_secs(4),
             filter_bytes: 24 << 20,
             tables_cache_bytes: 16 << 20,
         }

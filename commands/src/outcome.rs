@@ -147,6 +147,26 @@ pub enum CommandError {
     Unreadable(String),
 }
 
+impl CommandError {
+    /// Whether the same may succeed later, without anybody's doing.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy
+            | Self::StorageFull
+            | Self::OutcomeUnknown
+            | Self::StoreUnavailable(_)
+            | Self::RateLimited => true,
+            Self::Refused(_)
+            | Self::NotFound
+            | Self::CommandIdReused
+            | Self::InvalidTime(_)
+            | Self::TooLarge
+            | Self::AboveLevel(_)
+            | Self::Unreadable(_) => false,
+        }
+    }
+}
+
 /// Why a command's own time cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongTime {

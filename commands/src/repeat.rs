@@ -4,7 +4,7 @@ use domain::codec;
 use domain::conversation::Event as ConversationEvent;
 use domain::event::Event;
 use domain::time::Timestamp;
-use event_store::{Direction, EventStore, Position, StreamFrom, StreamName};
+use event_store::{Direction, EventStore, Position, ReadError, StreamFrom, StreamName};
 use uuid::Uuid;
 
 use crate::outcomes::Told;
@@ -51,6 +51,10 @@ pub(crate) async fn outcome(
             .await
         {
             Ok(events) => events,
+            // It is there, so that nobody may say of it that nothing was changed.
+            Err(ReadError::Unavailable { .. }) => {
+                return Some(First::unknown(CommandError::OutcomeUnknown));
+            }
             Err(error) => return Some(First::unknown(error.into())),
         };
         for record in &events {

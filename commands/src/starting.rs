@@ -119,7 +119,7 @@ pub(crate) async fn start(
         lanes,
         in_flight: Arc::new(InFlight::default()),
         counters: Counters::new(),
-        leading: Leading::of(&*store),
+        leading: Leading::of(&*store, options.lease_patience),
         store,
         options,
     });

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::time::Timestamp;
 use domain::{case, member};
+use event_store::Position;
 use rustc_hash::FxHashSet;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -39,7 +40,7 @@ const fn timer(of: &Ending) -> (&'static str, &'static str) {
 /// Fires timers as the clock says, until told to stop.
 pub(crate) async fn keep_time(shared: &Shared, mut stop: watch::Receiver<bool>) {
     let mut failed = FxHashSet::default();
-    let mut undone: Option<(Ending, Instant)> = None;
+    let mut undone = None;
     loop {
         let now = shared.options.clock.now();
         let ours = match leads(shared, now, &failed, &mut undone).await {
@@ -76,7 +77,7 @@ async fn leads(
     shared: &Shared,
     now: Timestamp,
     failed: &FxHashSet<Ending>,
-    undone: &mut Option<(Ending, Instant)>,
+    undone: &mut Option<Undone>,
 ) -> Result<bool, CommandError> {
     let leading = &shared.leading;
     if leading.leads().await? {
@@ -84,15 +85,27 @@ async fn leads(
     }
     // What was ended elsewhere comes with the view.
     let first = shared.timers.first_due(now, failed).map(|(of, _)| of);
-    let since = match (first, undone.take()) {
+    let seen = match (first, undone.take()) {
         (None, _) => return Ok(false),
-        (Some(first), Some((of, since))) if of == first => undone.insert((of, since)).1,
-        (Some(first), _) => undone.insert((first, Instant::now())).1,
+        (Some(first), Some(seen)) if seen.of == first => undone.insert(seen),
+        (Some(of), _) => undone.insert(Undone {
+            of,
+            since: Instant::now(),
+            end: shared.store.durable_position(),
+        }),
     };
-    if shared.view.applied() < shared.store.durable_position() {
+    if shared.view.applied() < seen.end {
         return Ok(false);
     }
-    leading.overdue(since).await
+    leading.overdue(seen.since).await
+}
+
+/// What is over and was not ended yet by the node that is to.
+struct Undone {
+    of: Ending,
+    since: Instant,
+    /// Where the log ended then: before the view has come so far, it may have been ended there.
+    end: Position,
 }
 
 /// Ends everything whose end is `until` or before, in the order of the ends. The first failure, if any.
@@ -100,21 +113,25 @@ pub(crate) async fn run_timers(shared: &Shared, until: Timestamp) -> Result<(), 
     end_all(shared, until, &mut FxHashSet::default()).await
 }
 
-/// The same, and tells what could not be ended.
+/// The same, and tells what this node could not end for more than the moment.
 async fn end_all(
     shared: &Shared,
     until: Timestamp,
-    passed_over: &mut FxHashSet<Ending>,
+    lasting: &mut FxHashSet<Ending>,
 ) -> Result<(), CommandError> {
     let mut failed = Ok(());
-    passed_over.clear();
-    while let Some((of, due)) = shared.timers.first_due(until, passed_over) {
+    let mut passed_over = FxHashSet::default();
+    lasting.clear();
+    while let Some((of, due)) = shared.timers.first_due(until, &passed_over) {
         if let Err(error) = end(shared, &of, due).await {
             shared.counters.timer_failed();
             if shared.options.mode == Mode::Import {
                 return Err(error);
             }
             tracing::warn!(timer = timer(&of).0, cause = %due.cause, %error, "what is over could not be ended, and is tried again");
+            if !error.may_pass() {
+                lasting.insert(of.clone());
+            }
             passed_over.insert(of);
             failed = failed.and(Err(error));
         }

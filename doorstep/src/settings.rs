@@ -28,12 +28,13 @@ const SECRETS: [&str; 1] = ["token"];
 /// What is printed in place of a secret.
 const HIDDEN: &str = "(hidden)";
 /// Variables of the project's tests, which mean nothing to the program.
-const OF_TESTS: [&str; 5] = [
+const OF_TESTS: [&str; 6] = [
     "DOORSTEP_SHARED_DATA",
     "DOORSTEP_KURRENT_URL",
     "DOORSTEP_UPDATE_DOCS",
     "DOORSTEP_NODES_SEED",
     "DOORSTEP_NODES_MESSAGES",
+    "DOORSTEP_OUTAGE_S",
 ];
 /// What the variables of all settings begin with.
 const PREFIX: &str = "DOORSTEP_";

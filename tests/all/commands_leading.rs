@@ -9,6 +9,7 @@ use commands::{CarriedOut, Command};
 use domain::case::Category;
 use domain::conversation::Also;
 use domain::ids::{CaseId, ConversationId, ReasonCode};
+use domain::policy::Audience;
 use domain::time::{DAY_MS, Timestamp};
 use event_store::Held;
 use tests::cluster::{Log, Node, Way, open_as_node};
@@ -17,6 +18,8 @@ use uuid::Uuid;
 
 /// Longer than any of this takes on a machine that does other things as well.
 const LONG: Duration = Duration::from_mins(2);
+/// Patience with a node that does not do what it is to do.
+const SOON: Duration = Duration::from_secs(2);
 
 fn report(other: &str, messages: Vec<u64>) -> Command {
     Command::ReportMessage {
@@ -43,12 +46,18 @@ impl Place {
         Self { log, server, clock }
     }
 
+    /// A node that takes over what another leaves undone.
     async fn node(&self) -> Desk {
-        self.node_by(&self.server.at()).await
+        self.node_by(&self.server.at(), SOON).await
     }
 
-    async fn node_by(&self, at: &str) -> Desk {
-        Desk::node(open_as_node(at).await, &self.clock).await
+    /// One that leaves it undone.
+    async fn patient(&self) -> Desk {
+        self.node_by(&self.server.at(), 5 * LONG).await
+    }
+
+    async fn node_by(&self, at: &str, patience: Duration) -> Desk {
+        Desk::node(open_as_node(at).await, &self.clock, patience).await
     }
 
     /// What the reactor wrote because of which event, and on which stream; a case opens with its first report.
@@ -113,7 +122,7 @@ async fn begin(node: &Desk) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_nodes_one_does_what_follows_and_the_other_knows_how_far_it_is() {
     let place = Place::new(41);
-    let (one, other) = (place.node().await, place.node().await);
+    let (one, other) = (place.patient().await, place.patient().await);
     begin(&one).await;
     let first = reported(&one, vec![1]).await;
     knows(&one, first).await;
@@ -158,7 +167,7 @@ async fn when_the_node_that_does_it_is_cut_off_another_goes_on_and_nothing_is_do
     let place = Place::new(42);
     let way = Way::to(place.server.address());
     let one = place
-        .node_by(&format!("esdb://{}?tls=false", way.address()))
+        .node_by(&format!("esdb://{}?tls=false", way.address()), 5 * LONG)
         .await;
     begin(&one).await;
     let first = reported(&one, vec![1]).await;
@@ -228,7 +237,7 @@ async fn what_time_ends_is_ended_once_by_whichever_node_is_there() {
     let place = Place::new(44);
     let way = Way::to(place.server.address());
     let one = place
-        .node_by(&format!("esdb://{}?tls=false", way.address()))
+        .node_by(&format!("esdb://{}?tls=false", way.address()), 5 * LONG)
         .await;
     begin(&one).await;
     let first = reported(&one, vec![1]).await;
@@ -236,6 +245,9 @@ async fn what_time_ends_is_ended_once_by_whichever_node_is_there() {
     let claim = Command::ClaimCase { case: case() };
     let other = place.node().await;
     other.send("mod", claim.clone()).await.unwrap();
+    // Others go on writing meanwhile, so that no view is ever at the end.
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let writing = tokio::spawn(write(place.node().await, stopped));
     let mut changes = place.log.store.durable_changes();
     for (lapsed, cut_off) in [(1, false), (2, true)] {
         if cut_off {
@@ -256,10 +268,25 @@ async fn what_time_ends_is_ended_once_by_whichever_node_is_there() {
             .unwrap();
         assert_eq!(place.count("claim-lapsed.v1").await, lapsed, "once");
     }
+    stop.send_replace(true);
+    writing.await.unwrap();
     way.carry_again();
     other.handler.stop().await;
     one.handler.stop().await;
     way.end();
+}
+
+/// Changes a setting again and again until it is told to stop.
+async fn write(node: Desk, stop: tokio::sync::watch::Receiver<bool>) {
+    node.members(&["eve"]).await;
+    for audience in [Audience::Friends, Audience::Everyone].into_iter().cycle() {
+        if *stop.borrow() {
+            break;
+        }
+        let changed = Command::ChangeDmSetting { audience };
+        node.send("eve", changed).await.unwrap();
+    }
+    node.handler.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

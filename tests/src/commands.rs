@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use commands::{
@@ -121,8 +122,12 @@ impl Desk {
         Self::start(dir, clock, options, store_options).await
     }
 
-    /// A node on a log that others write to as well, by this clock.
-    pub async fn node(store: Arc<dyn EventStore>, clock: &Arc<StandingClock>) -> Self {
+    /// A node on a log that others write to as well, by this clock, with so much patience for the one that leads.
+    pub async fn node(
+        store: Arc<dyn EventStore>,
+        clock: &Arc<StandingClock>,
+        patience: Duration,
+    ) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let mut options = Options::new(
             Some(dir.path().join("tables")),
@@ -131,6 +136,7 @@ impl Desk {
         );
         options.clock = Arc::clone(clock) as Arc<dyn Clock>;
         options.filter_bytes = 1 << 20;
+        options.lease_patience = patience;
         Self::start_over(store, dir, Arc::clone(clock), options, store_options()).await
     }
 

@@ -75,6 +75,11 @@ impl Inner {
             Err(Failure::Closed) => Err(AppendError::Closed),
             Err(Failure::Away { why, begun: true }) => Err(AppendError::Unanswered { why }),
             Err(Failure::Away { why, begun: false }) => Err(AppendError::Unavailable { why }),
+            // An earlier try may have been carried out.
+            Err(failure @ Failure::Refused(_)) if tries.into_inner() > 1 => {
+                let why = failure.to_string();
+                Err(AppendError::Unanswered { why })
+            }
             Err(Failure::Refused(eventstore::Error::Grpc { code, message }))
                 if i32::from(code) == INVALID_ARGUMENT =>
             {

@@ -7,10 +7,10 @@ use event_store::{Position, ReadError};
 use eventstore::{ReadAllOptions, StreamPosition, SubscriptionFilter};
 
 use super::event;
-use super::identity;
 use super::reading::there;
 use super::store::{Inner, KurrentStore};
 use super::streams::Streams;
+use super::{identity, lease};
 
 /// Events read by one call at most.
 const PAGE_EVENTS: usize = 1_024;
@@ -23,7 +23,8 @@ impl KurrentStore {
             return Ok(0);
         };
         let names = categories.join("|");
-        let pattern = format!("^(?!\\$|{}$|(?:{names})(?:-|$))", identity::STREAM);
+        let (log, lease) = (identity::STREAM, lease::STREAM);
+        let pattern = format!("^(?!\\$|{log}$|{lease}$|(?:{names})(?:-|$))");
         let mut counted = 0;
         let mut from = Position::START;
         loop {

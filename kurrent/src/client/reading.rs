@@ -71,6 +71,7 @@ impl Inner {
             if shows(&events, from, direction, max, known) {
                 if let Some(event) = events.iter().max_by_key(|event| event.version()) {
                     self.tail.note(stream, event.version());
+                    self.tail.raise(event.position());
                 }
                 return Ok(events);
             }
