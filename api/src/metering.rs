@@ -14,7 +14,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
-use crate::app::Shared;
+use crate::app::{Shared, StoreState};
 
 /// How a metric counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,7 +174,9 @@ catalogue! {
     "doorstep_store_sync_seconds", Kind::Histogram(SECONDS), [],
         "Time of one sync of the log.";
     "doorstep_store_free_bytes", Kind::Gauge, [],
-        "Free room of the log's disk; below the reserve commands are refused.";
+        "Free room of the log's disk; below the reserve commands are refused. No number where the log is on a cluster.";
+    "doorstep_store_reached_count", Kind::Gauge, [],
+        "1 while the log can be asked; 0 where it is on a cluster that does not answer.";
     "doorstep_store_damage_found_total", Kind::Counter, [],
         "Times that damage of the log was met; more than 0 is not ready.";
 }
@@ -281,9 +283,10 @@ pub(crate) async fn render(shared: &Shared) -> String {
     shared.damage.note_of_views(shared.reads.not_read());
     let _showing = SHOWING.lock();
     gauge!("doorstep_store_durable_position").set(approximately(durable.0));
-    if let Some(bytes) = shared.care.free_bytes() {
-        gauge!("doorstep_store_free_bytes").set(approximately(bytes));
-    }
+    let free = shared.care.free_bytes().map_or(f64::NAN, approximately);
+    gauge!("doorstep_store_free_bytes").set(free);
+    let reached = shared.care.state() != StoreState::Unavailable;
+    gauge!("doorstep_store_reached_count").set(if reached { 1.0 } else { 0.0 });
     for (followed, open) in shared.following.open() {
         gauge!("doorstep_follow_open_count", "followed" => followed)
             .set(approximately(open as u64));

@@ -48,6 +48,8 @@ pub(crate) const VIEW_WITHIN: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Between two looks at what another node is to do and has not done yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Between two looks at who leads while there is nothing to do.
+const LOOK_IDLE: Duration = Duration::from_secs(5);
 /// Different reporters counted at most: beyond it a priority does not rise.
 const REPORTERS_MAX: usize = case::PriorityInputs::REPORTERS_MAX as usize;
 /// Upheld cases counted at most: beyond it a priority does not rise.
@@ -213,13 +215,21 @@ impl Cases {
         let mut next_retry = Instant::now();
         loop {
             causes.borrow_and_update();
+            // Who has led looks now and then whether it still does, and says so, whether there is work or not.
+            if let Err(error) = self.shared.leading.leads().await {
+                tracing::debug!(reactor = CASES, %error, "nobody says who leads");
+            }
             // What is parked is tried now and then, and not at each cause that comes.
             let due = Instant::now() >= next_retry;
             if due {
                 next_retry = Instant::now() + RETRY_AFTER;
             }
             let again_at = match self.advance(due).await {
-                Ok(Came::ToTheEnd) => (self.status().parked > 0).then_some(next_retry),
+                Ok(Came::ToTheEnd) if self.status().parked > 0 => Some(next_retry),
+                Ok(Came::ToTheEnd) => {
+                    let shared = self.shared.leading.is_shared();
+                    shared.then(|| Instant::now() + LOOK_IDLE)
+                }
                 Ok(Came::ToAnothers) => Some(Instant::now() + LOOK_AGAIN),
                 Err(error) => {
                     tracing::warn!(reactor = CASES, %error, "the reactor tries again");

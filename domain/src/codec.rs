@@ -63,7 +63,9 @@ impl EventType {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// A type that this program does not know: the log is above its level.
-    #[error("unknown event type {0}")]
+    #[error(
+        "unknown event type {0}: a newer Doorstep wrote it, or something else did, which has to be kept off these streams"
+    )]
     UnknownType(String),
     /// The data are not what the type says.
     #[error("event data of type {event_type}: {error}")]

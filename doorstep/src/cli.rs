@@ -49,7 +49,7 @@ pub(crate) struct Cli {
         long,
         global = true,
         value_name = "FILTER",
-        default_value = "warn,doorstep=info",
+        default_value = "warn,doorstep=info,commands=info,kurrent=info,kurrentdb=off",
         value_parser = filter,
         help_heading = GLOBAL
     )]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use commands::{Clock, Command, CommandError, CommandHandler, Envelope, Mode, Options, Outcome};
 use domain::case::Category;
-use domain::conversation::Also;
+use domain::conversation::{Also, DeleteMode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
 use event_store::{EventStore, RecordedEvent};
@@ -34,6 +34,10 @@ struct Side {
 
 impl Side {
     async fn open(node: &Node) -> Self {
+        Self::open_with(node, |_| {}).await
+    }
+
+    async fn open_with(node: &Node, change: impl FnOnce(&mut Options)) -> Self {
         let connection = Connection::parse(&node.at()).expect("a connection string");
         let options = kurrent::client::Options {
             schema_level: domain::codec::LEVEL,
@@ -45,6 +49,7 @@ impl Side {
         let mut options = Options::new(None, Mode::Service, Arc::new(Rules::default()));
         options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
         options.filter_bytes = 1 << 20;
+        change(&mut options);
         let over: Arc<dyn EventStore> = Arc::clone(&store) as Arc<dyn EventStore>;
         let handler = CommandHandler::start(over, options).await;
         Self {
@@ -275,4 +280,31 @@ async fn a_slot_taken_for_what_the_other_has_sent_without_one_is_given_back_at_o
     });
     assert_eq!(bobs.count(), 1);
     two.one.handler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_leaves_no_event_is_decided_on_what_another_node_wrote() {
+    let mut two = Two::open(&["ann", "bob"]).await;
+    let few = |options: &mut Options| options.recorded_refusals_per_day_max = 1;
+    two.other.handler.stop().await;
+    two.other = Side::open_with(&two._node, few).await;
+    let delete = || Command::DeleteRequest {
+        target: with("bob"),
+        mode: DeleteMode::Quiet,
+    };
+    let sent = two.one.ask("bob", "hello", message("ann", "hi")).await;
+    sent.expect("a request");
+    let target = with("bob");
+    let accepted = Command::AcceptRequest { target };
+    two.one.ask("ann", "yes", accepted).await.expect("accepted");
+    let refused = two.other.ask("ann", "delete-1", delete()).await;
+    assert_eq!(code(&refused), "already_accepted");
+    let refused = two.other.ask("ann", "delete-2", delete()).await;
+    assert_eq!(refused, Err(CommandError::RateLimited));
+    let target = with("bob");
+    let back = Command::MoveToRequests { target };
+    two.one.ask("ann", "back", back).await.expect("moved");
+    let deleted = two.other.ask("ann", "delete-3", delete()).await;
+    assert_eq!(code(&deleted), "ok");
+    two.stop().await;
 }

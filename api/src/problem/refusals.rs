@@ -51,7 +51,7 @@ impl From<CommandError> for ApiError {
             CommandError::OutcomeUnknown => ApiError::new(Code::OutcomeUnknown).retry_after_s(1),
             CommandError::StoreUnavailable(why) => {
                 // Where the store is and what it says is the operator's to know.
-                tracing::warn!(why, "the store cannot be reached");
+                tracing::debug!(why, "the store cannot be reached");
                 ApiError::new(Code::StoreUnavailable).retry_after_s(1)
             }
             CommandError::AboveLevel(above) => {

@@ -19,6 +19,23 @@ const COMPLETED: [(&str, &str); 5] = [
     ("gossipTimeout", "1000"),
 ];
 
+/// The parameters that the client knows.
+const KNOWN: [&str; 13] = [
+    "tls",
+    "tlsVerifyCert",
+    "tlsCaFile",
+    "userCertFile",
+    "userKeyFile",
+    "nodePreference",
+    "connectionName",
+    "maxDiscoverAttempts",
+    "discoveryInterval",
+    "gossipTimeout",
+    "keepAliveInterval",
+    "keepAliveTimeout",
+    "defaultDeadline",
+];
+
 /// A connection string that was understood.
 #[derive(Clone)]
 pub struct Connection {
@@ -49,6 +66,22 @@ impl Connection {
         if hosts.is_empty() {
             return Err(invalid("it names no host"));
         }
+        // What comes behind may be a part of the password, and is not repeated.
+        let split = "the user or the password has a /, ?, # or @ in it, which this adapter cannot tell from the string's own";
+        if !authority.contains('@') && query.contains('@') {
+            return Err(invalid(split));
+        }
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let name = parameter
+                .split_once('=')
+                .map_or(parameter, |(name, _)| name);
+            if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                let known = KNOWN.join(", ");
+                return Err(InvalidConnection(format!(
+                    "there is no parameter {name}; there are {known}"
+                )));
+            }
+        }
         let said = |name: &str| {
             query
                 .split('&')
@@ -77,7 +110,7 @@ impl Connection {
         }
         // The client's own words repeat the whole string.
         let settings: ClientSettings = complete.parse().map_err(|_| {
-            invalid("a port is no number, or a parameter has a value that it cannot have")
+            invalid("a port is no number, a parameter has a value that it cannot have, or the user or the password has a /, ?, # or @ in it")
         })?;
         if let Some(file) = settings.tls_ca_file() {
             certificates(file).map_err(InvalidConnection)?;
@@ -168,6 +201,8 @@ mod spec {
             ("esdb://h:1?nodePreference=follower", "leader"),
             ("esdb://h:1?tlsCaFile=/nowhere/ca.pem", "/nowhere/ca.pem"),
             ("esdb://h:port", "port"),
+            ("esdb://h:1?tsl=false", "tsl"),
+            ("esdb://u:p?w@h:1?tls=false", "password"),
         ] {
             let error = Connection::parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");

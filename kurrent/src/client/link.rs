@@ -344,8 +344,15 @@ async fn supervise(shared: Arc<Shared>) {
                     tracing::error!(store = %shared.connection, %why, "the store is away");
                     standing.current = Err(why);
                 }
-                // As it was told before.
-                Err(_) => {}
+                // It may be away for another reason by now.
+                Err(failure) => {
+                    let why = failure.to_string();
+                    let before = standing.current.as_ref().err();
+                    if before.is_some_and(|before| !before.contains(&why)) {
+                        tracing::error!(store = %shared.connection, why, "the store is away");
+                        standing.current = Err(why.into());
+                    }
+                }
             }
         });
     }

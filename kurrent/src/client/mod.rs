@@ -11,7 +11,13 @@
 //!   (<https://docs.kurrent.io/clients/python/v1.2/reading-events.html>).
 //! - A subscription tells history and then what comes, beginning after the position given, which is exclusive; with a
 //!   filter it says from time to time how far it has looked
-//!   (<https://docs.kurrent.io/clients/golang/v1.0/subscriptions.html>).
+//!   (<https://docs.kurrent.io/clients/golang/v1.0/subscriptions.html>). It may begin at such a checkpoint as at an event.
+//! - Filters take prefixes and regular expressions on the name of the stream (the same page, *Server-side filtering*); that
+//!   these have a look-ahead ([`others`]) is what the published clients' own default filter needs.
+//! - An event tells when it was recorded (`created`, <https://docs.kurrent.io/clients/python/v1.2/reading-events.html>).
+//!
+//! From its source alone, and so with no promise: a reading from a position that no event has is refused as an invalid
+//! argument ([`reading`]).
 //!
 //! Not relied on: that a repeated append is recognised by its ids (those that stand there are compared, [`appending`]);
 //! that a node knows what another acknowledged (what was seen once is a floor, [`tail`]); that positions have no gaps; that

@@ -251,8 +251,10 @@ async fn identify(
     empty: Empty,
 ) -> Result<Option<Identity>, Unidentified> {
     let recorded_at_ms = match (identity_of(link).await?, empty) {
-        (Some((identity, _)), _) => return Ok(Some(identity)),
-        (None, Empty::Left) => return Ok(None),
+        (found, Empty::Left) => return Ok(found.map(|(identity, _)| identity)),
+        // Begun a second time it is refused, unless the user may not write at all: that is told here, and not by the
+        // first command.
+        (Some(_), Empty::Begun(_)) => None,
         (None, Empty::Begun(recorded_at_ms)) => recorded_at_ms,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
