@@ -73,7 +73,7 @@ pub trait StoreCare: Send + Sync + 'static {
     /// `damage` where the log does not check: `file`, `offset`, `what`.
     async fn verify(&self) -> anyhow::Result<Value>;
 
-    /// Writes the files of a consistent copy of the log, one after the other.
+    /// Writes the files of a consistent copy of the log, one after the other; [`LogElsewhere`] where there are none.
     async fn backup(&self, files: mpsc::Sender<BackupPart>) -> anyhow::Result<()>;
 
     /// Whether the store takes commands now, and else why not.
@@ -84,6 +84,11 @@ pub trait StoreCare: Send + Sync + 'static {
         None
     }
 }
+
+/// Why a log has no backup here: it is kept elsewhere, and backed up there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LogElsewhere(pub &'static str);
 
 /// A piece of a backup.
 #[derive(Debug)]

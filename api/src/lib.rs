@@ -53,7 +53,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 
-pub use app::{App, BackupPart, Options, StoreCare, StoreState};
+pub use app::{App, BackupPart, LogElsewhere, Options, StoreCare, StoreState};
 pub use following::FollowOptions;
 pub use keys::{KeyError, KeySet};
 pub use server::{ServeOptions, serve_router};

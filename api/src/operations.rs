@@ -352,8 +352,8 @@ operations! {
         r#"{"ok": true, "log_id": "01a2074b-8b06-759c-ab6b-582c667dc5eb", "events": 49, "position": 49, "segments": 1, "bytes": 19704, "torn": null, "kept_aside": []}"#,
         [Busy];
     "get_store_backup",
-        "A consistent copy of the log as a tar archive, made as it is sent; `doorstep restore` takes it once it is unpacked. It holds no keys. One at a time. Where there is no room to lay it out beside what the disk keeps free, none is made.",
-        "", "", [Busy, Damaged, StorageFull];
+        "A consistent copy of the log as a tar archive, made as it is sent; `doorstep restore` takes it once it is unpacked. It holds no keys. One at a time. Where there is no room to lay it out beside what the disk keeps free, none is made; nor where the log is kept elsewhere, on a KurrentDB cluster.",
+        "", "", [LogElsewhere, Busy, Damaged, StorageFull];
     "get_healthz",
         "Answers as long as the process does. Whether it does its work is told by `/readyz`.",
         "", "", [];

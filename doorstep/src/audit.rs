@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::{self, AuditWhat};
-use crate::compose::{self, DataFolder};
+use crate::compose::{self, DataFolder, OnCluster};
 use crate::failure::{Done, Failure};
 use crate::remote::Service;
 
@@ -81,7 +81,7 @@ impl<'a> Asked<'a> {
 
 /// The answer of a folder's log.
 async fn at_rest(folder: &DataFolder, asked: &Asked<'_>) -> Result<Value, Failure> {
-    let log: Arc<dyn EventStore> = Arc::new(compose::open_at_rest(folder)?);
+    let log: Arc<dyn EventStore> = Arc::new(compose::open_at_rest(folder, OnCluster::Asked)?);
     eprintln!("doorstep: read at rest: that it was looked at is not recorded");
     let past = Past::at_rest(Arc::clone(&log)).await?;
     let clock = Timestamp(chrono::Utc::now().timestamp_millis());

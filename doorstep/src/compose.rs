@@ -1,8 +1,8 @@
 //! How the parts are put together over one data folder: the only place that names a storage engine.
 //!
 //! `DIR/log` is the event log and `DIR/lock` who holds it; `DIR/views` and `DIR/write` are tables made from the log;
-//! `DIR/keys` is the secret that signs; `DIR/backups-on-their-way` is what is being sent. Only the log and the keys cannot
-//! be made again.
+//! `DIR/keys` is the secret that signs; `DIR/backups-on-their-way` is what is being sent; `DIR/copying` says that the log is
+//! not whole yet. Only the log and the keys cannot be made again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,19 +63,27 @@ impl DataFolder {
         self.path.join("backups-on-their-way")
     }
 
+    /// What is there while a copy into the folder is not finished.
+    pub(crate) fn copying(&self) -> PathBuf {
+        self.path.join("copying")
+    }
+
     /// Itself, when it holds a log: what reads must not make one.
-    pub(crate) fn existing(&self) -> anyhow::Result<&Self> {
+    pub(crate) fn existing(&self, on_cluster: OnCluster) -> anyhow::Result<&Self> {
         let log = self.path.join("log");
         match std::fs::metadata(&log) {
-            Ok(metadata) if metadata.is_dir() => Ok(self),
-            Ok(_) => anyhow::bail!("{} is not a folder", log.display()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => anyhow::bail!(
-                "{} holds no log; --data names the folder of a service or an import, and a log on a cluster is asked by --url of a service that runs over it",
-                self.path.display()
-            ),
-            Err(error) => {
+            Ok(metadata) if metadata.is_dir() && self.has_log() => Ok(self),
+            Ok(metadata) if !metadata.is_dir() => {
+                anyhow::bail!("{} is not a folder", log.display())
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot look into {}", self.path.display()))
             }
+            Ok(_) | Err(_) => anyhow::bail!(
+                "{} holds no log; --data names the folder of a service or an import, and a log on a cluster is {}",
+                self.path.display(),
+                on_cluster.words()
+            ),
         }
     }
 
@@ -84,9 +92,27 @@ impl DataFolder {
         event_store::is_backup(&RealBackend, &self.path)
     }
 
-    /// Whether a log was begun here.
+    /// Whether a log was begun here. An empty folder is none; one that may not be looked into is taken for one.
     pub(crate) fn has_log(&self) -> bool {
-        self.path.join("log").is_dir()
+        let log = self.path.join("log");
+        log.is_dir() && std::fs::read_dir(log).map_or(true, |mut files| files.next().is_some())
+    }
+
+    /// Whether there are tables here that were made from a log which is not here: one on a cluster, or one that is lost.
+    pub(crate) fn is_anothers(&self) -> bool {
+        !self.has_log() && (self.views().is_dir() || self.write().is_dir())
+    }
+
+    /// Refuses a log that a copy has not come to the end of: it lacks what came last.
+    pub(crate) fn copied_whole(&self) -> anyhow::Result<()> {
+        let copying = self.copying();
+        anyhow::ensure!(
+            !copying.exists(),
+            "a copy into {} was not finished, as {} says: run the same `doorstep copy` again, and it goes on",
+            self.path.display(),
+            copying.display()
+        );
+        Ok(())
     }
 
     /// Whether a process has held it.
@@ -102,6 +128,28 @@ impl DataFolder {
     }
 }
 
+/// How a command comes to a log on a cluster, where it is given a folder without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCluster {
+    /// A service over it answers.
+    Asked,
+    /// `--store` names it.
+    Named,
+    /// Not at all.
+    CaredForThere,
+}
+
+impl OnCluster {
+    /// As the end of a sentence.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Asked => "asked by --url of a service that runs over it",
+            Self::Named => "named by --store",
+            Self::CaredForThere => "checked and backed up with the cluster's own means",
+        }
+    }
+}
+
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     not_anothers(folder)?;
@@ -109,17 +157,20 @@ pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store,
     folder.create()?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.observer = Some(api::metering::batches());
-    Ok(Arc::new(open_embedded(folder, options)?))
+    let store = open_embedded(folder, options)?;
+    // Now that nobody is on the way to its end.
+    folder.copied_whole()?;
+    Ok(Arc::new(store))
 }
 
 /// A log is not begun beside what was made from another one: whoever leaves out --store is not to find a service without
 /// its messages.
 fn not_anothers(folder: &DataFolder) -> Result<(), Failure> {
-    if folder.has_log() || !folder.views().is_dir() {
+    if !folder.is_anothers() {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "{0} holds views and no log: name the cluster of its log with --store, or bring {0}/log back; a new log needs an empty folder",
+        "{0} holds tables made from a log (`views` or `write`) and no log: name the cluster of its log with --store, or bring {0}/log back; a new log needs an empty folder",
         folder.path().display()
     )))
 }
@@ -146,8 +197,11 @@ pub(crate) fn room_to_begin(folder: &DataFolder, reserve_bytes: u64) -> Result<(
 }
 
 /// Opens the log of a data folder that has one, or of a backup, to read it; the folder stays as it is.
-pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
-    folder.existing()?;
+pub(crate) fn open_at_rest(
+    folder: &DataFolder,
+    on_cluster: OnCluster,
+) -> Result<LogAtRest, Failure> {
+    folder.existing(on_cluster)?;
     let options = event_store::Options {
         schema_level: LEVEL,
         ..event_store::Options::default()
@@ -158,7 +212,7 @@ pub(crate) fn open_at_rest(folder: &DataFolder) -> Result<LogAtRest, Failure> {
 
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
-    folder.existing()?;
+    folder.existing(OnCluster::Named)?;
     let mut options = store_options(args.segment_bytes, args.reserve_bytes);
     options.schema_level = LEVEL;
     let store = EmbeddedStore::open(folder.path(), options)

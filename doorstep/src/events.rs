@@ -10,7 +10,7 @@ use event_store::{Direction, EventStore, Position, ReadError, StreamFrom, damage
 use serde::Deserialize;
 
 use crate::cli;
-use crate::compose::{self, DataFolder};
+use crate::compose::{self, DataFolder, OnCluster};
 use crate::failure::{Done, Failure};
 use crate::remote::Service;
 use outlet::Outlet;
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &cli::Events) -> Done {
         )
         .map_err(|none| Failure::usage(format!("--{}: {}", none.field, none.detail)))?;
         let folder = DataFolder::at(&args.folder.data);
-        let store = compose::open_at_rest(&folder)?;
+        let store = compose::open_at_rest(&folder, OnCluster::Asked)?;
         let result = at_rest(args, &filter, &store, Outlet::open(args)?).await;
         result.map_err(Failure::from)
     };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use api::{BackupPart, StoreCare, StoreState};
+use api::{BackupPart, LogElsewhere, StoreCare, StoreState};
 use async_trait::async_trait;
 use domain::codec::LEVEL;
 use event_store::{EventStore, HeldFolder, hold_folder};
@@ -147,7 +147,7 @@ impl StoreCare for Elsewhere {
     }
 
     async fn backup(&self, _files: mpsc::Sender<BackupPart>) -> anyhow::Result<()> {
-        bail!(ELSEWHERE)
+        bail!(LogElsewhere(ELSEWHERE))
     }
 
     fn free_bytes(&self) -> Option<u64> {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::care;
 use crate::cli;
-use crate::compose::{self, Asking, DataFolder};
+use crate::compose::{self, Asking, DataFolder, OnCluster};
 use crate::failure::{Done, Failure};
 use crate::log::{self, EMBEDDED};
 use crate::out;
@@ -32,7 +32,7 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
         answer.json().await.context("the report broke off")?
     } else {
         let folder = DataFolder::at(&args.folder.data);
-        folder.existing()?;
+        folder.existing(OnCluster::CaredForThere)?;
         let checked = event_store::verify(folder.path());
         if let Err(error @ (OpenError::Locked { .. } | OpenError::BeingRead { .. })) = checked {
             return Err(compose::open_failed(&folder, &error, Asking::ToRead).into());
@@ -55,7 +55,9 @@ pub(crate) async fn backup(args: &cli::Backup) -> Done {
     let made = if let Some(service) = Service::of(&args.remote)? {
         remote_backup(&service, &args.dest).await?
     } else {
-        let log = compose::open_at_rest(&DataFolder::at(&args.folder.data))?;
+        let folder = DataFolder::at(&args.folder.data);
+        let log = compose::open_at_rest(&folder, OnCluster::CaredForThere)?;
+        folder.copied_whole()?;
         serde_json::to_value(event_store::backup_at_rest(&log, &args.dest)?)?
     };
     let field = |name: &str| made.get(name).cloned().unwrap_or_default();
@@ -80,7 +82,8 @@ pub(crate) fn restore(args: &cli::Restore) -> Done {
 pub(crate) async fn raise_level(args: &cli::RaiseLevel) -> Done {
     let raised = if args.store == EMBEDDED {
         let folder = DataFolder::at(&args.folder.data);
-        folder.existing()?;
+        folder.existing(OnCluster::Named)?;
+        folder.copied_whole()?;
         event_store::raise_level(folder.path(), LEVEL)
             .map_err(|error| compose::open_failed(&folder, &error, Asking::ToWrite))?
     } else {

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
     let door = Door::of(&args.door)?;
     let stop = stop_signal()?;
     // Two services over one folder are told of the folder; a new folder is not made for an address that is taken.
-    let early = if folder.existing().is_ok() || folder.was_held() {
+    let early = if folder.has_log() || folder.was_held() {
         None
     } else {
         Some(Listeners::of(args).await?)

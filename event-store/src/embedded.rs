@@ -148,8 +148,10 @@ impl EmbeddedStore {
         if copied::is_backup(&*backend, &data_dir) {
             return Err(OpenError::Backup { dir: data_dir });
         }
-        create_dirs(&*backend, &log_dir)?;
+        // Whoever holds the folder already finds it as it was.
+        create_dirs(&*backend, &data_dir)?;
         let lock = lock(&*backend, &data_dir)?;
+        create_dirs(&*backend, &log_dir)?;
         let opened = recovery::open(
             &*backend,
             &log_dir,

@@ -503,7 +503,7 @@ async fn what_cannot_be_a_members_id_is_told_so_where_members_may_be_named() {
 }
 
 /// Where the codes are seen that this file does not name.
-const ELSEWHERE: [(&str, &str); 45] = [
+const ELSEWHERE: [(&str, &str); 46] = [
     ("unauthenticated", "api_tokens"),
     ("token_invalid", "api_tokens"),
     ("token_expired", "api_tokens"),
@@ -532,6 +532,7 @@ const ELSEWHERE: [(&str, &str); 45] = [
     ("already_reversed", "api_appeals"),
     ("not_appealed", "api_appeals"),
     ("invalid_appeal", "api_appeals"),
+    ("log_elsewhere", "program_cluster_folders"),
     ("other_log", "api_paging"),
     ("store_unavailable", "program_cluster"),
     ("invalid_read_mark", "api_commands"),

@@ -100,6 +100,7 @@ mod program_backup;
 mod program_care;
 mod program_cluster;
 mod program_cluster_care;
+mod program_cluster_folders;
 mod program_cluster_places;
 mod program_copy;
 mod program_damage;

@@ -125,6 +125,8 @@ codes! {
         "An event of what was asked for cannot be read, or a view cannot apply it, so that what was known then cannot be told whole; `detail` names it. Whoever runs the service repairs what reads it, or has the view do without the event.";
     EventWaits, "event_waits", CONFLICT, "The event waits behind another one",
         "The view has not tried it: it belongs to an earlier event that cannot be applied, and is applied once that one is, or is done without. Name that one.";
+    LogElsewhere, "log_elsewhere", CONFLICT, "The log is kept elsewhere",
+        "It is on a KurrentDB cluster, and is backed up with the cluster's own means; `doorstep copy` reads it into a data folder.";
     OtherLog, "other_log", GONE, "The cursor or position belongs to another log",
         "The service was restored or moved since it was given out; begin again without it.";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large",

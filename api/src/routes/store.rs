@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answers::Answered;
-use crate::app::{BackupPart, State};
+use crate::app::{BackupPart, LogElsewhere, State};
 use crate::caller::{AsOperator, Caller};
 use crate::damage::Place;
 use crate::problem::{ApiError, Code};
@@ -87,6 +87,9 @@ async fn backup(
                 }
                 None if is_no_room(&error) => {
                     ApiError::with_detail(Code::StorageFull, format!("{error:#}"))
+                }
+                None if error.is::<LogElsewhere>() => {
+                    ApiError::with_detail(Code::LogElsewhere, error.to_string())
                 }
                 None => failed(error.as_ref()),
             })?;

@@ -3,8 +3,9 @@
 //! The source is read once, from its beginning to the end that it had when it was opened. What the target holds already is
 //! compared with it event by event, and has to be a beginning of it: so the target itself says where a copy that was ended
 //! goes on, and one that holds anything else is refused before anything is written. Then the rest is appended in order
-//! ([`laying`]), read back, and the digests of both logs are compared. A source that grows is caught up with by copying
-//! again. No event is decoded: what a newer program wrote is copied as it is.
+//! ([`laying`]), read back, and the digests of both logs are compared; until they are equal a data folder says that it is no
+//! whole copy. A source that grows is caught up with by copying again. No event is decoded: what a newer program wrote is
+//! copied as it is.
 
 mod laying;
 mod place;
@@ -39,6 +40,7 @@ pub(crate) async fn run(args: &cli::Copy) -> Done {
     if from.is_folder_of(&to) {
         return Err(same(&from, &to));
     }
+    from.may_be_read()?;
     to.may_be_written()?;
     let Some(source) = from.look().await? else {
         return Err(anyhow!("{from} holds no log").into());
@@ -67,10 +69,11 @@ async fn copied(
 ) -> Result<Value, Failure> {
     let store = source.store();
     let end = store.durable_position();
-    let exactly = matches!(source, Opened::AtRest(_));
     let beside = source.beside(BESIDE_MAX).await?;
-    let all = store.events_between(Position::START, end);
-    let mut progress = Progress::new(all, exactly, args.progress);
+    // Positions of a cluster have gaps, which do not tell how many events there are.
+    let all =
+        matches!(source, Opened::AtRest(_)).then(|| store.events_between(Position::START, end));
+    let mut progress = Progress::new(all, args.progress);
     let mut reading = Walk::over(
         store.clone(),
         progress.patience(from.to_string(), args.wait),
@@ -142,18 +145,26 @@ async fn copied(
     };
 
     let result = async {
+        if next.is_some() {
+            to.unfinished()?;
+        }
         lay(&mut reading, next, (to, &target), args, &mut progress).await?;
+        progress.all_are(reading.events());
         progress.begin("read back", written.events());
         written.go_on(target.store());
         while written.next().await?.is_some() {
             progress.at(written.events());
         }
-        anyhow::Ok(())
+        let equal = reading.digest() == written.digest() && reading.events() == written.events();
+        if equal {
+            to.finished()?;
+        }
+        anyhow::Ok(equal)
     };
     let result = result.await;
     let id = target.store().log_id();
     target.close();
-    result?;
+    let equal = result?;
 
     let left_out = reading.left_out() + beside;
     if left_out > 0 {
@@ -166,7 +177,6 @@ async fn copied(
             "{more}{left_out} events of {from} are in streams that are not Doorstep's, and were left out"
         ));
     }
-    let equal = reading.digest() == written.digest() && reading.events() == written.events();
     Ok(json!({
         "from": side(&reading, store.log_id()),
         "to": side(&written, id),

@@ -4,6 +4,8 @@
 //! begun only where there is none, at the level that is asked for.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -91,6 +93,7 @@ impl Place {
     pub(crate) async fn open(&self, begin: &Begin) -> Result<Opened, Failure> {
         match self {
             Self::Folder(folder) => {
+                self.may_be_written()?;
                 compose::room_to_begin(folder, begin.reserve_bytes)?;
                 folder.create()?;
                 let options = compose::store_options(begin.segment_bytes, begin.reserve_bytes);
@@ -116,9 +119,52 @@ impl Place {
                 "{} is a backup, which stays as it is; copy into another folder",
                 folder.path().display()
             ),
+            Self::Folder(folder) if folder.is_anothers() => bail!(
+                "{} holds what was made from another log (`views` or `write`), as the folder of a service over a cluster does; copy into another folder",
+                folder.path().display()
+            ),
             Self::Folder(_) | Self::Cluster(_) => Ok(()),
         }
     }
+
+    /// Refuses to read a copy that was not finished.
+    pub(crate) fn may_be_read(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Folder(folder) => folder.copied_whole(),
+            Self::Cluster(_) => Ok(()),
+        }
+    }
+
+    /// Says that the copy here is not whole, until it is [finished](Self::finished): on disk before its next event is. A
+    /// cluster has no place for that.
+    pub(crate) fn unfinished(&self) -> anyhow::Result<()> {
+        let Self::Folder(folder) = self else {
+            return Ok(());
+        };
+        let copying = folder.copying();
+        let made = File::create(&copying).and_then(|file| file.sync_all());
+        made.and_then(|()| sync(folder))
+            .with_context(|| format!("cannot make {}", copying.display()))
+    }
+
+    /// Says that the copy here is whole.
+    pub(crate) fn finished(&self) -> anyhow::Result<()> {
+        let Self::Folder(folder) = self else {
+            return Ok(());
+        };
+        let copying = folder.copying();
+        match std::fs::remove_file(&copying).and_then(|()| sync(folder)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", copying.display()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Makes the names of a folder's files durable.
+fn sync(folder: &DataFolder) -> io::Result<()> {
+    File::open(folder.path())?.sync_all()
 }
 
 impl fmt::Display for Place {

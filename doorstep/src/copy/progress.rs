@@ -16,37 +16,39 @@ pub(crate) struct Progress {
     every: Option<Duration>,
     /// What is done to the events.
     stage: &'static str,
-    /// How many there are, in words.
-    of: String,
+    /// How many there are, where that is known.
+    all: Option<u64>,
     told: Instant,
     told_at: u64,
 }
 
 impl Progress {
-    /// Of about so many events.
-    pub(crate) fn new(events: u64, exactly: bool, every: Duration) -> Self {
+    /// Of so many events, where that is known.
+    pub(crate) fn new(all: Option<u64>, every: Duration) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal {
             let target = ProgressDrawTarget::stderr_with_hz(10);
-            let bar = ProgressBar::with_draw_target(Some(events), target);
-            if let Ok(style) =
-                ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}")
-            {
-                bar.set_style(style);
-            }
+            let bar = ProgressBar::with_draw_target(all, target);
+            style(&bar, all.is_some());
             bar
         } else {
             ProgressBar::hidden()
         };
-        let about = if exactly { "" } else { "about " };
         Self {
             bar,
             every: (!terminal).then_some(every),
             stage: "",
-            of: format!("{about}{events}"),
+            all,
             told: Instant::now(),
             told_at: 0,
         }
+    }
+
+    /// There are so many, as is known now.
+    pub(crate) fn all_are(&mut self, events: u64) {
+        self.all = Some(events);
+        self.bar.set_length(events);
+        style(&self.bar, true);
     }
 
     /// Begins with something else, at this event.
@@ -69,10 +71,17 @@ impl Progress {
         }
         let new = u128::from(events.saturating_sub(self.told_at));
         let per_second = new * 1000 / elapsed.as_millis().max(1);
-        let (stage, of) = (self.stage, &self.of);
-        eprintln!("copy: {events} of {of} events {stage}, {per_second} per second");
+        let told = self.words(events);
+        eprintln!("copy: {told}, {per_second} per second");
         self.told = Instant::now();
         self.told_at = events;
+    }
+
+    /// How far it is, of all where that is known.
+    fn words(&self, events: u64) -> String {
+        let all = self.all.filter(|all| *all >= events);
+        let of = all.map_or_else(String::new, |all| format!(" of {all}"));
+        format!("{events}{of} events {}", self.stage)
     }
 
     /// Says something between the lines of progress.
@@ -94,6 +103,18 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// How a bar looks, with an end or without.
+fn style(bar: &ProgressBar, ends: bool) {
+    let template = if ends {
+        "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}"
+    } else {
+        "{msg} {pos} {per_sec}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }
 
@@ -128,5 +149,23 @@ impl Patience {
         }
         tokio::time::sleep(RETRY).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_told_where_that_is_known_and_not_less_than_there_were() {
+        let mut progress = Progress::new(None, Duration::from_secs(10));
+        progress.begin("compared", 0);
+        assert_eq!(progress.words(14_059), "14059 events compared");
+        progress.all_are(59_835);
+        progress.begin("read back", 0);
+        assert_eq!(progress.words(14_059), "14059 of 59835 events read back");
+        assert_eq!(progress.words(59_836), "59836 events read back");
+        let progress = Progress::new(Some(40), Duration::from_secs(10));
+        assert_eq!(progress.words(40), "40 of 40 events ");
     }
 }
