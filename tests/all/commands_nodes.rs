@@ -112,7 +112,7 @@ impl Side {
 struct Two {
     one: Side,
     other: Side,
-    _node: Node,
+    node: Node,
     _log: Log,
 }
 
@@ -126,7 +126,7 @@ impl Two {
         Self {
             other: Side::open(&node).await,
             one,
-            _node: node,
+            node,
             _log: log,
         }
     }
@@ -287,7 +287,7 @@ async fn a_refusal_that_leaves_no_event_is_decided_on_what_another_node_wrote() 
     let mut two = Two::open(&["ann", "bob"]).await;
     let few = |options: &mut Options| options.recorded_refusals_per_day_max = 1;
     two.other.handler.stop().await;
-    two.other = Side::open_with(&two._node, few).await;
+    two.other = Side::open_with(&two.node, few).await;
     let delete = || Command::DeleteRequest {
         target: with("bob"),
         mode: DeleteMode::Quiet,
