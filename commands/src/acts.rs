@@ -16,6 +16,7 @@ use domain::{Event, codec};
 use event_store::{Direction, Position, RecordedEvent, StreamFrom};
 
 use crate::aggregate::stream_name;
+use crate::carried::{Effect, Follows};
 use crate::job::Hand;
 use crate::reactors::{Cases, Trouble, unreadable};
 use crate::task::Task;
@@ -96,31 +97,11 @@ impl Cases {
         Ok(position.max(self.tell(hand, record, told).await?))
     }
 
-    /// Whether a case has an event because of this act's.
+    /// Whether a case was decided because of this event of an act.
     async fn decided_because(&self, act: &RecordedEvent, case: CaseId) -> Result<bool, Trouble> {
-        let stream = stream_name(case::stream(case));
-        let mut from = StreamFrom::End;
-        loop {
-            let read =
-                self.shared
-                    .store
-                    .read_stream(&stream, from, Direction::Backward, PAGE_EVENTS);
-            let page = read
-                .await
-                .map_err(|error| Trouble::Passing(CommandError::from(error)))?;
-            for event in &page {
-                if event.causation_id() == act.event_id() {
-                    return Ok(true);
-                }
-                if event.position() < act.position() {
-                    return Ok(false);
-                }
-            }
-            match page.last().map(RecordedEvent::version) {
-                Some(version) if version > 0 => from = StreamFrom::Version(version - 1),
-                Some(_) | None => return Ok(false),
-            }
-        }
+        let decision = Follows::on(act, case::stream(case));
+        let effect = decision.effect(&self.shared, act.position()).await;
+        Ok(matches!(effect.map_err(Trouble::Passing)?, Effect::At(_)))
     }
 
     /// Reverses the decisions of an act, and takes back what it did to its member.

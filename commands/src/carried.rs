@@ -143,7 +143,7 @@ fn unreadable(error: &dyn std::fmt::Display) -> CommandError {
 }
 
 /// What follows from an event, and where.
-struct Follows {
+pub(crate) struct Follows {
     /// The event's own stream.
     cause: StreamName,
     /// The stream of what it does.
@@ -153,7 +153,7 @@ struct Follows {
 }
 
 /// Where what follows stands.
-enum Effect {
+pub(crate) enum Effect {
     At(Position),
     /// Nowhere; the end of the stream that it would stand on.
     None {
@@ -185,18 +185,24 @@ impl Follows {
             | Event::Reactor(_)
             | Event::Refused(_) => None,
         };
-        Ok(target.map(|target| {
-            let effect = reactor_event_id(CASES, record.event_id(), &target, 0);
-            Follows {
-                cause: stream_name(record.stream().to_owned()),
-                target: stream_name(target),
-                effect,
-            }
-        }))
+        Ok(target.map(|target| Self::on(&record, target)))
+    }
+
+    /// What follows from an event on this stream.
+    pub(crate) fn on(cause: &RecordedEvent, target: String) -> Self {
+        Self {
+            cause: stream_name(cause.stream().to_owned()),
+            effect: reactor_event_id(CASES, cause.event_id(), &target, 0),
+            target: stream_name(target),
+        }
     }
 
     /// Where it stands, as far as that is durable.
-    async fn effect(&self, shared: &Shared, cause: Position) -> Result<Effect, CommandError> {
+    pub(crate) async fn effect(
+        &self,
+        shared: &Shared,
+        cause: Position,
+    ) -> Result<Effect, CommandError> {
         let (mut from, mut end) = (StreamFrom::End, Position::START);
         loop {
             let page = shared

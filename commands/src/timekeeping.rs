@@ -21,7 +21,7 @@ use crate::task::Task;
 use crate::timers::{Due, Ending};
 use crate::{CommandError, Kind, Mode};
 
-/// The longest that a timer sleeps while one is set: clocks are stepped; and between two looks at what another node is to end.
+/// The longest that a timer sleeps while one is set: clocks are stepped.
 const TIMER_SLEEP_MS_MAX: i64 = 1_000;
 /// The shortest while another node is to end what is over.
 const LOOK_AGAIN_MS: i64 = 100;
