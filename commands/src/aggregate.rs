@@ -125,7 +125,7 @@ impl Aggregate {
                 true
             }
             // A refusal changes no state, on whatever stream it stands.
-            (_, Event::Refused(_)) => true,
+            (_, Event::Refused(_) | Event::Unchanged(_)) => true,
             (
                 State::Conversation(_)
                 | State::Member(_)

@@ -98,7 +98,8 @@ impl CommandHandler {
             | Event::Conversation(_)
             | Event::Policy(_)
             | Event::Reactor(_)
-            | Event::Refused(_) => None,
+            | Event::Refused(_)
+            | Event::Unchanged(_) => None,
         })
     }
 
@@ -183,7 +184,8 @@ impl Follows {
             | Event::Member(_)
             | Event::Policy(_)
             | Event::Reactor(_)
-            | Event::Refused(_) => None,
+            | Event::Refused(_)
+            | Event::Unchanged(_) => None,
         };
         Ok(target.map(|target| Self::on(&record, target)))
     }

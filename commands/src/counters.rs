@@ -208,6 +208,14 @@ fn index_of(name: &Named) -> usize {
     }
 }
 
+/// The name of a task's command.
+pub(crate) fn command_name(task: &Task) -> &'static str {
+    COMMANDS
+        .get(index_of(&name_of(task)))
+        .copied()
+        .unwrap_or_default()
+}
+
 enum Named {
     Client(CommandName),
     Other(&'static str),

@@ -4,13 +4,11 @@
 //! message; until then the aggregate is busy, and commands of its stream wait in order. A mismatch of versions is
 //! decided again on what is true now, at most [`ATTEMPTS_MAX`] times.
 
-use std::sync::Arc;
-
 use domain::event::Event;
 use domain::ids::MemberId;
 use domain::rejection::{Code, Rejection};
 use domain::time::Timestamp;
-use event_store::{Append, AppendError, Position, StreamName, Ticket};
+use event_store::{Append, AppendError, Position, Ticket};
 use futures::FutureExt;
 use uuid::Uuid;
 
@@ -19,11 +17,11 @@ use crate::aggregate::State;
 use crate::idempotency::Claim;
 use crate::job::{Hand, Job, Named, Origin, Reply};
 use crate::outcomes::Told;
-use crate::shared::{Shared, answer};
+use crate::shared::answer;
 use crate::steps::{give_slot_back, step_of, step_on};
 use crate::task::{FactsInHand, Task};
 use crate::timers::Said;
-use crate::worker::{Desk, Entry, Landed, Message};
+use crate::worker::{Desk, Entry, Landed};
 use crate::{Answer, CommandError, Kind, Mode, Outcome, Refusal, WrongTime};
 
 /// Decisions of one command at most, each after a mismatch of versions.
@@ -96,6 +94,13 @@ impl Desk<'_> {
             )
             .entered();
             job.task.decide(&aggregate.state)
+        };
+        // What was so already is an event where nodes share the log: it has no other place that all of them see.
+        let decided = match decided {
+            Ok(events) if events.is_empty() => {
+                Ok(self.kept_by_event(entry, &mut job).into_iter().collect())
+            }
+            decided => decided,
         };
         // An append finds out whether the aggregate is the newest; what writes nothing has to read that first, where
         // others write too.
@@ -324,6 +329,7 @@ impl Desk<'_> {
     ) {
         let stream = job.stream.clone();
         let position = ticket.last_position;
+        let held = (entry.aggregate.version, entry.aggregate.position);
         let mut told = Told::by(&stream);
         for (event, version) in events.iter().zip(ticket.first_version..) {
             entry.aggregate.evolve(version, at, position, event);
@@ -340,46 +346,10 @@ impl Desk<'_> {
             claim.decided(&stream, ticket.first_version, position);
         }
         give_slot_back(self.shared, &job, events);
-        self.conclude(job, told.outcome(position, false), decided_on.max(position));
-    }
-
-    /// A command that is so already: it is answered with the position of the event that made it so.
-    fn unchanged(&mut self, entry: &Entry, job: Box<Job>, decided_on: Position) {
-        let policy = self.shared.facts.policy();
-        let aggregate = &entry.aggregate;
-        let answer = job
-            .task
-            .answer_unchanged(&aggregate.state, &job.stream, &policy);
-        let outcome = |position| Outcome {
-            position,
-            kind: Kind::Unchanged,
-            repeated: false,
-            answer,
-        };
-        give_slot_back(self.shared, &job, &[]);
-        match job.task.already(&aggregate.state) {
-            None => self.conclude(job, Ok(outcome(Position::START)), decided_on),
-            Some(version) if aggregate.version == Some(version) => {
-                self.conclude(job, Ok(outcome(aggregate.position)), decided_on);
-            }
-            Some(version) => {
-                let (shared, messages) = (Arc::clone(self.shared), self.messages.clone());
-                tokio::spawn(async move {
-                    let durable = shared.store.wait_durable(decided_on).await;
-                    let by = Arc::clone(&shared);
-                    by.loading.aside(async move {
-                        let position = match durable {
-                            Ok(()) => position_of(&shared, &job.stream, version).await,
-                            Err(error) => Err(error.into()),
-                        };
-                        let _ = messages.send(Message::Concluded(
-                            job,
-                            position.map(outcome),
-                            decided_on,
-                        ));
-                    });
-                });
-            }
+        let decided_on = decided_on.max(position);
+        match (told.was_so(), told.outcome(position, false)) {
+            (Some(made_so), Ok(outcome)) => self.was_so(job, made_so, held, outcome, decided_on),
+            (_, result) => self.conclude(job, result, decided_on),
         }
     }
 
@@ -470,13 +440,4 @@ impl Desk<'_> {
             Err(error) => self.conclude(parent, Err(error), position),
         }
     }
-}
-
-async fn position_of(
-    shared: &Shared,
-    stream: &StreamName,
-    version: u64,
-) -> Result<Position, CommandError> {
-    let record = shared.store.read_one(stream, version).await?;
-    Ok(record.map_or(Position::START, |record| record.position()))
 }

@@ -314,7 +314,8 @@ impl View<WriteSideCodec> for WriteSide {
                 | Event::Policy(_)
                 | Event::Reactor(_)
                 | Event::Act(_)
-                | Event::Refused(_),
+                | Event::Refused(_)
+                | Event::Unchanged(_),
             )
             | None => {}
         }

@@ -130,7 +130,7 @@ pub(crate) struct Job {
     pub(crate) facts_read: bool,
     /// Whether its own stream was read again for it, where others write too.
     pub(crate) own_read: bool,
-    /// Whether it was counted among its actor's refusals.
+    /// Whether it was counted among what is recorded of its actor that had no effect.
     pub(crate) counted: bool,
     /// What is done with it.
     pub(crate) hand: Hand,

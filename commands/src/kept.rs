@@ -1,5 +1,5 @@
 //! What the write side keeps beside its view, because no event says it: snapshots of long streams, and outcomes that
-//! wrote nothing.
+//! wrote nothing. (Where nodes share the log, an event says those: `so_already.rs`.)
 //!
 //! Promise: nothing here is ahead of the log, or of another one. A snapshot may be lost, which costs a longer fold: it is
 //! written behind, and synced every few seconds and at the end. An outcome is durable before it is answered: those that
@@ -228,6 +228,11 @@ impl Kept {
         in_window.then(|| (kept.causation, kept.outcome()))
     }
 
+    /// Whether one outcome more of a member's may be kept that changed nothing; it is counted.
+    pub(crate) fn admits(&self, actor: &Arc<str>, arrived: Timestamp) -> bool {
+        self.per_member.admit(actor, arrived)
+    }
+
     /// Keeps an outcome of a member's that wrote nothing, unless that member has enough kept; [`Self::settled`] tells when it
     /// is durable.
     pub(crate) fn keep_unchanged(
@@ -241,7 +246,7 @@ impl Kept {
         let Some(unchanged) = Unchanged::of(causation, decided_on, arrived, outcome) else {
             return;
         };
-        if !self.per_member.admit(actor, arrived) {
+        if !self.admits(actor, arrived) {
             return;
         }
         let item = Item::Unchanged(id, Box::new(unchanged));

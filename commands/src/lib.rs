@@ -44,6 +44,7 @@ mod routing;
 mod shared;
 mod slots;
 mod snapshots;
+mod so_already;
 mod standing;
 mod starting;
 mod steps;

@@ -150,7 +150,8 @@ fn facts(
         | Event::Policy(_)
         | Event::Reactor(_)
         | Event::Act(_)
-        | Event::Refused(_) => return Ok(None),
+        | Event::Refused(_)
+        | Event::Unchanged(_) => return Ok(None),
     };
     // A message is reported by the member it was written to, and by nobody else.
     let reported = marks
@@ -239,7 +240,8 @@ async fn marks_after(
                 | Event::Policy(_)
                 | Event::Reactor(_)
                 | Event::Act(_)
-                | Event::Refused(_) => {}
+                | Event::Refused(_)
+                | Event::Unchanged(_) => {}
             }
         }
         match page.last().map(RecordedEvent::version) {

@@ -7,7 +7,7 @@ use domain::time::Timestamp;
 use event_store::{Direction, EventStore, Position, ReadError, StreamFrom, StreamName};
 use uuid::Uuid;
 
-use crate::outcomes::Told;
+use crate::outcomes::{MadeSo, Told};
 use crate::{CommandError, Outcome};
 
 /// Events read at once: few commands write more than three.
@@ -83,8 +83,22 @@ pub(crate) async fn outcome(
             break;
         }
     }
-    (last > Position::START).then(|| First {
-        result: told.outcome(last, true),
+    if last == Position::START {
+        return None;
+    }
+    let position = match told.was_so() {
+        None => last,
+        Some(MadeSo::ByNothing) => Position::START,
+        Some(MadeSo::By(version)) => match store.read_one(stream, version).await {
+            Ok(made_so) => made_so.map_or(Position::START, |event| event.position()),
+            Err(ReadError::Unavailable { .. }) => {
+                return Some(First::unknown(CommandError::OutcomeUnknown));
+            }
+            Err(error) => return Some(First::unknown(error.into())),
+        },
+    };
+    Some(First {
+        result: told.outcome(position, true),
         opened_nothing,
     })
 }

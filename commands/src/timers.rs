@@ -123,7 +123,8 @@ impl Said {
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => [None, None],
+            | Event::Refused(_)
+            | Event::Unchanged(_) => [None, None],
         }
     }
 

@@ -17,10 +17,11 @@ use crate::event::Event;
 use crate::rejection::CommandRefused;
 use crate::superseded::{CommandRefusedV1, MemberSuspendedV1, ReportJoinedV1};
 use crate::text::Text;
+use crate::unchanged::CommandUnchanged;
 use crate::{act, case, conversation, member, policy, reactor};
 
 /// The newest schema level: that of the newest row of [`TYPES`]. A log above it is not read.
-pub const LEVEL: u32 = 2;
+pub const LEVEL: u32 = 3;
 
 /// One stored type and version, and how it is read.
 pub struct EventType {
@@ -129,6 +130,14 @@ macro_rules! types {
                 shape: |generator| CommandRefused::json_schema(generator).to_value(),
             },
             EventType {
+                name: COMMAND_UNCHANGED,
+                stream: ITS_STREAM,
+                since: COMMAND_UNCHANGED_SINCE,
+                superseded_by: None,
+                decode: |data| serde_json::from_slice(data).map(Event::Unchanged),
+                shape: |generator| CommandUnchanged::json_schema(generator).to_value(),
+            },
+            EventType {
                 name: COMMAND_REFUSED_V1,
                 stream: ITS_STREAM,
                 since: 1,
@@ -157,6 +166,7 @@ macro_rules! types {
             match event {
                 $(Event::$sum($aggregate::Event::$variant(_)) => ($name, $since),)*
                 Event::Refused(_) => (COMMAND_REFUSED, COMMAND_REFUSED_SINCE),
+                Event::Unchanged(_) => (COMMAND_UNCHANGED, COMMAND_UNCHANGED_SINCE),
             }
         }
 
@@ -165,6 +175,7 @@ macro_rules! types {
             match event {
                 $(Event::$sum($aggregate::Event::$variant(event)) => to_json(event),)*
                 Event::Refused(event) => to_json(event),
+                Event::Unchanged(event) => to_json(event),
             }
         }
 
@@ -190,7 +201,10 @@ macro_rules! types {
 const COMMAND_REFUSED: &str = "command-refused.v2";
 const COMMAND_REFUSED_SINCE: u32 = 2;
 const COMMAND_REFUSED_V1: &str = "command-refused.v1";
-/// Where refusals stand.
+const COMMAND_UNCHANGED: &str = "command-unchanged.v1";
+/// The schema level of logs that hold by an event what was so already ([`crate::unchanged`]).
+pub const COMMAND_UNCHANGED_SINCE: u32 = 3;
+/// Where refusals stand, and what was so already.
 const ITS_STREAM: &str = "the stream the command was decided on";
 
 types! {

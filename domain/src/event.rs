@@ -13,6 +13,7 @@ use crate::policy;
 use crate::reactor;
 use crate::rejection::CommandRefused;
 use crate::time::Timestamp;
+use crate::unchanged::CommandUnchanged;
 
 /// An event's place in its stream and its time: what `evolve` gets beside the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Event<'a> {
     Act(act::Event<'a>),
     /// A refusal, on any stream. It changes no aggregate's state.
     Refused(CommandRefused),
+    /// A command that was so already, on any stream. It changes no aggregate's state.
+    Unchanged(CommandUnchanged),
 }
 
 impl Event<'_> {
@@ -53,6 +56,7 @@ impl Event<'_> {
             Event::Reactor(event) => Event::Reactor(event),
             Event::Act(event) => Event::Act(event.into_owned()),
             Event::Refused(event) => Event::Refused(event),
+            Event::Unchanged(event) => Event::Unchanged(event),
         }
     }
 
@@ -65,6 +69,7 @@ impl Event<'_> {
             Event::Act(event) => event.members(),
             Event::Policy(_) | Event::Reactor(_) => [None, None],
             Event::Refused(refused) => [Some(&refused.by), refused.other.as_ref()],
+            Event::Unchanged(unchanged) => [Some(&unchanged.by), unchanged.other.as_ref()],
         }
     }
 }

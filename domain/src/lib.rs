@@ -25,6 +25,7 @@ pub mod rejection;
 mod superseded;
 pub mod text;
 pub mod time;
+pub mod unchanged;
 
 pub use event::{Event, Recorded};
 pub use evidence::{Cause, Evidence};

@@ -147,7 +147,8 @@ impl View<DomainCodec> for Decisions {
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => Ok(()),
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 }

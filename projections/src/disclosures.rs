@@ -126,7 +126,8 @@ impl View<DomainCodec> for Disclosures {
             | Event::Member(_)
             | Event::Policy(_)
             | Event::Reactor(_)
-            | Event::Refused(_) => return Ok(()),
+            | Event::Refused(_)
+            | Event::Unchanged(_) => return Ok(()),
         };
         let version = recorded.version();
         let row = Row { stream, version };

@@ -208,7 +208,11 @@ impl Doorstep {
             Event::Policy(policy::Event::PolicySet(set)) => {
                 store(tx, self.policy, RULES, &Admitted::by(&set.rules))
             }
-            Event::Case(_) | Event::Reactor(_) | Event::Act(_) | Event::Refused(_) => Ok(()),
+            Event::Case(_)
+            | Event::Reactor(_)
+            | Event::Act(_)
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 

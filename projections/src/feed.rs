@@ -302,7 +302,7 @@ impl View<DomainCodec> for Feed {
                 store(tx, RULES, &Key::new().u64(recorded.position().0), &row)
             }
             Event::Case(event) => of_case(tx, recorded, event),
-            Event::Act(_) | Event::Reactor(_) | Event::Refused(_) => Ok(()),
+            Event::Act(_) | Event::Reactor(_) | Event::Refused(_) | Event::Unchanged(_) => Ok(()),
         }
     }
 }

@@ -133,7 +133,8 @@ impl View<DomainCodec> for Members {
             | Event::Case(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => Ok(()),
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 }

@@ -181,9 +181,11 @@ impl View<DomainCodec> for ModerationLog {
                 None => Ok(()),
             },
             Event::Act(event) => of_act(tx, recorded, event),
-            Event::Conversation(_) | Event::Policy(_) | Event::Reactor(_) | Event::Refused(_) => {
-                Ok(())
-            }
+            Event::Conversation(_)
+            | Event::Policy(_)
+            | Event::Reactor(_)
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 }

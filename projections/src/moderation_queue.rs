@@ -391,9 +391,11 @@ impl View<DomainCodec> for ModerationQueue {
             Event::Member(event) => members::apply(tx, event),
             Event::Case(event) => acts::apply(tx, recorded, event),
             Event::Act(event) => bulk::apply(tx, recorded, event),
-            Event::Conversation(_) | Event::Policy(_) | Event::Reactor(_) | Event::Refused(_) => {
-                Ok(())
-            }
+            Event::Conversation(_)
+            | Event::Policy(_)
+            | Event::Reactor(_)
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 }

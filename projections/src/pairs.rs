@@ -1,7 +1,7 @@
 //! `pairs`: which conversations has a member, of whatever kind, and since when?
 //!
 //! Key: member, conversation; the row names the other member and the position of the conversation's first event. It is
-//! written once a pair, by that event, be it a message, a block, a relationship or a refusal, and never again: an index
+//! written once a pair, by that event, be it a message, a block, a relationship, a refusal or what was so already, and never again: an index
 //! of streams for who asks what stood where at a moment ([`crate::as_of`]). Bound: two rows per conversation.
 //!
 //! Where a first event is set aside, the conversation is not known here; whose it is its letter says ([`concerns`]), so that
@@ -58,7 +58,7 @@ impl View<DomainCodec> for Pairs {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        // Whatever may be a conversation's first event. Refusals stand on all streams.
+        // Whatever may be a conversation's first event. Refusals, and what was so already, stand on all streams.
         Topic::of(event_type).is_one_of(&[
             Topic::Message,
             Topic::Request,
@@ -107,6 +107,12 @@ impl View<DomainCodec> for Pairs {
                     return Ok(());
                 };
                 (&refused.by, other)
+            }
+            Event::Unchanged(unchanged) => {
+                let Some(other) = &unchanged.other else {
+                    return Ok(());
+                };
+                (&unchanged.by, other)
             }
             Event::Member(_)
             | Event::Case(_)

@@ -30,7 +30,7 @@ pub(crate) enum Topic {
     Policy,
     /// Who was shown what.
     Look,
-    /// What concerns no view: refusals, the checkpoints of reactors, acts.
+    /// What concerns no view: refusals, what was so already, the checkpoints of reactors, acts.
     Nothing,
     /// Not known here.
     Unknown,
@@ -63,7 +63,8 @@ impl Topic {
             | "act-carried-out" => Self::Case,
             "content-disclosed" | "act-content-disclosed" => Self::Look,
             "policy-set" => Self::Policy,
-            "command-refused" | "reactor-checkpoint" | "act-event-skipped" => Self::Nothing,
+            "command-refused" | "command-unchanged" | "reactor-checkpoint"
+            | "act-event-skipped" => Self::Nothing,
             _ => Self::Unknown,
         }
     }

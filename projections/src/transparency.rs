@@ -188,7 +188,8 @@ impl View<DomainCodec> for Figures {
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => Ok(()),
+            | Event::Refused(_)
+            | Event::Unchanged(_) => Ok(()),
         }
     }
 }

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{Clock, Command, CommandError, CommandHandler, Envelope, Mode, Options, Outcome};
+use commands::{
+    Answer, Clock, Command, CommandError, CommandHandler, Envelope, Kind, Mode, Options, Outcome,
+};
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
-use event_store::{EventStore, RecordedEvent};
+use event_store::{EventStore, Position, RecordedEvent};
 use kurrent::client::{Connection, KurrentStore};
 use tests::cluster::{Log, Node};
 use tests::commands::{
@@ -306,5 +308,120 @@ async fn a_refusal_that_leaves_no_event_is_decided_on_what_another_node_wrote() 
     two.one.ask("ann", "back", back).await.expect("moved");
     let deleted = two.other.ask("ann", "delete-3", delete()).await;
     assert_eq!(code(&deleted), "ok");
+    two.stop().await;
+}
+
+fn unblock(other: &str) -> Command {
+    Command::UnblockMember {
+        other: member(other),
+    }
+}
+
+fn block(other: &str) -> Command {
+    Command::BlockMember {
+        other: member(other),
+    }
+}
+
+/// Both outcomes, of which the second is the first one again.
+fn one_and_again(first: &Outcome, again: &Outcome) {
+    assert_eq!((first.repeated, again.repeated), (false, true));
+    let first = Outcome {
+        repeated: true,
+        ..first.clone()
+    };
+    assert_eq!(*again, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_so_already_at_one_node_has_no_effect_at_the_other_after_a_change() {
+    let two = Two::open(&["ann", "bob"]).await;
+    let first = two.one.ask("ann", "u", unblock("bob")).await.unwrap();
+    assert_eq!(
+        (first.kind, first.position),
+        (Kind::Unchanged, Position::START)
+    );
+    two.one.ask("ann", "b", block("bob")).await.unwrap();
+    let again = two.other.ask("ann", "u", unblock("bob")).await.unwrap();
+    one_and_again(&first, &again);
+    assert_eq!(two.one.count("member-unblocked.v1").await, 0);
+    // The id is that command's, whichever node is asked.
+    let reused = two.other.ask("ann", "u", block("bob")).await.unwrap_err();
+    assert_eq!(reused, CommandError::CommandIdReused);
+    two.stop().await;
+}
+
+/// In the middle of its decision at the one the same command is answered by the other, and what made it so ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_turns_from_being_so_while_two_decide_it_has_one_outcome() {
+    for moment in [Before::Appending, Before::Reading] {
+        let two = Two::open(&["ann", "bob"]).await;
+        let stream = conversation("ann", "bob");
+        let asked = vec![
+            envelope("ann", "u", unblock("bob")),
+            envelope("ann", "b", block("bob")),
+        ];
+        let meanwhile = two.other.asked_meanwhile(asked);
+        two.one.store.happens(moment(stream), meanwhile);
+        let here = two.one.ask("ann", "u", unblock("bob")).await.unwrap();
+        assert!(two.one.store.has_happened());
+        let there = two.other.ask("ann", "u", unblock("bob")).await.unwrap();
+        assert_eq!((here.kind, there.kind), (Kind::Unchanged, Kind::Unchanged));
+        assert_eq!(here.position, there.position);
+        assert_eq!(two.one.count("member-unblocked.v1").await, 0);
+        assert_eq!(two.one.count("command-unchanged.v1").await, 1);
+        two.stop().await;
+    }
+}
+
+/// Whatever it is answered with beside its position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_so_already_is_answered_alike_by_all_nodes() {
+    let two = Two::open(&["ann", "bob"]).await;
+    let sent = two.one.ask("bob", "hello", message("ann", "hi")).await;
+    sent.expect("a request");
+    let reported = two.one.ask("ann", "r", report("bob", vec![1])).await;
+    let Ok(Answer::Reported { case, .. }) = reported.map(|outcome| outcome.answer) else {
+        panic!("no report");
+    };
+    two.one.handler.drain_reactors().await.expect("a case");
+    let claim = || Command::ClaimCase { case };
+    two.one.ask("mod", "claim", claim()).await.expect("a claim");
+    let asked = [
+        ("ann", report("bob", vec![1])),
+        (
+            "ann",
+            Command::ChangeDmSetting {
+                audience: Audience::Everyone,
+            },
+        ),
+        (
+            "host",
+            Command::ChangePolicy {
+                rules: Arc::new(Rules::default()),
+            },
+        ),
+        (
+            "ann",
+            Command::MarkRead {
+                target: with("bob"),
+                up_to: 0,
+            },
+        ),
+        ("mod", claim()),
+        (
+            "mod",
+            Command::LiftReportLimit {
+                member: member("bob"),
+            },
+        ),
+    ];
+    for (number, (actor, command)) in asked.into_iter().enumerate() {
+        let id = format!("again-{number}");
+        let first = two.one.ask(actor, &id, command.clone()).await.unwrap();
+        assert_eq!(first.kind, Kind::Unchanged, "{command:?}");
+        let again = two.other.ask(actor, &id, command).await.unwrap();
+        one_and_again(&first, &again);
+    }
     two.stop().await;
 }

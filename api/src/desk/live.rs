@@ -67,6 +67,7 @@ impl Page {
         }
         if event_type.starts_with("content-disclosed.")
             || event_type.starts_with("command-refused.")
+            || event_type.starts_with("command-unchanged.")
         {
             return false;
         }

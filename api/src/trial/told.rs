@@ -154,7 +154,7 @@ const fn words(act: Act, outcome: Option<Outcome>) -> (&'static str, &'static st
             "nothing, now or later.",
         ),
         (Act::Send, Some(Outcome::Refused)) => ("that it was refused.", "nothing."),
-        (Act::Send, Some(Outcome::Done) | None) => ("sent, and no more.", ""),
+        (Act::Send, Some(Outcome::Done | Outcome::Unchanged) | None) => ("sent, and no more.", ""),
         (Act::Accept, _) => (
             "the conversation has moved to the inbox; what comes next arrives there at once.",
             "nothing: whether a request was read or accepted is not told, until somebody answers.",

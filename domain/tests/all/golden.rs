@@ -166,7 +166,8 @@ fn writes_into_a_log_of_an_older_level_what_its_programs_read_or_nothing() {
             &["report-limit-set.v1", "report-limit-lifted.v1"],
             &["report-limit-ended.v1", "case-reopened.v1"],
             &["member-suspended.v2", "member-suspended.v2"],
-            &["suspension-filed.v1"]
+            &["suspension-filed.v1"],
+            &["command-unchanged.v1"; 7]
         ]
         .concat()
     );

@@ -142,7 +142,7 @@ impl States {
                 &decoded,
             ),
             Event::Policy(decoded) => policy::evolve(&mut self.policy, recorded, &decoded),
-            Event::Act(_) | Event::Refused(_) => {}
+            Event::Act(_) | Event::Refused(_) | Event::Unchanged(_) => {}
         }
         Ok(())
     }

@@ -311,7 +311,9 @@ impl Between {
             };
             within
                 && view.is_none_or(|view| view.wants(event.event_type()))
-                && !event.event_type().starts_with("command-refused.")
+                && !["command-refused.", "command-unchanged."]
+                    .iter()
+                    .any(|nothing| event.event_type().starts_with(nothing))
                 && (*number == 0 || about.is_none_or(|about| about == *number))
         });
         let mut told = Vec::new();

@@ -14,6 +14,9 @@ use domain::policy::{Audience, Class};
 use domain::rejection::{Code, CommandName};
 use domain::time::Timestamp;
 use event_store::{Position, RecordedEvent};
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::{Moment, Past, PastError, gather};
 use crate::{Answer, QueryError};
@@ -40,6 +43,8 @@ pub enum Outcome {
     Refused,
     /// Of a command that sends nothing: carried out.
     Done,
+    /// It was so already.
+    Unchanged,
 }
 
 /// A decision, with what it was made on.
@@ -155,7 +160,8 @@ fn meant(which: &Which, event: &RecordedEvent, decoded: &Event<'_>) -> bool {
             | Event::Policy(_)
             | Event::Reactor(_)
             | Event::Act(_)
-            | Event::Refused(_) => false,
+            | Event::Refused(_)
+            | Event::Unchanged(_) => false,
         },
     }
 }
@@ -184,6 +190,10 @@ fn decision(
         version: event.version(),
         words: String::new(),
     };
+    let beside_of = |by: &MemberId| {
+        let [lower, higher] = members;
+        if by == lower { higher } else { lower }
+    };
     let mut decision = match decoded {
         Event::Conversation(C::MessageSent(sent)) => Decision {
             command: Some(CommandName::SendMessage),
@@ -208,18 +218,29 @@ fn decision(
             ..of_command(Outcome::Done, [&accepted.by, &accepted.from])
         },
         Event::Conversation(other) => of_command(Outcome::Done, other.members()),
-        Event::Refused(refused) => {
-            let [lower, higher] = members;
-            let towards = refused.other.as_ref();
-            let towards = towards.unwrap_or(if refused.by == *lower { higher } else { lower });
-            Decision {
-                command: Some(refused.command),
-                code: Some(refused.code),
-                evidence: refused.evidence,
-                cause: refused.cause,
-                ..of_command(Outcome::Refused, [&refused.by, towards])
-            }
-        }
+        Event::Refused(refused) => Decision {
+            command: Some(refused.command),
+            code: Some(refused.code),
+            evidence: refused.evidence,
+            cause: refused.cause,
+            ..of_command(
+                Outcome::Refused,
+                [
+                    &refused.by,
+                    refused.other.as_ref().unwrap_or(beside_of(&refused.by)),
+                ],
+            )
+        },
+        Event::Unchanged(unchanged) => Decision {
+            command: named(&unchanged.command),
+            ..of_command(
+                Outcome::Unchanged,
+                [
+                    &unchanged.by,
+                    unchanged.other.as_ref().unwrap_or(beside_of(&unchanged.by)),
+                ],
+            )
+        },
         Event::Member(_)
         | Event::Case(_)
         | Event::Policy(_)
@@ -228,6 +249,12 @@ fn decision(
     };
     decision.words = words_of(&decision);
     Some(decision)
+}
+
+/// A command by its name.
+fn named(command: &str) -> Option<CommandName> {
+    let name: StrDeserializer<'_, ValueError> = command.into_deserializer();
+    CommandName::deserialize(name).ok()
 }
 
 /// A decision in words, a sentence for what matched and one for what came of it.
@@ -283,6 +310,7 @@ fn words_of(decision: &Decision) -> String {
             decision.code.map_or("", Code::as_str)
         ),
         Outcome::Done => "It was carried out.".to_owned(),
+        Outcome::Unchanged => "It was so already, and changed nothing.".to_owned(),
     };
     words.push_str(&came);
     words

@@ -146,7 +146,8 @@ fn number_of(event: &Event<'_>) -> Option<u64> {
         | Event::Policy(_)
         | Event::Reactor(_)
         | Event::Act(_)
-        | Event::Refused(_) => None,
+        | Event::Refused(_)
+        | Event::Unchanged(_) => None,
     }
 }
 
@@ -166,6 +167,16 @@ fn words_of(event: &Event<'_>) -> String {
                 refused.command,
                 refused.by,
                 refused.code.as_str()
+            )
+        }
+        Event::Unchanged(unchanged) => {
+            let towards = unchanged
+                .other
+                .as_ref()
+                .map_or(String::new(), |other| format!(" towards {other}"));
+            format!(
+                "{} of {}{towards} was so already, and changed nothing",
+                unchanged.command, unchanged.by
             )
         }
         Event::Case(_) => "a moderators' file changed".to_owned(),

@@ -122,7 +122,8 @@ pub(crate) async fn query(reads: &dyn Views, id: ActId) -> Result<Answer<Act>, Q
             | Event::Case(_)
             | Event::Policy(_)
             | Event::Reactor(_)
-            | Event::Refused(_) => {}
+            | Event::Refused(_)
+            | Event::Unchanged(_) => {}
         }
     }
     let mut act = shown.context("an act was never asked for")?;

@@ -134,7 +134,7 @@ struct Decided {
     by: String,
     /// The other member.
     towards: String,
-    /// `inbox`, `requests`, `withheld`, `refused`; `done` for what sends nothing.
+    /// `inbox`, `requests`, `withheld`, `refused`; `done` or `unchanged` for what sends nothing.
     outcome: &'static str,
     /// The number of the message, if it sent one.
     number: Option<u64>,
@@ -195,6 +195,7 @@ impl From<Decision> for Decided {
                 Outcome::Withheld => "withheld",
                 Outcome::Refused => "refused",
                 Outcome::Done => "done",
+                Outcome::Unchanged => "unchanged",
             },
             number: decision.number,
             code: decision.code.map(domain::rejection::Code::as_str),
