@@ -124,7 +124,7 @@ impl Aggregate {
                 act::evolve(state, recorded, event);
                 true
             }
-            // A refusal changes no state, on whatever stream it stands.
+            // A refusal changes no state, nor does what was so already, on whatever stream it stands.
             (_, Event::Refused(_) | Event::Unchanged(_)) => true,
             (
                 State::Conversation(_)

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandUnchanged {
     /// Which command, by its name.
+    #[schemars(regex(pattern = r"^[A-Za-z]{1,64}$"))]
     pub command: Cow<'static, str>,
     /// Who acted.
     pub by: MemberId,

@@ -1,8 +1,9 @@
 //! `pairs`: which conversations has a member, of whatever kind, and since when?
 //!
 //! Key: member, conversation; the row names the other member and the position of the conversation's first event. It is
-//! written once a pair, by that event, be it a message, a block, a relationship, a refusal or what was so already, and never again: an index
-//! of streams for who asks what stood where at a moment ([`crate::as_of`]). Bound: two rows per conversation.
+//! written once a pair, by that event, be it a message, a block, a relationship, a refusal or what was so already, and
+//! never again: an index of streams for who asks what stood where at a moment ([`crate::as_of`]). Bound: two rows per
+//! conversation.
 //!
 //! Where a first event is set aside, the conversation is not known here; whose it is its letter says ([`concerns`]), so that
 //! nobody is told a list without it.

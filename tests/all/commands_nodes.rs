@@ -40,9 +40,14 @@ impl Side {
     }
 
     async fn open_with(node: &Node, change: impl FnOnce(&mut Options)) -> Self {
+        Self::open_at(node, domain::codec::LEVEL, change).await
+    }
+
+    /// On a log that begins at this schema level, where it is new.
+    async fn open_at(node: &Node, schema_level: u32, change: impl FnOnce(&mut Options)) -> Self {
         let connection = Connection::parse(&node.at()).expect("a connection string");
         let options = kurrent::client::Options {
-            schema_level: domain::codec::LEVEL,
+            schema_level,
             ..kurrent::client::Options::default()
         };
         let store = KurrentStore::open(connection, options).await;
@@ -424,4 +429,41 @@ async fn what_was_so_already_is_answered_alike_by_all_nodes() {
         one_and_again(&first, &again);
     }
     two.stop().await;
+}
+
+/// Beyond so many of one caller a day nothing keeps it, at that node or at another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_member_so_many_that_were_so_already_are_kept_a_day() {
+    let mut two = Two::open(&["ann", "bob"]).await;
+    two.one.handler.stop().await;
+    let few = |options: &mut Options| options.unchanged_kept_per_day_max = 1;
+    two.one = Side::open_with(&two.node, few).await;
+    for id in ["u1", "u2"] {
+        let outcome = two.one.ask("ann", id, unblock("bob")).await.unwrap();
+        assert_eq!(outcome.kind, Kind::Unchanged, "{id}");
+    }
+    assert_eq!(two.one.count("command-unchanged.v1").await, 1);
+    // Another member has a count of their own, and an id that no client gave leaves nothing.
+    two.one.ask("bob", "u1", unblock("ann")).await.unwrap();
+    assert_eq!(two.one.count("command-unchanged.v1").await, 2);
+    let mut made = envelope("bob", "made-here", unblock("ann"));
+    made.id_given = false;
+    two.other.handler.handle(made).await.unwrap();
+    assert_eq!(two.other.count("command-unchanged.v1").await, 2);
+    two.stop().await;
+}
+
+/// Programs of an older level could not read it: the node that answered keeps it for itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_an_older_level_gets_no_event_of_what_was_so_already() {
+    let log = Log::new();
+    let node = log.serve(77);
+    let side = Side::open_at(&node, 2, |_| {}).await;
+    side.members(&["ann", "bob"]).await;
+    side.ask("ann", "u", unblock("bob")).await.unwrap();
+    side.ask("ann", "b", block("bob")).await.unwrap();
+    let again = side.ask("ann", "u", unblock("bob")).await.unwrap();
+    assert_eq!((again.kind, again.repeated), (Kind::Unchanged, true));
+    assert_eq!(side.count("command-unchanged.v1").await, 0);
+    side.handler.stop().await;
 }

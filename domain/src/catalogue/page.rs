@@ -74,14 +74,31 @@ pub fn page() -> String {
         } else if let Some(several) = shape.get("oneOf").and_then(Value::as_array) {
             page.push_str("\n\n| word | means |\n| --- | --- |\n");
             for word in several {
-                let text = word.get("const").and_then(Value::as_str);
-                let _ = writeln!(page, "| `{}` | {} |", text.unwrap_or_default(), words(word));
+                let (text, holds) = one_of_several(word, definitions);
+                let _ = writeln!(page, "| `{text}` | {}{holds} |", words(word));
             }
         } else {
             let _ = writeln!(page, " As JSON: {}.", kind(shape, definitions));
         }
     }
     page
+}
+
+/// One of several: a word alone, or one with fields, and those in words.
+fn one_of_several<'a>(word: &'a Value, definitions: &Map<String, Value>) -> (&'a str, String) {
+    if let Some(text) = word.get("const").and_then(Value::as_str) {
+        return (text, String::new());
+    }
+    let properties = word.get("properties").and_then(Value::as_object);
+    let Some((text, shape)) = properties.and_then(|properties| properties.iter().next()) else {
+        return ("", String::new());
+    };
+    let inside = shape.get("properties").and_then(Value::as_object);
+    let inside = inside
+        .into_iter()
+        .flatten()
+        .map(|(name, field)| format!(" `{name}` ({}): {}", kind(field, definitions), words(field)));
+    (text, inside.collect())
 }
 
 fn stream(known: &EventType) -> String {

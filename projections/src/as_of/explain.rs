@@ -190,10 +190,6 @@ fn decision(
         version: event.version(),
         words: String::new(),
     };
-    let beside_of = |by: &MemberId| {
-        let [lower, higher] = members;
-        if by == lower { higher } else { lower }
-    };
     let mut decision = match decoded {
         Event::Conversation(C::MessageSent(sent)) => Decision {
             command: Some(CommandName::SendMessage),
@@ -225,20 +221,14 @@ fn decision(
             cause: refused.cause,
             ..of_command(
                 Outcome::Refused,
-                [
-                    &refused.by,
-                    refused.other.as_ref().unwrap_or(beside_of(&refused.by)),
-                ],
+                of_two(&refused.by, refused.other.as_ref(), members),
             )
         },
         Event::Unchanged(unchanged) => Decision {
             command: named(&unchanged.command),
             ..of_command(
                 Outcome::Unchanged,
-                [
-                    &unchanged.by,
-                    unchanged.other.as_ref().unwrap_or(beside_of(&unchanged.by)),
-                ],
+                of_two(&unchanged.by, unchanged.other.as_ref(), members),
             )
         },
         Event::Member(_)
@@ -249,6 +239,18 @@ fn decision(
     };
     decision.words = words_of(&decision);
     Some(decision)
+}
+
+/// Who acts, and the other of a conversation's members where none is named.
+fn of_two<'a>(
+    by: &'a MemberId,
+    other: Option<&'a MemberId>,
+    [lower, higher]: &'a [MemberId; 2],
+) -> [&'a MemberId; 2] {
+    [
+        by,
+        other.unwrap_or(if by == lower { higher } else { lower }),
+    ]
 }
 
 /// A command by its name.

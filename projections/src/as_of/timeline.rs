@@ -158,10 +158,7 @@ fn words_of(event: &Event<'_>) -> String {
         Event::Refused(refused) => {
             let rule = refused.evidence.and_then(|evidence| evidence.rule);
             let rule = rule.map_or(String::new(), |rule| format!(" by rule {rule}"));
-            let towards = refused
-                .other
-                .as_ref()
-                .map_or(String::new(), |other| format!(" towards {other}"));
+            let towards = towards(refused.other.as_ref());
             format!(
                 "{:?} of {}{towards} was refused{rule}, `{}`",
                 refused.command,
@@ -170,10 +167,7 @@ fn words_of(event: &Event<'_>) -> String {
             )
         }
         Event::Unchanged(unchanged) => {
-            let towards = unchanged
-                .other
-                .as_ref()
-                .map_or(String::new(), |other| format!(" towards {other}"));
+            let towards = towards(unchanged.other.as_ref());
             format!(
                 "{} of {}{towards} was so already, and changed nothing",
                 unchanged.command, unchanged.by
@@ -185,6 +179,10 @@ fn words_of(event: &Event<'_>) -> String {
         Event::Act(act) if act.leaves_nothing() => "an auditor looked".to_owned(),
         Event::Act(_) => "a moderator decided on many cases at once".to_owned(),
     }
+}
+
+fn towards(other: Option<&MemberId>) -> String {
+    other.map_or(String::new(), |other| format!(" towards {other}"))
 }
 
 fn between(event: &conversation::Event<'_>) -> String {
