@@ -147,7 +147,7 @@ impl View<WriteSideCodec> for WriteSide {
     }
 
     fn version(&self) -> u32 {
-        6
+        7
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -256,6 +256,7 @@ impl View<WriteSideCodec> for WriteSide {
                     let key = Key::new()
                         .text(reported.reported.as_str())
                         .i64(event.at_ms())
+                        .u64(event.position().0)
                         .text(reported.reporter.as_str());
                     tx.put(REPORTS, &key, &[])?;
                 }
@@ -466,13 +467,13 @@ pub(crate) fn message_marks(
     Ok(MessageMarks { unsent, reported })
 }
 
-/// How many different members reported this member after `since` up to `until`, each within their own daily limit; at
-/// most `max`.
+/// How many different members reported this member after `since`, by an event up to this position, each within their own
+/// daily limit; at most `max`. How far the reader is beyond it makes no difference.
 pub(crate) fn reporters(
     reader: &Reader,
     reported: &MemberId,
     since: Timestamp,
-    until: Timestamp,
+    position: Position,
     max: usize,
 ) -> Result<u32, TableError> {
     let prefix = Key::new().text(reported.as_str());
@@ -480,14 +481,15 @@ pub(crate) fn reporters(
     for row in reader.scan(REPORTS, &Span::prefix(&prefix), Order::Descending)? {
         let (key, _) = row?;
         let mut parts = Parts::of(&key);
-        let (Some(_), Some(at), Some(reporter)) = (parts.bytes(), parts.i64(), parts.bytes())
+        let (Some(_), Some(at), Some(by), Some(reporter)) =
+            (parts.bytes(), parts.i64(), parts.u64(), parts.bytes())
         else {
             continue;
         };
         if at <= since.0 || reporters.len() >= max {
             break;
         }
-        if at <= until.0 {
+        if by <= position.0 {
             reporters.insert(reporter);
         }
     }

@@ -463,7 +463,7 @@ impl Cases {
             category: reported.category,
             messages: u32::try_from(reported.messages.len()).unwrap_or(u32::MAX),
             over_limit: reported.over_limit,
-            reporters: self.reporters(&reported.reported, at)?,
+            reporters: self.reporters(&reported.reported, at, record.position())?,
             upheld,
             reported: reported.reported,
         };
@@ -476,12 +476,17 @@ impl Cases {
     }
 
     /// Different members who reported this member within 90 days, as of a report that the view has.
-    fn reporters(&self, reported: &domain::MemberId, at: Timestamp) -> Result<u32, Trouble> {
+    fn reporters(
+        &self,
+        reported: &domain::MemberId,
+        at: Timestamp,
+        position: Position,
+    ) -> Result<u32, Trouble> {
         let reader = self.reader()?;
         let since = Timestamp(at.0.saturating_sub(
             i64::from(case::PriorityInputs::REPORTERS_DAYS) * domain::time::DAY_MS,
         ));
-        index::reporters(&reader, reported, since, at, REPORTERS_MAX)
+        index::reporters(&reader, reported, since, position, REPORTERS_MAX)
             .map_err(|error| unreadable(&error))
     }
 

@@ -85,3 +85,44 @@ async fn a_limit_that_was_lifted_or_set_anew_does_not_end_at_its_first_time() {
     assert_eq!(code(&over), "invalid_report_limit");
     desk.handler.stop().await;
 }
+
+/// Whatever of the log is known by then: of what came later nothing is counted, not at the same moment either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_joins_its_case_with_the_reporters_up_to_it_alone() {
+    let whole = Desk::open().await;
+    let reporters = ["ann", "ben", "cat"];
+    whole.members(&["bob"]).await;
+    whole.members(&reporters).await;
+    for reporter in reporters {
+        whole.message("bob", reporter, "buy").await.unwrap();
+        let report = Command::ReportMessage {
+            target: with("bob"),
+            messages: vec![1],
+            category: Category::Spam,
+            comment: String::new(),
+            also: Also::None,
+        };
+        whole.send(reporter, report).await.unwrap();
+    }
+    whole.handler.stop().await;
+    // As a reactor finds it that was held up until all of them were there.
+    let mut log = whole.log().await;
+    log.retain(|record| {
+        !record.stream().starts_with("case-") && !record.stream().starts_with("reactor-")
+    });
+    let desk = Desk::over(&log).await;
+    desk.handler.drain_reactors().await.unwrap();
+    let counts: Vec<u32> = desk
+        .log()
+        .await
+        .iter()
+        .filter_map(|record| {
+            match domain::codec::decode(record.event_type(), record.data()).unwrap() {
+                Event::Case(domain::case::Event::ReportJoined(joined)) => Some(joined.reporters),
+                _ => None,
+            }
+        })
+        .collect();
+    assert_eq!(counts, [1, 2, 3]);
+    desk.handler.stop().await;
+}
