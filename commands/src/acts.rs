@@ -22,7 +22,8 @@ use crate::reactors::{Cases, Trouble, unreadable};
 use crate::task::Task;
 use crate::{CommandError, Kind, Outcome, index};
 
-/// Events of an act's stream read at once: what is asked for and what came of it, twice, and refusals between.
+/// Events of an act's stream read at once: what is asked for and what came of it, twice; nothing else
+/// stands there.
 const PAGE_EVENTS: usize = 64;
 
 impl Cases {

@@ -220,7 +220,15 @@ fn is_the_whole_state(last: &RecordedEvent) -> bool {
     match codec::decode(last.event_type(), last.data()) {
         Ok(Event::Act(event)) => event.leaves_nothing(),
         // What cannot be decoded is told by the fold.
-        Ok(_) | Err(_) => true,
+        Ok(Event::Reactor(_)) | Err(_) => true,
+        Ok(
+            Event::Conversation(_)
+            | Event::Member(_)
+            | Event::Case(_)
+            | Event::Policy(_)
+            | Event::Refused(_)
+            | Event::Unchanged(_),
+        ) => false,
     }
 }
 

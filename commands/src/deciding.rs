@@ -190,10 +190,10 @@ impl Desk<'_> {
     /// Whether a refusal of this job may become an event; it is counted once, however often it is decided.
     fn may_record(&self, job: &mut Job, by: &MemberId) -> bool {
         let now = self.shared.options.clock.now();
-        if !job.counted && !self.shared.refusals.admit(by.as_arc(), now) {
+        if !job.refusal_counted && !self.shared.refusals.admit(by.as_arc(), now) {
             return false;
         }
-        job.counted = true;
+        job.refusal_counted = true;
         true
     }
 
@@ -386,12 +386,21 @@ impl Desk<'_> {
             self.resume(parent, result, position);
             return;
         }
-        if job.hand == Hand::Does {
+        let repeated = match &result {
+            Ok(outcome) => outcome.repeated,
+            Err(CommandError::Refused(refusal)) => refusal.repeated,
+            Err(_) => false,
+        };
+        if repeated {
+            self.shared.counters.repeated();
+        } else if job.hand == Hand::Does {
             self.shared.counters.outcome(&job.task, &result);
         }
         if let (Some(claim), Ok(outcome)) = (job.claim.take(), &result)
             && outcome.kind == Kind::Unchanged
             && claim.id_given
+            // What another node decided is kept already, by its event.
+            && !repeated
         {
             if self.shared.options.mode == Mode::Service
                 && let Origin::Command { actor, .. } = &job.origin

@@ -189,15 +189,14 @@ impl Facts {
     }
 
     fn publish_policy(&self, state: &policy::State, aggregate: &Aggregate) {
-        let Some(in_force) = state.in_force() else {
-            return;
-        };
         let mut held = self.policy.write();
         if held.version < aggregate.version {
+            // Where what is newer sets no rules, those held stay in force.
+            let in_force = state.in_force().unwrap_or(&held.in_force).clone();
             *held = Arc::new(PolicyFact {
                 version: aggregate.version,
                 position: aggregate.position,
-                in_force: in_force.clone(),
+                in_force,
             });
         }
     }

@@ -130,8 +130,10 @@ pub(crate) struct Job {
     pub(crate) facts_read: bool,
     /// Whether its own stream was read again for it, where others write too.
     pub(crate) own_read: bool,
-    /// Whether it was counted among what is recorded of its actor that had no effect.
-    pub(crate) counted: bool,
+    /// Whether it was counted among the refusals that are recorded of its actor.
+    pub(crate) refusal_counted: bool,
+    /// Whether it was counted among what is kept of its actor that was so already.
+    pub(crate) unchanged_counted: bool,
     /// What is done with it.
     pub(crate) hand: Hand,
     /// Its place among those that wait; held until it is decided.
@@ -343,7 +345,8 @@ impl Job {
             named: Named::Wanted,
             facts_read: false,
             own_read: false,
-            counted: false,
+            refusal_counted: false,
+            unchanged_counted: false,
             hand: Hand::Does,
             place,
         }

@@ -14,6 +14,7 @@ use domain::event::Event;
 use domain::unchanged::CommandUnchanged;
 use event_store::{Position, StreamName};
 
+use crate::aggregate::State;
 use crate::counters::command_name;
 use crate::job::{Job, Origin};
 use crate::outcomes::{MadeSo, told_then};
@@ -24,7 +25,8 @@ use crate::{CommandError, Kind, Mode, Outcome};
 
 impl Desk<'_> {
     /// The event that keeps that this command is so already; none where nobody else can be asked it, its id was not given by a
-    /// client, the log's level has no such events, or its actor has enough of them.
+    /// client, the log's level has no such events, or its actor has enough of them. None of an act either: what is so there
+    /// stays so, by the same event, and every node finds that.
     pub(crate) fn kept_by_event(&self, entry: &Entry, job: &mut Job) -> Option<Event<'static>> {
         let shared = self.shared;
         let Origin::Command { actor, .. } = &job.origin else {
@@ -33,15 +35,16 @@ impl Desk<'_> {
         let has_a_place = shared.others_write()
             && shared.options.mode == Mode::Service
             && shared.store.schema_level() >= COMMAND_UNCHANGED_SINCE
+            && !matches!(entry.aggregate.state, State::Act(_))
             && job.claim.as_ref().is_some_and(|claim| claim.id_given);
         if !has_a_place {
             return None;
         }
-        if !job.counted {
+        if !job.unchanged_counted {
             let arrived = shared.options.clock.now();
-            job.counted = shared.kept.admits(actor.as_arc(), arrived);
+            job.unchanged_counted = shared.kept.admits(actor.as_arc(), arrived);
         }
-        if !job.counted {
+        if !job.unchanged_counted {
             return None;
         }
         let state = &entry.aggregate.state;

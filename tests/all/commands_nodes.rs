@@ -7,14 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{
-    Answer, Clock, Command, CommandError, CommandHandler, Envelope, Kind, Mode, Options, Outcome,
-};
+use commands::{Clock, Command, CommandError, CommandHandler, Envelope, Mode, Options, Outcome};
 use domain::case::Category;
 use domain::conversation::{Also, DeleteMode};
 use domain::member::AgeBand;
 use domain::policy::{Audience, Rules};
-use event_store::{EventStore, Position, RecordedEvent};
+use event_store::{EventStore, RecordedEvent};
 use kurrent::client::{Connection, KurrentStore};
 use tests::cluster::{Log, Node};
 use tests::commands::{
@@ -25,26 +23,30 @@ use tests::meanwhile::{Before, Meanwhile};
 use tests::views::conversation_of;
 
 /// Longer than any of this takes on a machine that does other things as well.
-const LONG: Duration = Duration::from_mins(2);
+pub(crate) const LONG: Duration = Duration::from_mins(2);
 
 /// One write side, with a connection and a clock of its own.
-struct Side {
-    handler: CommandHandler,
-    store: Arc<Fronted<Meanwhile>>,
+pub(crate) struct Side {
+    pub(crate) handler: CommandHandler,
+    pub(crate) store: Arc<Fronted<Meanwhile>>,
     clock: Arc<StandingClock>,
 }
 
 impl Side {
-    async fn open(node: &Node) -> Self {
+    pub(crate) async fn open(node: &Node) -> Self {
         Self::open_with(node, |_| {}).await
     }
 
-    async fn open_with(node: &Node, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn open_with(node: &Node, change: impl FnOnce(&mut Options)) -> Self {
         Self::open_at(node, domain::codec::LEVEL, change).await
     }
 
     /// On a log that begins at this schema level, where it is new.
-    async fn open_at(node: &Node, schema_level: u32, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn open_at(
+        node: &Node,
+        schema_level: u32,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let connection = Connection::parse(&node.at()).expect("a connection string");
         let options = kurrent::client::Options {
             schema_level,
@@ -66,13 +68,18 @@ impl Side {
         }
     }
 
-    async fn ask(&self, actor: &str, id: &str, command: Command) -> Result<Outcome, CommandError> {
+    pub(crate) async fn ask(
+        &self,
+        actor: &str,
+        id: &str,
+        command: Command,
+    ) -> Result<Outcome, CommandError> {
         let asked = self.handler.handle(envelope(actor, id, command));
         tokio::time::timeout(LONG, asked).await.expect("in time")
     }
 
     /// Asks what the other one is asked in the middle of its own decision.
-    fn asked_meanwhile(
+    pub(crate) fn asked_meanwhile(
         &self,
         asked: Vec<Envelope>,
     ) -> impl Future<Output = ()> + Send + use<> + 'static {
@@ -85,7 +92,7 @@ impl Side {
         }
     }
 
-    async fn members(&self, ids: &[&str]) {
+    pub(crate) async fn members(&self, ids: &[&str]) {
         for id in ids {
             let register = Command::RegisterMember {
                 member: member(id),
@@ -103,11 +110,11 @@ impl Side {
         set.await.expect("a choice");
     }
 
-    async fn log(&self) -> Vec<RecordedEvent> {
+    pub(crate) async fn log(&self) -> Vec<RecordedEvent> {
         events(&*self.store).await
     }
 
-    async fn count(&self, event_type: &str) -> usize {
+    pub(crate) async fn count(&self, event_type: &str) -> usize {
         let log = self.log().await;
         log.iter()
             .filter(|event| event.event_type() == event_type)
@@ -116,16 +123,16 @@ impl Side {
 }
 
 /// The two, and what they share.
-struct Two {
-    one: Side,
-    other: Side,
-    node: Node,
+pub(crate) struct Two {
+    pub(crate) one: Side,
+    pub(crate) other: Side,
+    pub(crate) node: Node,
     _log: Log,
 }
 
 impl Two {
     /// With adults whose audience is `everyone`, made known to the one.
-    async fn open(members: &[&str]) -> Self {
+    pub(crate) async fn open(members: &[&str]) -> Self {
         let log = Log::new();
         let node = log.serve(77);
         let one = Side::open(&node).await;
@@ -138,17 +145,17 @@ impl Two {
         }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.one.handler.stop().await;
         self.other.handler.stop().await;
     }
 }
 
-fn conversation(one: &str, other: &str) -> String {
+pub(crate) fn conversation(one: &str, other: &str) -> String {
     format!("conversation-{}", conversation_of(one, other))
 }
 
-fn report(of: &str, messages: Vec<u64>) -> Command {
+pub(crate) fn report(of: &str, messages: Vec<u64>) -> Command {
     Command::ReportMessage {
         target: with(of),
         messages,
@@ -314,156 +321,4 @@ async fn a_refusal_that_leaves_no_event_is_decided_on_what_another_node_wrote() 
     let deleted = two.other.ask("ann", "delete-3", delete()).await;
     assert_eq!(code(&deleted), "ok");
     two.stop().await;
-}
-
-fn unblock(other: &str) -> Command {
-    Command::UnblockMember {
-        other: member(other),
-    }
-}
-
-fn block(other: &str) -> Command {
-    Command::BlockMember {
-        other: member(other),
-    }
-}
-
-/// Both outcomes, of which the second is the first one again.
-fn one_and_again(first: &Outcome, again: &Outcome) {
-    assert_eq!((first.repeated, again.repeated), (false, true));
-    let first = Outcome {
-        repeated: true,
-        ..first.clone()
-    };
-    assert_eq!(*again, first);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_so_already_at_one_node_has_no_effect_at_the_other_after_a_change() {
-    let two = Two::open(&["ann", "bob"]).await;
-    let first = two.one.ask("ann", "u", unblock("bob")).await.unwrap();
-    assert_eq!(
-        (first.kind, first.position),
-        (Kind::Unchanged, Position::START)
-    );
-    two.one.ask("ann", "b", block("bob")).await.unwrap();
-    let again = two.other.ask("ann", "u", unblock("bob")).await.unwrap();
-    one_and_again(&first, &again);
-    assert_eq!(two.one.count("member-unblocked.v1").await, 0);
-    // The id is that command's, whichever node is asked.
-    let reused = two.other.ask("ann", "u", block("bob")).await.unwrap_err();
-    assert_eq!(reused, CommandError::CommandIdReused);
-    two.stop().await;
-}
-
-/// In the middle of its decision at the one the same command is answered by the other, and what made it so ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_turns_from_being_so_while_two_decide_it_has_one_outcome() {
-    for moment in [Before::Appending, Before::Reading] {
-        let two = Two::open(&["ann", "bob"]).await;
-        let stream = conversation("ann", "bob");
-        let asked = vec![
-            envelope("ann", "u", unblock("bob")),
-            envelope("ann", "b", block("bob")),
-        ];
-        let meanwhile = two.other.asked_meanwhile(asked);
-        two.one.store.happens(moment(stream), meanwhile);
-        let here = two.one.ask("ann", "u", unblock("bob")).await.unwrap();
-        assert!(two.one.store.has_happened());
-        let there = two.other.ask("ann", "u", unblock("bob")).await.unwrap();
-        assert_eq!((here.kind, there.kind), (Kind::Unchanged, Kind::Unchanged));
-        assert_eq!(here.position, there.position);
-        assert_eq!(two.one.count("member-unblocked.v1").await, 0);
-        assert_eq!(two.one.count("command-unchanged.v1").await, 1);
-        two.stop().await;
-    }
-}
-
-/// Whatever it is answered with beside its position.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_so_already_is_answered_alike_by_all_nodes() {
-    let two = Two::open(&["ann", "bob"]).await;
-    let sent = two.one.ask("bob", "hello", message("ann", "hi")).await;
-    sent.expect("a request");
-    let reported = two.one.ask("ann", "r", report("bob", vec![1])).await;
-    let Ok(Answer::Reported { case, .. }) = reported.map(|outcome| outcome.answer) else {
-        panic!("no report");
-    };
-    two.one.handler.drain_reactors().await.expect("a case");
-    let claim = || Command::ClaimCase { case };
-    two.one.ask("mod", "claim", claim()).await.expect("a claim");
-    let asked = [
-        ("ann", report("bob", vec![1])),
-        (
-            "ann",
-            Command::ChangeDmSetting {
-                audience: Audience::Everyone,
-            },
-        ),
-        (
-            "host",
-            Command::ChangePolicy {
-                rules: Arc::new(Rules::default()),
-            },
-        ),
-        (
-            "ann",
-            Command::MarkRead {
-                target: with("bob"),
-                up_to: 0,
-            },
-        ),
-        ("mod", claim()),
-        (
-            "mod",
-            Command::LiftReportLimit {
-                member: member("bob"),
-            },
-        ),
-    ];
-    for (number, (actor, command)) in asked.into_iter().enumerate() {
-        let id = format!("again-{number}");
-        let first = two.one.ask(actor, &id, command.clone()).await.unwrap();
-        assert_eq!(first.kind, Kind::Unchanged, "{command:?}");
-        let again = two.other.ask(actor, &id, command).await.unwrap();
-        one_and_again(&first, &again);
-    }
-    two.stop().await;
-}
-
-/// Beyond so many of one caller a day nothing keeps it, at that node or at another.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_one_member_so_many_that_were_so_already_are_kept_a_day() {
-    let mut two = Two::open(&["ann", "bob"]).await;
-    two.one.handler.stop().await;
-    let few = |options: &mut Options| options.unchanged_kept_per_day_max = 1;
-    two.one = Side::open_with(&two.node, few).await;
-    for id in ["u1", "u2"] {
-        let outcome = two.one.ask("ann", id, unblock("bob")).await.unwrap();
-        assert_eq!(outcome.kind, Kind::Unchanged, "{id}");
-    }
-    assert_eq!(two.one.count("command-unchanged.v1").await, 1);
-    // Another member has a count of their own, and an id that no client gave leaves nothing.
-    two.one.ask("bob", "u1", unblock("ann")).await.unwrap();
-    assert_eq!(two.one.count("command-unchanged.v1").await, 2);
-    let mut made = envelope("bob", "made-here", unblock("ann"));
-    made.id_given = false;
-    two.other.handler.handle(made).await.unwrap();
-    assert_eq!(two.other.count("command-unchanged.v1").await, 2);
-    two.stop().await;
-}
-
-/// Programs of an older level could not read it: the node that answered keeps it for itself.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_of_an_older_level_gets_no_event_of_what_was_so_already() {
-    let log = Log::new();
-    let node = log.serve(77);
-    let side = Side::open_at(&node, 2, |_| {}).await;
-    side.members(&["ann", "bob"]).await;
-    side.ask("ann", "u", unblock("bob")).await.unwrap();
-    side.ask("ann", "b", block("bob")).await.unwrap();
-    let again = side.ask("ann", "u", unblock("bob")).await.unwrap();
-    assert_eq!((again.kind, again.repeated), (Kind::Unchanged, true));
-    assert_eq!(side.count("command-unchanged.v1").await, 0);
-    side.handler.stop().await;
 }

@@ -68,6 +68,7 @@ mod commands_leading;
 mod commands_limits;
 mod commands_loading;
 mod commands_nodes;
+mod commands_nodes_so_already;
 mod commands_reporters;
 mod commands_rules;
 mod commands_suspensions;
