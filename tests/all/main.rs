@@ -103,6 +103,7 @@ mod program_cluster;
 mod program_cluster_care;
 mod program_cluster_folders;
 mod program_cluster_places;
+mod program_cluster_so_already;
 mod program_copy;
 mod program_damage;
 mod program_errors;

@@ -94,9 +94,13 @@ pub fn mixed(number: u64) -> String {
     }
 }
 
-/// The events of a log at rest.
+/// The events of a log at rest, of whatever level that is known.
 pub async fn at_rest(data: &Path) -> Vec<RecordedEvent> {
-    let log = LogAtRest::open(data, &options()).expect("the log opens");
+    let options = Options {
+        schema_level: domain::codec::LEVEL,
+        ..options()
+    };
+    let log = LogAtRest::open(data, &options).expect("the log opens");
     all_events(&log).await
 }
 
