@@ -147,6 +147,19 @@ pub(crate) struct Folder {
     pub(crate) data: PathBuf,
 }
 
+/// The files of a data folder's log.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LogArgs {
+    /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
+          value_parser = |text: &str| within::<u64>(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), allow_negative_numbers = true)]
+    pub(crate) segment_bytes: u64,
+    /// Nothing is appended while the file system has less free than this, in bytes; commands are refused then.
+    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024, value_parser = number,
+          allow_negative_numbers = true)]
+    pub(crate) reserve_bytes: u64,
+}
+
 /// The store and its bounds.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
@@ -154,14 +167,8 @@ pub(crate) struct StoreArgs {
     /// (`esdb://user:password@host:2113`).
     #[arg(long, value_name = "URL", default_value = "embedded")]
     pub(crate) store: String,
-    /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
-          value_parser = |text: &str| within::<u64>(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), allow_negative_numbers = true)]
-    pub(crate) segment_bytes: u64,
-    /// Commands are refused while the file system has less free than this, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024, value_parser = number,
-          allow_negative_numbers = true)]
-    pub(crate) reserve_bytes: u64,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 /// The caches of the tables.

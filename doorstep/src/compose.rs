@@ -17,7 +17,7 @@ use event_store::backend::{Backend as _, RealBackend};
 use event_store::{EmbeddedStore, EventStore, LogAtRest, OpenError};
 use projections::ReadSide;
 
-use crate::cli::{self, KeyArgs, StoreArgs};
+use crate::cli::{self, KeyArgs, LogArgs, StoreArgs};
 use crate::failure::Failure;
 use crate::log::EMBEDDED;
 
@@ -153,9 +153,9 @@ impl OnCluster {
 /// Opens the log of a data folder, or makes one.
 pub(crate) fn open_store(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     not_anothers(folder)?;
-    room_to_begin(folder, args.reserve_bytes)?;
+    room_to_begin(folder, args.log.reserve_bytes)?;
     folder.create()?;
-    let mut options = store_options(args.segment_bytes, args.reserve_bytes);
+    let mut options = store_options(args.log);
     options.observer = Some(api::metering::batches());
     let store = open_embedded(folder, options)?;
     // Now that nobody is on the way to its end.
@@ -213,7 +213,7 @@ pub(crate) fn open_at_rest(
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     folder.existing(OnCluster::Named)?;
-    let mut options = store_options(args.segment_bytes, args.reserve_bytes);
+    let mut options = store_options(args.log);
     options.schema_level = LEVEL;
     let store = EmbeddedStore::open(folder.path(), options)
         .map_err(|error| open_failed(folder, &error, Asking::ToRead))?;
@@ -221,10 +221,10 @@ pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Stor
 }
 
 /// The engine's options with these bounds.
-pub(crate) fn store_options(segment_bytes: u64, reserve_bytes: u64) -> event_store::Options {
+pub(crate) fn store_options(log: LogArgs) -> event_store::Options {
     event_store::Options {
-        segment_bytes,
-        reserve_bytes,
+        segment_bytes: log.segment_bytes,
+        reserve_bytes: log.reserve_bytes,
         ..event_store::Options::default()
     }
 }

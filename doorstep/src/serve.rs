@@ -85,7 +85,7 @@ pub(crate) async fn run(args: &cli::Serve, json: bool) -> Done {
         commands: commands.clone(),
         reads: reads.clone(),
         store: Arc::clone(&store),
-        care: log.care(args.store.reserve_bytes),
+        care: log.care(args.store.log.reserve_bytes),
         keys: Arc::clone(&keys),
         options: api::Options {
             trial: trial.map(Arc::new),

@@ -40,8 +40,7 @@ pub(crate) async fn run(args: &cli::Store, json: bool) -> Done {
         &folder,
         &cli::StoreArgs {
             store: "embedded".to_owned(),
-            segment_bytes: args.segment_bytes,
-            reserve_bytes: args.reserve_bytes,
+            log: args.log,
         },
     )?;
     let (numbering, faults) = match args.test_faults {

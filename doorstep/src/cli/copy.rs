@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
-use super::{duration, number, within};
+use super::{LogArgs, duration};
 
 /// `copy`.
 #[derive(Debug, Clone, Args)]
@@ -38,12 +37,6 @@ pub(crate) struct Copy {
     /// How often a line tells how far it is, where standard error is no terminal, such as `10s`.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) progress: Duration,
-    /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
-          value_parser = |text: &str| within::<u64>(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), allow_negative_numbers = true)]
-    pub(crate) segment_bytes: u64,
-    /// Nothing is copied into a data folder while its file system has less free than this, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024, value_parser = number,
-          allow_negative_numbers = true)]
-    pub(crate) reserve_bytes: u64,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

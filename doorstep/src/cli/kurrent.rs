@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use event_store::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
-use super::{Folder, KeyArgs, address, number, within};
+use super::{Folder, KeyArgs, LogArgs, address, number};
 
 /// Where help lists the flags of the door.
 const DOOR: &str = "For clients of KurrentDB";
@@ -57,14 +56,8 @@ pub(crate) struct Store {
     /// The address that is told to clients who ask which nodes there are, `HOST:PORT`; where they came to, unless given.
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) advertise: Option<String>,
-    /// The size of a log segment, in bytes, zero-filled ahead: 16384 to 1073741824.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024,
-          value_parser = |text: &str| within::<u64>(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX), allow_negative_numbers = true)]
-    pub(crate) segment_bytes: u64,
-    /// Appends are refused while the file system has less free than this, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 256 * 1024 * 1024, value_parser = number,
-          allow_negative_numbers = true)]
-    pub(crate) reserve_bytes: u64,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// For tests of what speaks to it: positions have gaps, answers are lost or late, readings are stale or end, as follows
     /// from this seed.
     #[arg(long, value_name = "SEED", hide = true, value_parser = number)]

@@ -119,8 +119,7 @@ async fn copied(
         let begin = Begin {
             schema_level: store.schema_level(),
             recorded_at_ms: next.as_ref().map(RecordedEvent::recorded_at_ms),
-            segment_bytes: args.segment_bytes,
-            reserve_bytes: args.reserve_bytes,
+            log: args.log,
         };
         let opened = to.open(&begin).await?;
         let there = opened.store();

@@ -14,6 +14,7 @@ use domain::codec::LEVEL;
 use event_store::{EmbeddedStore, EventStore, LogAtRest};
 use kurrent::client::{Connection, KurrentStore, Options, Streams};
 
+use crate::cli::LogArgs;
 use crate::compose::{self, Asking, DataFolder};
 use crate::failure::Failure;
 use crate::log::CATEGORIES;
@@ -94,9 +95,9 @@ impl Place {
         match self {
             Self::Folder(folder) => {
                 self.may_be_written()?;
-                compose::room_to_begin(folder, begin.reserve_bytes)?;
+                compose::room_to_begin(folder, begin.log.reserve_bytes)?;
                 folder.create()?;
-                let options = compose::store_options(begin.segment_bytes, begin.reserve_bytes);
+                let options = compose::store_options(begin.log);
                 let store = compose::open_at_level(folder, options, begin.schema_level)?;
                 Ok(Opened::Folder(Arc::new(store)))
             }
@@ -182,10 +183,8 @@ pub(crate) struct Begin {
     pub(crate) schema_level: u32,
     /// As of this time.
     pub(crate) recorded_at_ms: Option<i64>,
-    /// In a data folder: bytes of its segments.
-    pub(crate) segment_bytes: u64,
-    /// In a data folder: bytes of its disk that stay free.
-    pub(crate) reserve_bytes: u64,
+    /// In a data folder: its files.
+    pub(crate) log: LogArgs,
 }
 
 /// Which of a cluster's streams are the log, and up to which level it is read.
