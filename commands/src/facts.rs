@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxBuildHasher;
 
 use crate::aggregate::{Aggregate, LoadError, State, policy_stream, stream_name};
+use crate::task::member_of;
 
 /// Parts of the cache with a lock of their own.
 const SHARDS: usize = 16;
@@ -92,11 +93,7 @@ impl Facts {
     pub(crate) fn publish(&self, stream: &StreamName, aggregate: &Aggregate) {
         match &aggregate.state {
             State::Member(state) => {
-                let Some(member) = stream
-                    .as_str()
-                    .strip_prefix("member-")
-                    .and_then(|id| MemberId::new(id).ok())
-                else {
+                let Some(member) = member_of(stream) else {
                     return;
                 };
                 self.insert(
@@ -175,10 +172,7 @@ impl Facts {
             if self.policy().version < actual {
                 self.load_policy().await?;
             }
-        } else if let Some(member) = stream
-            .as_str()
-            .strip_prefix("member-")
-            .and_then(|id| MemberId::new(id).ok())
+        } else if let Some(member) = member_of(stream)
             && self
                 .member(&member)
                 .is_none_or(|fact| fact.version < actual)

@@ -20,6 +20,7 @@ use crate::job::{Job, Origin};
 use crate::outcomes::{MadeSo, told_then};
 use crate::shared::Shared;
 use crate::steps::give_slot_back;
+use crate::task::member_of;
 use crate::worker::{Desk, Entry, Message};
 use crate::{CommandError, Kind, Mode, Outcome};
 
@@ -53,6 +54,8 @@ impl Desk<'_> {
             .answer_unchanged(state, &job.stream, &shared.facts.policy());
         let named = job.task.refusal(actor);
         let (by, other) = named.map_or_else(|| (actor.clone(), None), |(_, by, other)| (by, other));
+        // Who acts on another member's stream acts towards them.
+        let other = other.or_else(|| member_of(&job.stream).filter(|member| *member != by));
         Some(Event::Unchanged(CommandUnchanged {
             command: Cow::Borrowed(command_name(&job.task)),
             by,

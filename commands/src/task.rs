@@ -539,6 +539,12 @@ fn put_member_facts(command: &mut member::Command, facts: &FactsInHand, time: Ti
     }
 }
 
+/// The member whose stream this is.
+pub(crate) fn member_of(stream: &StreamName) -> Option<MemberId> {
+    let id = stream.as_str().strip_prefix("member-")?;
+    MemberId::new(id).ok()
+}
+
 /// The conversation whose stream this is.
 pub(crate) fn conversation_of(stream: &StreamName) -> Option<ConversationId> {
     let id = stream.as_str().strip_prefix("conversation-")?;

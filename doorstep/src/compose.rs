@@ -115,6 +115,13 @@ impl DataFolder {
         Ok(())
     }
 
+    /// Says to who reads it what [`Self::copied_whole`] refuses to who would go on from it.
+    pub(crate) fn tells_of_half(&self) {
+        if let Err(half) = self.copied_whole() {
+            tracing::warn!("{half}; until then it holds the first part of a log");
+        }
+    }
+
     /// Whether a process has held it.
     pub(crate) fn was_held(&self) -> bool {
         self.path.join("lock").is_file()
@@ -202,6 +209,7 @@ pub(crate) fn open_at_rest(
     on_cluster: OnCluster,
 ) -> Result<LogAtRest, Failure> {
     folder.existing(on_cluster)?;
+    folder.tells_of_half();
     let options = event_store::Options {
         schema_level: LEVEL,
         ..event_store::Options::default()
@@ -213,6 +221,7 @@ pub(crate) fn open_at_rest(
 /// Opens the log of a data folder that has one, to follow it with the views; its events stay as they are.
 pub(crate) fn open_to_care(folder: &DataFolder, args: &StoreArgs) -> Result<Store, Failure> {
     folder.existing(OnCluster::Named)?;
+    folder.tells_of_half();
     let mut options = store_options(args.log);
     options.schema_level = LEVEL;
     let store = EmbeddedStore::open(folder.path(), options)

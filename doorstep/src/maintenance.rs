@@ -33,6 +33,7 @@ pub(crate) async fn verify(args: &cli::Verify) -> Done {
     } else {
         let folder = DataFolder::at(&args.folder.data);
         folder.existing(OnCluster::CaredForThere)?;
+        folder.tells_of_half();
         let checked = event_store::verify(folder.path());
         if let Err(error @ (OpenError::Locked { .. } | OpenError::BeingRead { .. })) = checked {
             return Err(compose::open_failed(&folder, &error, Asking::ToRead).into());

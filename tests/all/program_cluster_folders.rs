@@ -153,6 +153,8 @@ async fn half_a_copy_is_used_by_nobody_until_it_is_whole() {
         checked["events"].as_u64().expect("a number")
     };
     let (there, whole) = (events(&target), events(&data));
+    let told = on(&target, &["verify"]).done();
+    assert!(told.stderr.contains("first part"), "{}", told.stderr);
     assert!(0 < there && there < whole, "{there} of {whole}");
 
     let words = ["was not finished", "copying", "run the same"];

@@ -166,7 +166,8 @@ async fn earliest(
     let envelope = Envelope {
         actor: acting.caller.sub().clone(),
         command_id: acting.command_id.step("earliest"),
-        id_given: acting.id_given,
+        // Which report is the earliest stays so: nothing has to keep what was told of it.
+        id_given: false,
         at: acting.at,
         command: Command::ReportMessage {
             target,

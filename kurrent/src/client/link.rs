@@ -36,6 +36,9 @@ const TRIES: u32 = 3;
 const PROBE: Duration = Duration::from_secs(2);
 /// Between two such questions while all goes well.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// So long a new client is waited for before the store is taken to be away: where one of two hosts hangs, the other is found
+/// within that.
+const SWITCH: Duration = Duration::from_millis(1_500);
 /// Of so many looks at a store that is well one is also for connections that were made anew meanwhile.
 const PROMPT_EVERY: u64 = 16;
 /// Between two new clients while the store is away: so it is found again well within a second.
@@ -301,9 +304,12 @@ impl Drop for Link {
 /// Looks after the client until the link is closed.
 async fn supervise(shared: Arc<Shared>) {
     let mut number = 1;
+    // Why it was away when it was looked for last, in the client's words.
+    let mut known: Option<String> = None;
     loop {
         // A suspicion ends the wait; while the store is away there is always reason to look.
         let current = shared.standing.borrow().current.clone();
+        let was_well = current.is_ok();
         if let Ok(generation) = current {
             let _ = timeout(PROBE_EVERY, shared.suspicion.notified()).await;
             let well = probe(&generation.client)
@@ -324,13 +330,32 @@ async fn supervise(shared: Arc<Shared>) {
             tokio::time::sleep(RETRY).await;
         }
         number += 1;
-        let begun = match begin(number, &shared.connection).await {
-            // The first time it is looked into.
-            Err(failure) if shared.standing.borrow().current.is_ok() => {
-                Err(diagnosed(failure, &shared.connection).await)
+        let beginning = begin(number, &shared.connection);
+        tokio::pin!(beginning);
+        let begun = match timeout(SWITCH, &mut beginning).await {
+            Ok(begun) => begun,
+            // Where all hosts hang, finding that out takes seconds in which nobody is to wait.
+            Err(_) => {
+                shared.standing.send_modify(|standing| {
+                    standing.looks += 1;
+                    if standing.current.is_ok() {
+                        standing.current = Err("it does not answer".into());
+                    }
+                });
+                beginning.await
             }
-            Err(failure) => Err(failure),
-            Ok((generation, said)) => shared.holds(&said).map(|()| generation),
+        };
+        let begun = begun.and_then(|(generation, said)| {
+            let held = shared.holds(&said);
+            held.map(|()| generation)
+        });
+        let why = begun.as_ref().err().map(ToString::to_string);
+        // It may be away for another reason by now.
+        let is_news = why.is_some() && (was_well || why != known);
+        known = why;
+        let begun = match begun {
+            Err(failure) if is_news => Err(diagnosed(failure, &shared.connection).await),
+            begun => begun,
         };
         shared.standing.send_modify(|standing| {
             standing.looks += 1;
@@ -339,20 +364,12 @@ async fn supervise(shared: Arc<Shared>) {
                     tracing::info!(store = %shared.connection, "the store answers");
                     standing.current = Ok(Arc::new(generation));
                 }
-                Err(failure) if standing.current.is_ok() => {
+                Err(failure) if is_news => {
                     let why: Arc<str> = failure.to_string().into();
                     tracing::error!(store = %shared.connection, %why, "the store is away");
                     standing.current = Err(why);
                 }
-                // It may be away for another reason by now.
-                Err(failure) => {
-                    let why = failure.to_string();
-                    let before = standing.current.as_ref().err();
-                    if before.is_some_and(|before| !before.contains(&why)) {
-                        tracing::error!(store = %shared.connection, why, "the store is away");
-                        standing.current = Err(why.into());
-                    }
-                }
+                Err(_) => {}
             }
         });
     }
@@ -411,7 +428,8 @@ async fn diagnosed(failure: Failure, connection: &Connection) -> Failure {
         return failure;
     };
     let why = match diagnosis::of(connection).await {
-        Some(found) => format!("{found} ({why})"),
+        // The client's own words say less.
+        Some(found) => found,
         None => why,
     };
     Failure::Away { why, begun }
