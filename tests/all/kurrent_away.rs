@@ -316,6 +316,19 @@ async fn a_certificate_is_taken_by_its_authority_and_its_host_or_not_at_all() {
     }
     let told = refused(&format!("esdb://localhost:{port}?tls=false")).await;
     assert!(told.contains("tls=true"), "{told}");
+    // Of several hosts each has its own reason.
+    let gone = tests::cluster::address();
+    let told = refused(&format!(
+        "esdb://{gone},localhost:{port}?tlsCaFile={strange}"
+    ))
+    .await;
+    for words in [&format!("{gone}: nobody is there"), "see that", "tlsCaFile"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(
+        !told.contains("metadata"),
+        "no words of the client's: {told}"
+    );
 }
 
 #[tokio::test]
