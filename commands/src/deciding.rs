@@ -190,10 +190,10 @@ impl Desk<'_> {
     /// Whether a refusal of this job may become an event; it is counted once, however often it is decided.
     fn may_record(&self, job: &mut Job, by: &MemberId) -> bool {
         let now = self.shared.options.clock.now();
-        if !job.refusal_counted && !self.shared.refusals.admit(by.as_arc(), now) {
+        if !job.counted.refusal && !self.shared.refusals.admit(by.as_arc(), now) {
             return false;
         }
-        job.refusal_counted = true;
+        job.counted.refusal = true;
         true
     }
 

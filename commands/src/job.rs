@@ -104,6 +104,15 @@ pub(crate) enum Hand {
     Looks,
 }
 
+/// Of what is bounded by the day for its actor, what a job was counted among.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counted {
+    /// Refusals that are recorded.
+    pub(crate) refusal: bool,
+    /// Outcomes kept of what was so already.
+    pub(crate) unchanged: bool,
+}
+
 /// A task with everything around it.
 pub(crate) struct Job {
     /// Whose aggregate decides.
@@ -130,10 +139,8 @@ pub(crate) struct Job {
     pub(crate) facts_read: bool,
     /// Whether its own stream was read again for it, where others write too.
     pub(crate) own_read: bool,
-    /// Whether it was counted among the refusals that are recorded of its actor.
-    pub(crate) refusal_counted: bool,
-    /// Whether it was counted among what is kept of its actor that was so already.
-    pub(crate) unchanged_counted: bool,
+    /// What it was counted among already, however often it is decided.
+    pub(crate) counted: Counted,
     /// What is done with it.
     pub(crate) hand: Hand,
     /// Its place among those that wait; held until it is decided.
@@ -345,8 +352,7 @@ impl Job {
             named: Named::Wanted,
             facts_read: false,
             own_read: false,
-            refusal_counted: false,
-            unchanged_counted: false,
+            counted: Counted::default(),
             hand: Hand::Does,
             place,
         }

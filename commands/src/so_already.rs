@@ -41,11 +41,11 @@ impl Desk<'_> {
         if !has_a_place {
             return None;
         }
-        if !job.unchanged_counted {
+        if !job.counted.unchanged {
             let arrived = shared.options.clock.now();
-            job.unchanged_counted = shared.kept.admits(actor.as_arc(), arrived);
+            job.counted.unchanged = shared.kept.admits(actor.as_arc(), arrived);
         }
-        if !job.unchanged_counted {
+        if !job.counted.unchanged {
             return None;
         }
         let state = &entry.aggregate.state;

@@ -332,18 +332,17 @@ async fn supervise(shared: Arc<Shared>) {
         number += 1;
         let beginning = begin(number, &shared.connection);
         tokio::pin!(beginning);
-        let begun = match timeout(SWITCH, &mut beginning).await {
-            Ok(begun) => begun,
+        let begun = if let Ok(begun) = timeout(SWITCH, &mut beginning).await {
+            begun
+        } else {
             // Where all hosts hang, finding that out takes seconds in which nobody is to wait.
-            Err(_) => {
-                shared.standing.send_modify(|standing| {
-                    standing.looks += 1;
-                    if standing.current.is_ok() {
-                        standing.current = Err("it does not answer".into());
-                    }
-                });
-                beginning.await
-            }
+            shared.standing.send_modify(|standing| {
+                standing.looks += 1;
+                if standing.current.is_ok() {
+                    standing.current = Err("it does not answer".into());
+                }
+            });
+            beginning.await
         };
         let begun = begun.and_then(|(generation, said)| {
             let held = shared.holds(&said);
