@@ -160,7 +160,7 @@ codes! {
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "Wait as long as `Retry-After` says. Accepting, deleting, blocking and reporting are never limited.";
     Internal, "internal", INTERNAL_SERVER_ERROR, "The service failed",
-        "A defect; the service's log has it under the request id. A command may be repeated with the same key.";
+        "A defect, or an event in the log that this program does not know; the service's log says what, under the request id. A command may be repeated with the same key.";
     Damaged, "damaged", INTERNAL_SERVER_ERROR, "The log is damaged",
         "Events that cannot be read because the log does not check there; to who reads events or runs the service `detail` says where. Nothing of them is told. The service is not ready until it is started again.";
     OutcomeUnknown, "outcome_unknown", SERVICE_UNAVAILABLE, "Whether it was carried out is not known",
