@@ -200,7 +200,7 @@ async fn what_another_node_has_kept_counts_there_alone() {
     assert!(two.other.store.has_happened() && again.repeated);
     // The one that may be kept here a day.
     two.other.ask("ann", "u2", unblock("bob")).await.unwrap();
-    assert_eq!(two.one.count("command-unchanged.v1").await, 2);
+    assert_eq!(two.other.count("command-unchanged.v1").await, 2);
     two.stop().await;
 }
 
