@@ -65,14 +65,7 @@ async fn a_service_over_a_cluster_loses_nothing_and_says_when_the_cluster_is_awa
     let server = Server::start(data.path(), &["--store", &at]);
     let client = Client::new();
     for member in ["ann", "bob"] {
-        let answer = client
-            .put(format!("{}/v1/members/{member}", server.url))
-            .bearer_auth(server.token("host", "service"))
-            .json(&json!({"age_band": "adult"}))
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK);
+        server.register(member).await;
     }
     let everyone = client
         .put(format!("{}/v1/me/dm-setting", server.url))

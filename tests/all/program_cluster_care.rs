@@ -8,7 +8,7 @@ use domain::codec::LEVEL;
 use event_store::EventStore as _;
 use kurrent::client::{Connection, KurrentStore, Options, Streams};
 use reqwest::{Client, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::cluster::Log;
 use tests::program::{self, Ended, Server};
 
@@ -19,20 +19,6 @@ const LONG: Duration = Duration::from_mins(2);
 fn over(data: &Path, at: &str, command: &[&str]) -> Ended {
     let data = data.to_string_lossy();
     program::run([command, &["--data", &data, "--store", at]].concat())
-}
-
-/// Registers a member, and gives the position.
-async fn register(server: &Server, member: &str) -> u64 {
-    let answer = Client::new()
-        .put(format!("{}/v1/members/{member}", server.url))
-        .bearer_auth(server.token("host", "service"))
-        .json(&json!({"age_band": "adult"}))
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(answer.status(), StatusCode::OK);
-    let answer: Value = answer.json().await.expect("JSON");
-    answer["position"].as_u64().expect("a position")
 }
 
 /// How many events the log has, as an auditor reads it.
@@ -94,8 +80,8 @@ async fn a_folder_shows_the_log_that_it_is_given_and_no_other() {
     let (one, other) = (one.serve(62), other.serve(63));
     let data = tempfile::tempdir().expect("a folder");
     let server = Server::start(data.path(), &["--store", &one.at()]);
-    register(&server, "ann").await;
-    let last = register(&server, "bob").await;
+    server.register("ann").await;
+    let last = server.register("bob").await;
     let auditor = server.token("ada", "auditor");
     assert_eq!(looked(&server, &auditor, "bob").await, StatusCode::OK);
     assert!(server.stop().success());
@@ -106,7 +92,7 @@ async fn a_folder_shows_the_log_that_it_is_given_and_no_other() {
         looked(&server, &auditor, "bob").await,
         StatusCode::NOT_FOUND
     );
-    register(&server, "ann").await;
+    server.register("ann").await;
     assert!(server.stop().success());
     for (at, members) in [(&other, ["ann"].as_slice()), (&one, &["ann", "bob"])] {
         let server = Server::start(data.path(), &["--store", &at.at()]);
@@ -119,7 +105,7 @@ async fn a_folder_shows_the_log_that_it_is_given_and_no_other() {
     }
     let server = Server::start(data.path(), &["--store", &one.at()]);
     assert_eq!(
-        register(&server, "cat").await.cmp(&last),
+        server.register("cat").await.cmp(&last),
         std::cmp::Ordering::Greater
     );
     assert!(server.stop().success());
@@ -222,7 +208,7 @@ async fn the_level_of_a_cluster_s_log_is_raised_while_a_service_runs_over_it() {
     let older = older.expect("it answers");
     let server = Server::start(&data.path().join("data"), &["--store", &at]);
     server.line_with(&["doorstep raise-level"]);
-    register(&server, "ann").await;
+    server.register("ann").await;
     let auditor = server.token("ada", "auditor");
     let refused = looked(&server, &auditor, "ann").await;
     assert!(!refused.is_success(), "older programs could not read it");

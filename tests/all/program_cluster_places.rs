@@ -19,20 +19,6 @@ const WAITED: Duration = Duration::from_secs(4);
 /// All servers of one log number it alike.
 const SEED: u64 = 71;
 
-/// Registers a member, and gives the position.
-async fn register(server: &Server, member: &str) -> u64 {
-    let answer = Client::new()
-        .put(format!("{}/v1/members/{member}", server.url))
-        .bearer_auth(server.token("host", "service"))
-        .json(&json!({"age_band": "adult"}))
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(answer.status(), StatusCode::OK);
-    let answer: Value = answer.json().await.expect("JSON");
-    answer["position"].as_u64().expect("a position")
-}
-
 /// What a service answers to a caller's question.
 async fn asked(url: &str, token: &str, what: String) -> Response {
     let answer = Client::new()
@@ -60,7 +46,7 @@ async fn reading_begins_at_positions_that_events_have_and_at_no_others() {
     let server = Server::start(data.path(), &more);
     let mut positions = Vec::new();
     for number in 0..5 {
-        positions.push(register(&server, &format!("member-{number}")).await);
+        positions.push(server.register(&format!("member-{number}")).await);
     }
     let auditor = server.token("ada", "auditor");
     let after = async |place: u64, more: &str| {
@@ -159,7 +145,7 @@ async fn what_another_node_has_acknowledged_is_waited_for() {
     let data = tempfile::tempdir().expect("a folder");
     let (one, other) = (data.path().join("one"), data.path().join("other"));
     let one = Server::start(&one, &["--store", &near.at()]);
-    let first = register(&one, "ann").await;
+    let first = one.register("ann").await;
     let other = Server::start(&other, &["--store", &far.at()]);
     let service = other.token("ada", "auditor,service,operator");
     let come = format!("/v1/views/members/letters?min_position={first}");
@@ -167,7 +153,7 @@ async fn what_another_node_has_acknowledged_is_waited_for() {
     assert_eq!(come.status(), StatusCode::OK);
     // From here on the other one's place in the cluster lags.
     faults.show_until(Some(log.store.durable_position()));
-    let second = register(&one, "bob").await;
+    let second = one.register("bob").await;
     assert!(second > first);
     let questions = [
         format!("/v1/views/members/letters?min_position={second}"),

@@ -48,14 +48,7 @@ async fn what_was_so_already_is_told_to_auditors_and_goes_with_a_copy() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = Server::start(&dir.path().join("node"), &["--store", &node.at()]);
     for member in ["ann", "bob"] {
-        let answer = Client::new()
-            .put(format!("{}/v1/members/{member}", server.url))
-            .bearer_auth(server.token("host", "service"))
-            .json(&json!({"age_band": "adult"}))
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK);
+        server.register(member).await;
     }
     let done = block(&server, Method::PUT, "b").await;
     let so_already = block(&server, Method::PUT, "s").await;

@@ -214,6 +214,23 @@ impl Server {
         found(&text).unwrap_or_else(|| panic!("no line with {parts:?}:\n{text}"))
     }
 
+    /// Registers a member, an adult, as the host; gives the position.
+    ///
+    /// # Panics
+    /// When it is not taken.
+    pub async fn register(&self, member: &str) -> u64 {
+        let answer = reqwest::Client::new()
+            .put(format!("{}/v1/members/{member}", self.url))
+            .bearer_auth(self.token("host", "service"))
+            .json(&serde_json::json!({"age_band": "adult"}))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), reqwest::StatusCode::OK);
+        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        answer["position"].as_u64().expect("a position")
+    }
+
     /// A token of its data folder.
     ///
     /// # Panics
