@@ -11,11 +11,13 @@ use domain::case::ShownMessages;
 use domain::ids::{CaseId, ConversationId, MemberId, ReasonCode};
 use domain::time::Timestamp;
 use event_store::Position;
-use projections::{Cursor, Moment, Page, PageRequest, Past, When};
+use projections::{
+    Cursor, Moment, Page, PageRequest, Past, PastError, QueryError, WaitError, When,
+};
 use tokio::sync::SemaphorePermit;
 
 use crate::answers::{Answered, Listed};
-use crate::app::{Options, Shared, now};
+use crate::app::{Options, Shared, StoreState, now};
 use crate::audit_documents;
 use crate::caller::{Acting, AsAuditor, Caller};
 use crate::problem::{ApiError, Code, FieldCode};
@@ -128,14 +130,26 @@ impl Shared {
             )
             .retry_after_s(1)
         })?;
+        Ok(Question {
+            shared: self,
+            past: self.past().await?,
+            _permit: permit,
+        })
+    }
+
+    async fn past(&self) -> Result<Past, ApiError> {
         let Options {
             view_wait, past, ..
         } = self.options;
-        let past = self.reads.past_within(view_wait, past).await?;
-        Ok(Question {
-            shared: self,
-            past,
-            _permit: permit,
+        let found = self.reads.past_within(view_wait, past).await;
+        found.map_err(|error| {
+            let is_behind = matches!(error, PastError::Wait(WaitError::Behind(_)));
+            // What the indexes lack then, such as an event acknowledged just before, is where nobody answers.
+            if is_behind && self.care.state() == StoreState::Unavailable {
+                ApiError::new(Code::StoreUnavailable).retry_after_s(1)
+            } else {
+                error.into()
+            }
         })
     }
 }
@@ -169,18 +183,15 @@ impl Question<'_> {
 
     async fn at(&mut self, field: &'static str, when: When) -> Result<Moment, ApiError> {
         let mut moment = self.past.moment(when, now()).await;
-        if let (Err(projections::PastError::BeyondEnd { .. }), When::At(position)) = (&moment, when)
+        if let (Err(PastError::BeyondEnd { .. }), When::At(position)) = (&moment, when)
             && self.shared.comes_to(position).await
         {
             // It came after the question did.
-            let Options {
-                view_wait, past, ..
-            } = self.shared.options;
-            self.past = self.shared.reads.past_within(view_wait, past).await?;
+            self.past = self.shared.past().await?;
             moment = self.past.moment(when, now()).await;
         }
         match moment {
-            Err(projections::PastError::BeyondEnd { end }) => Err(ApiError::at_field(
+            Err(PastError::BeyondEnd { end }) => Err(ApiError::at_field(
                 Code::AsOfBeyondEnd,
                 field,
                 FieldCode::OutOfRange,
@@ -348,13 +359,13 @@ pub(crate) fn unknown(what: &str, moment: Moment) -> ApiError {
 
 /// The same where a query found nothing.
 pub(crate) fn or_unknown<T>(
-    found: Result<T, impl Into<projections::PastError>>,
+    found: Result<T, impl Into<PastError>>,
     what: &str,
     moment: Moment,
 ) -> Result<T, ApiError> {
     found.map_err(|error| {
-        let error: projections::PastError = error.into();
-        if let projections::PastError::Query(projections::QueryError::NotFound) = error {
+        let error: PastError = error.into();
+        if let PastError::Query(QueryError::NotFound) = error {
             unknown(what, moment)
         } else {
             error.into()
